@@ -1,0 +1,12 @@
+"""The language that phone and server both speak. Values in, values out: no I/O, no clock, no randomness.
+
+note, vocabulary      what an officer writes
+operations            how it travels: one frozen line, known by (device, epoch, seq)
+envelope              hello, push and pull as types
+outbox                the phone's side as a state machine: what to send, what an answer changes
+inbox                 the server's side: what a line is, and what it means beside what came before
+receipts              the server's signature over what it has taken custody of
+cursor                a place in the server's order of changes
+holdings              what a phone has pulled, and how it is kept true
+limits                a named limit on everything, with its reason
+"""

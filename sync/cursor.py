@@ -1,0 +1,54 @@
+"""The pull cursor: opaque to the phone, authenticated by the server, in commit order.
+
+It carries the server's incarnation, the version of the phone's scope and a position (xid, seq). The position
+is a pair because PostgreSQL hands out identity values before commit: `seq` alone loses rows that commit late.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+
+import msgspec
+
+TAG_BYTES = 16
+"""Half of an HMAC-SHA256: 128 bits, which nobody guesses."""
+
+
+class CursorError(ValueError):
+    """The text is no cursor of this server: forged, cut short, or from another key."""
+
+
+class Cursor(msgspec.Struct, frozen=True, array_like=True):
+    """A place in the change log: everything in scope at or before it has been sent."""
+
+    incarnation: str
+    scope_version: str
+    xid: int
+    seq: int
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Cursor)
+
+
+def seal(cursor: Cursor, key: bytes) -> str:
+    """The cursor as text for the phone."""
+    payload = _encoder.encode(cursor)
+    return base64.urlsafe_b64encode(_tag(payload, key) + payload).rstrip(b"=").decode("ascii")
+
+
+def open_sealed(text: str, key: bytes) -> Cursor:
+    """The cursor in `text`. Raises CursorError if this server did not make it."""
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise CursorError("not a cursor: it cannot be read") from error
+    tag, payload = raw[:TAG_BYTES], raw[TAG_BYTES:]
+    if not hmac.compare_digest(tag, _tag(payload, key)):
+        raise CursorError("not a cursor of this server")
+    return _decoder.decode(payload)
+
+
+def _tag(payload: bytes, key: bytes) -> bytes:
+    return hmac.new(key, payload, hashlib.sha256).digest()[:TAG_BYTES]

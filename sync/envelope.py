@@ -1,0 +1,155 @@
+"""The messages of the protocol: hello, push and pull. SYNC in one page of types."""
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+import msgspec
+
+from sync import limits
+from sync.limits import Limits
+from sync.operations import SCHEMA_NEWEST, SCHEMA_OLDEST
+
+
+class Outcome(StrEnum):
+    """How an op ended. Every op that the server received ends as one of the first four, and stays so."""
+
+    APPLIED = "applied"
+    PARKED = "parked"
+    """Kept; waits for the note that it speaks of."""
+    SUPERSEDED = "superseded"
+    """Kept; somebody else's change came first. `current` says what holds."""
+    QUARANTINED = "quarantined"
+    """Kept byte for byte; a person looks at it. The phone must not send it again."""
+    DUPLICATE = "duplicate"
+    """Received before; `code` holds the outcome it had then."""
+    RETRY = "retry"
+    """Not received. Send it again, unchanged."""
+
+
+CUSTODY = frozenset(
+    {Outcome.APPLIED, Outcome.PARKED, Outcome.SUPERSEDED, Outcome.QUARANTINED, Outcome.DUPLICATE}
+)
+"""Outcomes after which the server answers for the op."""
+
+
+class Code(StrEnum):
+    """Why an op did not simply apply."""
+
+    NOT_AN_OP = "not_an_op"
+    OP_TOO_LARGE = "op_too_large"
+    SCHEMA_UNKNOWN = "schema_unknown"
+    KIND_UNKNOWN = "kind_unknown"
+    BODY_INVALID = "body_invalid"
+    BODY_DIGEST_MISMATCH = "body_digest_mismatch"
+    KEY_REUSED = "key_reused"
+    """Other bytes under a key that is taken: the phone must start a new epoch."""
+    DEVICE_MISMATCH = "device_mismatch"
+    USER_MISMATCH = "user_mismatch"
+    DEVICE_REVOKED = "device_revoked"
+    ENTITY_TAKEN = "entity_taken"
+    """A second note under the id of another."""
+    NOT_THE_AUTHOR = "not_the_author"
+    OBSERVED_OUT_OF_RANGE = "observed_out_of_range"
+    WAITS_FOR_NOTE = "waits_for_note"
+    STALE_REVISION = "stale_revision"
+    FAILED = "failed"
+    """The server met something it did not expect in this op, and kept the bytes."""
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one op. `epoch` and `seq` are missing only where the line could not be read at all:
+    then `line` says which line of the push it was (from 0)."""
+
+    epoch: str | None = None
+    seq: int | None = None
+    line: int | None = None
+    v: Outcome
+    code: str | None = None
+    rev: int | None = None
+    current: Any = None
+
+
+class PushAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The answer to a push, one verdict a line in the order sent. It leaves after the commit is on disk."""
+
+    verdicts: tuple[Verdict, ...]
+    epoch: str | None = None
+    contiguous_through: int = 0
+    """Every seq of `epoch` from 1 to this one has been received."""
+    durable_through: int = 0
+    """Every seq of `epoch` to this one is on the server's disk and will survive its loss of power."""
+    receipt: str | None = None
+    backoff_ms: int = 0
+    """How long to wait before the next push: a hint under load."""
+    rotate_epoch: bool = False
+
+
+class Hello(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a phone learns first. `server_time` is in milliseconds since the epoch, UTC."""
+
+    server_time: int
+    incarnation: str
+    min_cursor: str | None = None
+    schema_range: tuple[int, int] = (SCHEMA_OLDEST, SCHEMA_NEWEST)
+    limits: Limits = Limits()
+    durable_through: dict[str, int] = {}
+    """By epoch. After a restore of the server it may be lower than the phone has seen: push again."""
+    wipe: bool = False
+
+
+class ChangeOp(StrEnum):
+    PUT = "put"
+    REMOVE = "remove"
+
+
+class RemoveReason(StrEnum):
+    LEFT_SCOPE = "left_scope"
+    DELETED = "deleted"
+    LEASE_OVER = "lease_over"
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One row that came into, changed in, or left a bucket (a scope: "own notes of officer 7")."""
+
+    bucket: str
+    kind: str
+    id: str
+    rev: int
+    op: ChangeOp = ChangeOp.PUT
+    reason: RemoveReason | None = None
+    data: dict[str, Any] | None = None
+
+
+class Resync(msgspec.Struct, frozen=True, kw_only=True):
+    """The cursor was no good; `cursor` is. The phone starts its copy anew and never touches its outbox."""
+
+    reason: str
+    cursor: str
+
+
+class PullRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    cursor: Annotated[str, msgspec.Meta(max_length=1000)] | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=limits.PULL_CHANGES_MAX)] = limits.PULL_CHANGES_MAX
+    schema: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = SCHEMA_NEWEST
+
+
+class PullAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One page of changes, in commit order. `checkpoint` comes with the last page: for each bucket the
+    number of rows the phone should now hold and their checksum (see `holdings.checksum`)."""
+
+    changes: tuple[Change, ...]
+    cursor: str
+    more: bool
+    buckets_removed: tuple[str, ...] = ()
+    checkpoint: dict[str, tuple[int, str]] | None = None
+    resync: Resync | None = None
+
+
+def split_lines(payload: bytes) -> list[bytes]:
+    """The op lines of a push body (NDJSON): without their newlines, empty lines left out."""
+    return [line for line in payload.split(b"\n") if line and not line.isspace()]
+
+
+def join_lines(lines: list[bytes]) -> bytes:
+    """The body of a push: each op's frozen bytes on a line of its own."""
+    return b"".join(line + b"\n" for line in lines)
