@@ -1,0 +1,283 @@
+-- One text for both engines; the $-tokens are filled in by the migration runner (see storage/schema tokens).
+-- Times are milliseconds since the Unix epoch, UTC. Yes and no are 1 and 0.
+
+CREATE TABLE server_state (
+    name TEXT PRIMARY KEY,
+    value $bytes NOT NULL
+) $strict;
+
+-- The ledger ------------------------------------------------------------------------------------------
+
+-- One numbering of one installation of one phone.
+CREATE TABLE op_stream (
+    stream_id $identity,
+    device_id TEXT NOT NULL,
+    epoch TEXT NOT NULL,
+    contiguous_through $integer NOT NULL DEFAULT 0,
+    highest $integer NOT NULL DEFAULT 0,
+    UNIQUE (device_id, epoch)
+) $strict;
+
+-- Every op that has a key, byte for byte, with its one verdict.
+CREATE TABLE op (
+    op_id $identity,
+    stream_id $integer NOT NULL REFERENCES op_stream (stream_id),
+    seq $integer NOT NULL,
+    digest TEXT NOT NULL,
+    line $bytes NOT NULL,
+    received_at $integer NOT NULL,
+    outcome TEXT NOT NULL,
+    code TEXT,
+    rev $integer,
+    UNIQUE (stream_id, seq)
+) $strict;
+
+-- What a person must look at. The bytes are in `op` where the line had a free key, else here.
+CREATE TABLE quarantine (
+    quarantine_id $identity,
+    device_id TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    code TEXT NOT NULL,
+    place TEXT,
+    op_id $integer REFERENCES op (op_id),
+    line $bytes,
+    received_at $integer NOT NULL,
+    released_at $integer,
+    UNIQUE (device_id, digest)
+) $strict;
+
+CREATE TABLE parked (
+    op_id $integer PRIMARY KEY REFERENCES op (op_id),
+    note_id TEXT NOT NULL
+) $strict;
+CREATE INDEX parked_by_note ON parked (note_id);
+
+-- Children ---------------------------------------------------------------------------------------------
+
+CREATE TABLE child (
+    child_id $identity,
+    registry_id TEXT UNIQUE,
+    provisional $integer NOT NULL,
+    restricted $integer NOT NULL DEFAULT 0,
+    looked_after $integer NOT NULL DEFAULT 0,
+    home_borough TEXT,
+    school_borough TEXT,
+    responsible_authority TEXT,
+    owner_borough TEXT,
+    date_of_birth TEXT,
+    details $bytes NOT NULL,
+    record $bytes NOT NULL,
+    rev $integer NOT NULL DEFAULT 1,
+    created_at $integer NOT NULL,
+    updated_at $integer NOT NULL
+) $strict;
+
+-- Blocking keys: under which a known child is looked for.
+CREATE TABLE child_key (
+    key $integer NOT NULL,
+    child_id $integer NOT NULL,
+    PRIMARY KEY (key, child_id)
+) $strict_without_rowid;
+
+-- Which boroughs have to do with a child, and so may see the record.
+CREATE TABLE child_borough (
+    child_id $integer NOT NULL,
+    borough TEXT NOT NULL,
+    PRIMARY KEY (child_id, borough)
+) $strict_without_rowid;
+
+CREATE TABLE marker (
+    marker_id $identity,
+    child_id $integer NOT NULL REFERENCES child (child_id),
+    kind TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    author TEXT NOT NULL,
+    set_at $integer NOT NULL,
+    expires_at $integer
+) $strict;
+CREATE INDEX marker_by_child ON marker (child_id);
+
+-- Notes and links --------------------------------------------------------------------------------------
+
+CREATE TABLE note (
+    note_key $identity,
+    note_id TEXT NOT NULL UNIQUE,
+    op_id $integer NOT NULL REFERENCES op (op_id),
+    author TEXT NOT NULL,
+    author_name TEXT NOT NULL,
+    device_id TEXT NOT NULL,
+    author_borough TEXT,
+    found_borough TEXT,
+    observed_at $integer NOT NULL,
+    observed_doubtful $integer NOT NULL DEFAULT 0,
+    recorded_at $integer NOT NULL,
+    received_at $integer NOT NULL,
+    facts $bytes NOT NULL,
+    status TEXT NOT NULL,
+    withdrawn_at $integer,
+    rev $integer NOT NULL DEFAULT 1
+) $strict;
+CREATE INDEX note_by_author ON note (author, note_key);
+
+CREATE TABLE amendment (
+    amendment_id $identity,
+    note_key $integer NOT NULL REFERENCES note (note_key),
+    op_id $integer NOT NULL REFERENCES op (op_id),
+    received_at $integer NOT NULL
+) $strict;
+CREATE INDEX amendment_by_note ON amendment (note_key);
+
+-- A child as one note describes it. `child_id` is where the newest link event has it.
+CREATE TABLE subject (
+    subject_id $identity,
+    note_key $integer NOT NULL REFERENCES note (note_key),
+    ordinal $integer NOT NULL,
+    role TEXT NOT NULL,
+    child_id $integer REFERENCES child (child_id),
+    record $bytes NOT NULL,
+    UNIQUE (note_key, ordinal)
+) $strict;
+CREATE INDEX subject_by_child ON subject (child_id);
+
+-- Every decision on which child a subject is, by whom and on what evidence. Nothing is ever changed here.
+CREATE TABLE link_event (
+    event_id $identity,
+    subject_id $integer NOT NULL REFERENCES subject (subject_id),
+    action TEXT NOT NULL,
+    child_id $integer REFERENCES child (child_id),
+    author TEXT NOT NULL,
+    at $integer NOT NULL,
+    probability $real,
+    weight $real,
+    model_version TEXT,
+    reason TEXT NOT NULL,
+    evidence $bytes
+) $strict;
+CREATE INDEX link_event_by_subject ON link_event (subject_id, event_id);
+
+CREATE TABLE review (
+    review_id $identity,
+    subject_id $integer NOT NULL UNIQUE REFERENCES subject (subject_id),
+    borough TEXT NOT NULL,
+    urgency $integer NOT NULL,
+    opened_at $integer NOT NULL,
+    closed_at $integer,
+    closed_by TEXT,
+    answer TEXT
+) $strict;
+CREATE INDEX review_open ON review (borough, urgency, opened_at) WHERE closed_at IS NULL;
+
+-- Flags and alerts -------------------------------------------------------------------------------------
+
+CREATE TABLE flag (
+    flag_id $identity,
+    child_id $integer NOT NULL REFERENCES child (child_id),
+    flag_key TEXT NOT NULL,
+    rule TEXT NOT NULL,
+    rule_version TEXT NOT NULL,
+    grade TEXT NOT NULL,
+    sentence TEXT NOT NULL,
+    proposes TEXT,
+    raised_at $integer NOT NULL,
+    changed_at $integer NOT NULL,
+    retracted_at $integer,
+    retraction TEXT
+) $strict;
+CREATE UNIQUE INDEX flag_active ON flag (child_id, flag_key) WHERE retracted_at IS NULL;
+CREATE INDEX flag_by_child ON flag (child_id);
+
+CREATE TABLE flag_note (
+    flag_id $integer NOT NULL REFERENCES flag (flag_id),
+    note_id TEXT NOT NULL,
+    PRIMARY KEY (flag_id, note_id)
+) $strict_without_rowid;
+
+CREATE TABLE alert (
+    alert_id $identity,
+    child_id $integer NOT NULL REFERENCES child (child_id),
+    borough TEXT NOT NULL,
+    owner_reason TEXT NOT NULL,
+    owner TEXT,
+    grade TEXT NOT NULL,
+    why TEXT NOT NULL,
+    state TEXT NOT NULL,
+    started_at $integer NOT NULL,
+    deadline_at $integer,
+    late_by_ms $integer NOT NULL DEFAULT 0,
+    level $integer NOT NULL DEFAULT 0,
+    escalates_at $integer,
+    acknowledged_at $integer,
+    acknowledged_by TEXT,
+    closed_at $integer,
+    closed_reason TEXT,
+    rev $integer NOT NULL DEFAULT 1
+) $strict;
+CREATE UNIQUE INDEX alert_open ON alert (child_id, borough) WHERE state = 'open';
+CREATE INDEX alert_queue ON alert (state, borough, deadline_at);
+CREATE INDEX alert_escalation ON alert (escalates_at) WHERE state = 'open' AND escalates_at IS NOT NULL;
+CREATE INDEX alert_by_child ON alert (child_id);
+
+CREATE TABLE alert_flag (
+    alert_id $integer NOT NULL REFERENCES alert (alert_id),
+    flag_id $integer NOT NULL REFERENCES flag (flag_id),
+    PRIMARY KEY (alert_id, flag_id)
+) $strict_without_rowid;
+
+-- What happened to an alert, in commit order: its history, and what the live stream sends.
+CREATE TABLE alert_event (
+    event_id $identity,
+    xid $xid,
+    alert_id $integer NOT NULL REFERENCES alert (alert_id),
+    borough TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    grade TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    told TEXT,
+    detail TEXT,
+    at $integer NOT NULL
+) $strict;
+CREATE INDEX alert_event_by_alert ON alert_event (alert_id);
+CREATE INDEX alert_event_in_order ON alert_event (xid, event_id);
+
+-- What is still to be handed to a channel outside. Written with the event, in its transaction.
+CREATE TABLE delivery (
+    delivery_id $identity,
+    event_id $integer NOT NULL REFERENCES alert_event (event_id),
+    channel TEXT NOT NULL,
+    state TEXT NOT NULL,
+    attempts $integer NOT NULL DEFAULT 0,
+    next_at $integer NOT NULL,
+    trouble TEXT,
+    delivered_at $integer,
+    UNIQUE (event_id, channel)
+) $strict;
+CREATE INDEX delivery_due ON delivery (next_at) WHERE state = 'waiting';
+
+-- What phones pull -------------------------------------------------------------------------------------
+
+CREATE TABLE change (
+    seq $identity,
+    xid $xid,
+    bucket TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    rev $integer NOT NULL,
+    op TEXT NOT NULL,
+    reason TEXT
+) $strict;
+CREATE INDEX change_in_order ON change (bucket, xid, seq);
+
+-- Places and housekeeping ------------------------------------------------------------------------------
+
+CREATE TABLE area (
+    code TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    boundary $bytes NOT NULL,
+    loaded_at $integer NOT NULL
+) $strict;
+
+CREATE TABLE lease (
+    name TEXT PRIMARY KEY,
+    holder TEXT NOT NULL,
+    until $integer NOT NULL
+) $strict;
