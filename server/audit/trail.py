@@ -1,0 +1,164 @@
+"""Writing the trail: `record` notes an entry, and the end of the transaction chains and writes all.
+
+    audit.record(tx, actor, Verb.CONSULTATION, "child", [child_id], now=now)
+
+An entry holds ids, the actor, the time, the verb, and on what authority; never a name or a text.
+One entry may hold many ids of one kind: a search that shows twenty children is one entry.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from server.audit.verbs import Actor, Verb
+from server.storage.port import Transaction
+
+IDS_MAX: Final = 1_000
+"""Ids in one entry; more are split over several, so that no row of the trail grows without bound."""
+
+REASON_MAX: Final = 80  # also in the pattern below
+RECIPIENTS_MAX: Final = 100
+"""A disclosure to more than a hundred parties is a publication, and wants another design."""
+
+GENESIS: Final = "0" * 64
+"""What the first entry follows."""
+
+CHAIN_LOCK: Final = "audit"
+
+_BUFFER: Final = "audit"
+_VERBS: Final = "audit.verbs"
+
+_REASON: Final = re.compile(r"[A-Za-z0-9 _.:,;/()&'-]{1,80}")
+_RECIPIENT: Final = re.compile(r"[A-Za-z0-9_.:/=+-]{1,120}")
+_encode: Final = msgspec.json.Encoder().encode
+
+Noted = tuple[int, Verb, str, str, str, list[str], str | None, str]
+
+
+def record(
+    tx: Transaction,
+    actor: Actor,
+    verb: Verb,
+    kind: str,
+    ids: Iterable[int | str],
+    *,
+    now: int,
+    reason: str | None = None,
+    recipients: Sequence[str] = (),
+) -> None:
+    """Note that `actor` did `verb` to the records `ids` of `kind`, to be written at commit.
+
+    `reason` is a short phrase of policy or program ("section 47 enquiry"), not what somebody typed;
+    `recipients` are ids such as `person:12` or `webhook:3`, not addresses. No ids, no entry: but the
+    call still satisfies `@audited`, because a search that finds nothing shows nobody.
+
+    Raises ValueError when reason or recipients could hold a text.
+    """
+    notes = tx.notes
+    if _BUFFER not in notes:
+        notes[_BUFFER] = []
+        notes.setdefault(_VERBS, [])
+        tx.at_commit(_write)
+    notes[_VERBS].append(verb)
+    if reason is not None and not _REASON.fullmatch(reason):
+        raise ValueError(
+            f"An audit reason is a phrase of at most {REASON_MAX} plain characters, not free text. "
+            "Keep what a person typed in a record of its own."
+        )
+    if recipients and (len(recipients) > RECIPIENTS_MAX or not all(map(_RECIPIENT.fullmatch, recipients))):
+        raise ValueError("Audit recipients are ids such as person:12 or webhook:3, not names or addresses.")
+    named = [str(one) for one in ids]
+    told = _encode(recipients).decode() if recipients else "[]"
+    if 0 < len(named) <= IDS_MAX:
+        notes[_BUFFER].append((now, verb, actor.kind, actor.id, kind, named, reason, told))
+        return
+    for start in range(0, len(named), IDS_MAX):
+        part = named[start : start + IDS_MAX]
+        notes[_BUFFER].append((now, verb, actor.kind, actor.id, kind, part, reason, told))
+
+
+def verbs_recorded(tx: Transaction) -> Sequence[Verb]:
+    """The verbs of every call of `record` in this transaction so far, in order."""
+    found: Sequence[Verb] = tx.notes.get(_VERBS, ())
+    return found
+
+
+def entry_hash(
+    previous_hash: str,
+    at: int,
+    verb: str,
+    actor_kind: str,
+    actor_id: str,
+    kind: str,
+    ids: str,
+    reason: str | None,
+    recipients: str,
+) -> str:
+    """SHA-256, in hex, of the entry as a JSON array in this order, UTF-8, without white space.
+
+    `ids` and `recipients` are the JSON texts stored in the table, taken as strings. The position is
+    not in it: the chain gives every entry its place, and so a moved one can be recognised.
+    """
+    row = ("earlysign-audit-1", previous_hash, at, verb, actor_kind, actor_id, kind, ids, reason, recipients)
+    return hashlib.sha256(_encode(row)).hexdigest()
+
+
+def _write(tx: Transaction) -> None:
+    """Chain and write what was noted. Runs at the end of the transaction, holding the chain's lock.
+
+    The buffer is taken out first: last work that runs after this may record more, and then a new
+    buffer asks for this function again.
+    """
+    noted: list[Noted] = tx.notes.pop(_BUFFER, [])
+    if not noted:
+        return
+    tx.lock(CHAIN_LOCK)
+    head = tx.row("SELECT entries, hash FROM audit_head WHERE head = 1")
+    position, previous = (0, GENESIS) if head is None else (int(head[0]), str(head[1]))
+    entries: list[dict[str, Any]] = []
+    subjects: list[dict[str, Any]] = []
+    for at, verb, actor_kind, actor_id, kind, ids, reason, recipients in noted:
+        position += 1
+        ids_text = _encode(ids).decode()
+        digest = entry_hash(previous, at, verb, actor_kind, actor_id, kind, ids_text, reason, recipients)
+        entries.append(
+            {
+                "position": position,
+                "at": at,
+                "verb": verb.value,
+                "actor_kind": actor_kind,
+                "actor_id": actor_id,
+                "kind": kind,
+                "ids": ids_text,
+                "reason": reason,
+                "recipients": recipients,
+                "previous_hash": previous,
+                "hash": digest,
+            }
+        )
+        distinct = ids if len(ids) == 1 else dict.fromkeys(ids)
+        subjects.extend([{"kind": kind, "id": one, "position": position} for one in distinct])
+        previous = digest
+    tx.executemany(_INSERT_ENTRY, entries)
+    tx.executemany(_INSERT_SUBJECT, subjects)
+    tx.execute(_MOVE_HEAD, {"entries": position, "hash": previous})
+
+
+_INSERT_ENTRY: Final = """
+INSERT INTO audit_entry
+  (position, at, verb, actor_kind, actor_id, kind, ids, reason, recipients, previous_hash, hash)
+VALUES
+  (:position, :at, :verb, :actor_kind, :actor_id, :kind, :ids, :reason, :recipients, :previous_hash, :hash)
+"""
+
+_INSERT_SUBJECT: Final = "INSERT INTO audit_subject (kind, id, position) VALUES (:kind, :id, :position)"
+
+_MOVE_HEAD: Final = """
+INSERT INTO audit_head (head, entries, hash) VALUES (1, :entries, :hash)
+ON CONFLICT (head) DO UPDATE SET entries = excluded.entries, hash = excluded.hash
+"""

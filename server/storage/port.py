@@ -1,0 +1,167 @@
+"""The storage port: what every room above storage may know about a database.
+
+Ordinary synchronous code runs over a `Transaction`; a `Store` decides when and in which thread:
+
+    answer = await store.write(lambda tx: intake.receive(tx, batch, now))
+
+SQL is written once, in the part of the language that SQLite (3.35 and newer) and PostgreSQL (13
+and newer) share, always with named parameters (`:name`). Rows come back as tuples.
+
+Errors:
+
+    StorageError                  something is wrong with the statement or the way it was used
+    ├── StorageConflict           a constraint of the schema refused the change
+    ├── TransactionEnded          a transaction was used after its work had returned
+    └── StorageUnavailable        not now: try again (the doors answer 503 with Retry-After)
+        ├── StorageBusy           too much is waiting already
+        └── StorageClosed         the store has been closed
+
+No message holds a value that was bound to a parameter, because values are what people wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+T = TypeVar("T")
+
+Row = tuple[Any, ...]
+Params = Mapping[str, object]
+
+NO_PARAMS: dict[str, object] = {}
+"""The empty set of parameters; shared, so nobody may write to it."""
+
+MISSED = ""
+"""The payload a subscriber receives in place of those it may have missed.
+
+A backlog overflowed or the listening connection was lost: look in the database. `notify` refuses
+an empty payload, so that this can mean nothing else.
+"""
+
+NOTIFY_BYTES_MAX = 7_900
+"""Bytes of topic and payload together: PostgreSQL refuses 8,000. Send ids, never records."""
+
+RETRY_AFTER_SECONDS = 2
+"""What a caller is told to wait: some tens of commits later the queue has moved."""
+
+
+class StorageError(Exception):
+    """Something is wrong with a statement, a migration, or the way storage was used."""
+
+
+class StorageConflict(StorageError):
+    """A constraint refused the change: a key that exists, a reference that does not, a check.
+
+    `constraint` names what the engine named (SQLite: `table.column`; PostgreSQL: the constraint).
+    """
+
+    def __init__(self, message: str, constraint: str = "") -> None:
+        super().__init__(message)
+        self.constraint = constraint
+
+
+class TransactionEnded(StorageError):
+    """A transaction was kept and used after the work it was given to had returned."""
+
+
+class StorageUnavailable(StorageError):
+    """The database cannot do it now. What was asked is not known to have happened: ask again."""
+
+    def __init__(self, message: str, retry_after_seconds: int = RETRY_AFTER_SECONDS) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class StorageBusy(StorageUnavailable):
+    """Too much is waiting already; nothing of this request was done."""
+
+
+class StorageClosed(StorageUnavailable):
+    """The store has been closed; nothing of this request was done."""
+
+
+class Transaction(Protocol):
+    """What a piece of work is given; usable until that work returns, in that thread only.
+
+    After a statement has failed, the transaction takes no further statement until the savepoint
+    around the failure has been left by the exception, and it cannot commit. PostgreSQL is made
+    that way, and SQLite is held to it, so that code tested on one runs on the other.
+    """
+
+    notes: dict[str, Any]
+    """Scratch space of this transaction. When a savepoint is undone, keys set inside it go, and
+    lists are cut back to the length they had."""
+
+    @property
+    def settled(self) -> str:
+        """SQL condition on a row of a change log: "this row's place in commit order is final"."""
+
+    def execute(self, sql: str, params: Params = NO_PARAMS) -> int:
+        """Run one statement; the number of rows it changed."""
+
+    def executemany(self, sql: str, rows: Iterable[Params]) -> None:
+        """Run one statement for each row of parameters."""
+
+    def rows(self, sql: str, params: Params = NO_PARAMS) -> list[Row]:
+        """All rows of a query (or of `... RETURNING`)."""
+
+    def row(self, sql: str, params: Params = NO_PARAMS) -> Row | None:
+        """The first row, or None."""
+
+    def value(self, sql: str, params: Params = NO_PARAMS) -> Any:
+        """The first column of the first row, or None."""
+
+    def savepoint(self) -> AbstractContextManager[None]:
+        """An exception that leaves the block undoes what was written inside, and only that."""
+
+    def lock(self, name: str) -> None:
+        """Hold `name` alone until the transaction ends; waits for whoever holds it."""
+
+    def at_commit(self, work: Callable[[Transaction], None]) -> None:
+        """Run `work` last, in this transaction; what it raises undoes the transaction.
+
+        In a read it runs in a write transaction of its own (with the same `notes`) that commits
+        before `read` returns: so nothing is shown whose showing could not be recorded.
+        """
+
+    def notify(self, topic: str, payload: str) -> None:
+        """Tell subscribers of `topic` after the commit, and never if there is none.
+
+        The payload holds ids, never names or text, in at most `NOTIFY_BYTES_MAX` bytes.
+        """
+
+
+@runtime_checkable
+class Store(Protocol):
+    """A database that runs pieces of work, each in a transaction.
+
+    Work may be run more than once (PostgreSQL resolves deadlocks by undoing one side), so it
+    touches nothing but its transaction. An exception from the work undoes it and reaches the
+    caller. A write whose caller was cancelled while it waited may still happen.
+    """
+
+    async def read(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` over one unchanging view of the database; it may write nothing."""
+
+    async def write(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work`; returns its answer only after the commit is on disk."""
+
+    def read_now(self, work: Callable[[Transaction], T]) -> T:
+        """`read` for commands and tests: blocks the thread."""
+
+    def write_now(self, work: Callable[[Transaction], T]) -> T:
+        """`write` for commands and tests: blocks the thread."""
+
+    def subscribe(self, topic: str) -> AbstractAsyncContextManager[AsyncIterator[str]]:
+        """The payloads of `topic` that are committed from now on; ends when the store closes."""
+
+    def migrate(self) -> list[str]:
+        """Bring the schema up to date; the names of the migrations that were applied now."""
+
+    async def close(self) -> None:
+        """Finish what is under way, refuse the rest, and let go of the database."""
+
+    def close_now(self) -> None:
+        """`close` for commands and tests: blocks the thread."""

@@ -1,0 +1,63 @@
+"""How large a store may grow its queues and pools, each limit with its reason."""
+
+from __future__ import annotations
+
+import msgspec
+
+MEMORY = ":memory:"
+"""The path of a database that lives in memory and dies with the store; for tests and simulation."""
+
+
+class StorageSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Sizes and waiting times of both engines. Times are in seconds."""
+
+    queue_jobs_max: int = 512
+    """Pieces of work that may wait for a thread. At 1,500 notes a second in batches of 50 this is
+    some 15 seconds of work: whoever waits longer is better told to come back later."""
+
+    group_jobs_max: int = 64
+    """Pieces of work that share one commit on SQLite. One fsync costs as much as a few dozen
+    statements; beyond 64 it is already spread thin, and the first of the group waits for the last."""
+
+    group_seconds_max: float = 0.05
+    """A group takes in no further work after this time, so that large batches do not make the first
+    caller wait for dozens of others."""
+
+    readers: int = 4
+    """Read connections of SQLite, each with a thread. Reads are short; a few more than the cores
+    of a small server keep one long search from holding up the rest."""
+
+    pool_connections_max: int = 8
+    """Connections (and threads) to PostgreSQL. More than the processors of the database server
+    make it slower; each also costs it some megabytes."""
+
+    busy_seconds_max: float = 5.0
+    """How long to wait for another process's lock, or for a free connection, before saying
+    "busy". Shorter than the 10 seconds after which a phone gives up on an answer."""
+
+    statement_seconds_max: float = 30.0
+    """A read on SQLite, or any one statement on PostgreSQL, is stopped after this time: nobody
+    waits longer for a page, and a long read keeps the write-ahead log from shrinking."""
+
+    lock_seconds_max: float = 10.0
+    """How long a statement on PostgreSQL waits for a lock held by another transaction."""
+
+    retries_max: int = 5
+    """How often PostgreSQL work is run again after a deadlock. Each round lets at least one
+    transaction through, so five rounds settle any realistic knot."""
+
+    statements_cached: int = 1_024
+    """Prepared statements kept by each connection: all the SQL of the server and its variants."""
+
+    cache_kibibytes: int = 64 * 1_024
+    """Page cache of each SQLite connection: the indexes of 100,000 children fit in it."""
+
+    checkpoint_pages: int = 4_096
+    """Pages of write-ahead log (16 MiB) before SQLite copies them into the database file: fewer,
+    larger copies cost less than many small ones, and recovery still takes well under a second."""
+
+    backlog_max: int = 256
+    """Notifications that wait for one slow subscriber before it is told that it missed some."""
+
+
+DEFAULTS = StorageSettings()
