@@ -1,0 +1,173 @@
+"""What a child's notes mean together: the incidents, the flags they raise, and the grade proposed.
+
+`assess` is a function of the facts and the pack: the same facts in any order give the same answer, so a caller
+runs it again after a late arrival, an amendment, a withdrawal, a merge or an unmerge, and compares
+`desired` flags with stored ones by `flag_key`:
+
+- a key that is new: raise the flag, with a duty;
+- a key whose flag has notes it had not: the flag grew. If its duty was closed or the flag dismissed, that is
+  a new duty, else a note would be nobody's;
+- a stored key that is gone: its grounds are gone; retract it with that reason.
+
+**Every note ends with a duty on somebody.** A live note is in the flag of some rule at the grade of its
+categories or above, which was there when the note arrived or was raised by it, or it is in a `concern` flag
+of its own incident. So one worrying note is seen, and a child's third note makes one alert and not two.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from server.casework.facts import ChildFacts, NoteFact
+from server.casework.grades import highest
+from server.casework.incidents import Incident
+from server.casework.pack import CONCERN, Pack
+from server.casework.rules import History, Raised, evaluate
+from sync.vocabulary import CATEGORY_LABELS, Grade
+
+
+class RaisedFlag(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One flag that the rules want on the child. Times are milliseconds since the epoch.
+
+    `flag_key` is unique within the child and stays the same while the flag grows: the rule's name, or for
+    `concern` the name and the incident. `rule_version` is the pack's. `note_ids` are in the order observed.
+    `raised_at` is the server's receipt of the note that first completed the grounds: the clock's start.
+    `observed_from` and `observed_to` are the first and last time observed of the notes.
+    """
+
+    flag_key: str
+    rule: str
+    rule_version: str
+    grade: Grade
+    sentence: str
+    note_ids: tuple[str, ...]
+    proposes: str | None
+    raised_at: int
+    observed_from: int
+    observed_to: int
+
+
+class Assessment(msgspec.Struct, frozen=True, gc=False):
+    """Incidents in the order observed, flags gravest first, and the highest grade proposed."""
+
+    incidents: tuple[Incident, ...]
+    flags: tuple[RaisedFlag, ...]
+    grade: Grade | None
+
+
+NOTHING = Assessment((), (), None)
+
+
+def assess(child: ChildFacts, notes: Sequence[NoteFact], pack: Pack, now: int) -> Assessment:
+    """All incidents and flags of one child, from every note linked to the child.
+
+    `now` (milliseconds) is for rules that will depend on the time; none of today's does, as flags do not
+    lapse. Raises nothing for any facts that have the right types.
+    """
+    del now
+    history = History(child, notes, pack)
+    if not history.live:
+        return NOTHING
+    raised = []
+    for rule in pack.rules:
+        found = evaluate(rule, history)
+        if found is not None:
+            raised.append(found)
+    incidents = history.incidents()
+    flags = [_flag(found, history) for found in raised]
+    flags += _concerns(history, incidents, raised)
+    if len(flags) > 1:
+        flags.sort(key=_gravest_first)
+    return Assessment(incidents, tuple(flags), highest([flag.grade for flag in flags]))
+
+
+def _gravest_first(flag: RaisedFlag) -> tuple[int, int, str]:
+    return -flag.grade.urgency, flag.raised_at, flag.flag_key
+
+
+def _flag(raised: Raised, history: History) -> RaisedFlag:
+    live, members, rule = history.live, raised.members, raised.rule
+    return RaisedFlag(
+        flag_key=rule.name,
+        rule=rule.name,
+        rule_version=history.pack.version,
+        grade=rule.grade,
+        sentence=raised.sentence,
+        note_ids=tuple([live[n].note_id for n in members]),
+        proposes=rule.proposes._value_ if rule.proposes is not None else None,
+        raised_at=raised.raised_at,
+        observed_from=live[members[0]].observed_at,
+        observed_to=live[members[-1]].observed_at,
+    )
+
+
+def _concerns(history: History, incidents: Sequence[Incident], raised: Sequence[Raised]) -> list[RaisedFlag]:
+    """A flag for each incident with notes that no rule took up when they arrived.
+
+    A flag that came later, or is of a lower grade, does not take a note up: the duty that the note put on
+    somebody would start its clock again, or lose urgency.
+    """
+    live, pack = history.live, history.pack
+    taken = [-1] * len(live)
+    for found in raised:
+        urgency = found.rule.grade.urgency
+        for n in found.members:
+            if urgency > taken[n] and found.raised_at <= live[n].received_at:
+                taken[n] = urgency
+    about = set(history.about)
+    flags = []
+    for members, incident in zip(history.groups(), incidents, strict=True):
+        left = []
+        for n in members:
+            urgency, grade = _concern_grade(live[n], n in about, pack)
+            if taken[n] < urgency:
+                left.append((urgency, n, grade))
+        if left:
+            flags.append(_concern(left, incident.incident_key, history, about))
+    return flags
+
+
+def _concern_grade(note: NoteFact, about: bool, pack: Pack) -> tuple[int, Grade]:
+    """The grade of a note by itself, urgency first: the highest of its categories."""
+    if not about:
+        return pack.concern.bystander_grade.urgency, pack.concern.bystander_grade
+    grades = pack.concern_grades
+    best = grades["missing"] if note.missing_hours is not None else (-1, pack.concern.grade)
+    for category in note.categories:
+        entry = grades[category._value_]
+        if entry[0] > best[0]:
+            best = entry
+    return best if best[0] >= 0 else (pack.concern.grade.urgency, pack.concern.grade)
+
+
+def _concern(
+    left: list[tuple[int, int, Grade]], incident_key: str, history: History, about: set[int]
+) -> RaisedFlag:
+    """The concern of one incident, at the gravest of its notes; the earliest of the gravest names it."""
+    live, pack = history.live, history.pack
+    _, gravest, grade = max(left, key=lambda entry: (entry[0], entry[1] in about, -entry[1]))
+    if gravest in about:
+        sentence = pack.concern.sentence.format(category=_category(live[gravest], pack))
+    else:
+        sentence = pack.concern.bystander_sentence
+    members = sorted([n for _, n, _ in left])
+    return RaisedFlag(
+        flag_key=f"{CONCERN}:{incident_key}",
+        rule=CONCERN,
+        rule_version=pack.version,
+        grade=grade,
+        sentence=sentence,
+        note_ids=tuple([live[n].note_id for n in members]),
+        proposes=None,
+        raised_at=min([live[n].received_at for n in members]),
+        observed_from=live[members[0]].observed_at,
+        observed_to=live[members[-1]].observed_at,
+    )
+
+
+def _category(note: NoteFact, pack: Pack) -> str:
+    """The gravest category of a note in words; the primary one where several are as grave."""
+    if not note.categories:
+        return "missing" if note.missing_hours is not None else "other"
+    gravest = max(note.categories, key=lambda category: pack.concern_grades[category._value_][0])
+    return CATEGORY_LABELS[gravest].lower()

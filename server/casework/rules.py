@@ -1,0 +1,332 @@
+"""The rules: what a child's whole history raises. Each kind of rule in the pack has one function here.
+
+Windows. "Three in 90 days" means any stretch of 90 days that ends at an incident, both ends included, by
+`observed_at`: a note that arrives late counts where it belongs, and a flag does not lapse as time passes. The
+notes of every window that qualifies belong to the flag; its sentence speaks of the newest.
+
+`raised_at` is the receipt of the note that first completed the grounds, whatever order the notes were
+observed in: from then on somebody had the duty.
+"""
+
+import bisect
+import datetime
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from server.casework.facts import DAY_MS, HOUR_MS, ChildFacts, NoteFact
+from server.casework.incidents import Incident, describe, families, group
+from server.casework.pack import (
+    AnyRule,
+    DangerNow,
+    IncidentCount,
+    LookedAfterMarker,
+    MissingLongerThan,
+    MissingUnderAge,
+    MissingWithExploitation,
+    Pack,
+    Rule,
+    SourceCount,
+)
+from server.casework.words import counted, number, ordinal
+from sync.vocabulary import EXPLOITATION
+
+_EPOCH_DAY = datetime.date(1970, 1, 1).toordinal()
+_DAYS_PER_YEAR = 365.25
+
+
+class Episode(msgspec.Struct, gc=False):
+    """One distinct incident among the notes that count: times in milliseconds, `members` in `History.live`."""
+
+    observed_at: int
+    received_at: int
+    mask: int
+    members: list[int]
+
+
+class Raised(msgspec.Struct, gc=False):
+    """What a rule found: the positions of its notes in `History.live`, ascending, and since when."""
+
+    rule: Rule
+    sentence: str
+    members: Sequence[int]
+    raised_at: int
+
+
+class History:
+    """A child's live notes in the order observed, with what several rules need worked out once."""
+
+    __slots__ = ("_groups", "_why", "about", "child", "episodes", "live", "masks", "missing", "pack")
+
+    def __init__(self, child: ChildFacts, notes: Iterable[NoteFact], pack: Pack) -> None:
+        live = [note for note in notes if not note.withdrawn]
+        if len(live) > 1:
+            live.sort(key=_place_in_time)
+        masks = [families(note, pack) for note in live]
+        roles = pack.counted_roles
+        self.child = child
+        self.pack = pack
+        self.live = live
+        self.masks = masks
+        self.about = [n for n, note in enumerate(live) if note.role in roles or note.sole_subject]
+        bit = pack.category_bits["missing"]
+        self.missing = [n for n in self.about if masks[n] & bit]
+        self._groups, self._why = group(live, masks, pack)
+        self.episodes = self._episodes()
+
+    def _episodes(self) -> list[Episode]:
+        """Incidents of the notes that count. Notes about somebody else neither count nor move one in time."""
+        everything = len(self.about) == len(self.live)
+        about = set() if everything else set(self.about)
+        found = []
+        for members in self._groups:
+            counting = members if everything else [n for n in members if n in about]
+            if not counting:
+                continue
+            mask = 0
+            received_at = self.live[counting[0]].received_at
+            for n in counting:
+                mask |= self.masks[n]
+                received_at = min(received_at, self.live[n].received_at)
+            found.append(Episode(self.live[counting[0]].observed_at, received_at, mask, counting))
+        if not everything:
+            found.sort(key=lambda episode: episode.observed_at)
+        return found
+
+    def incidents(self) -> tuple[Incident, ...]:
+        """Every incident, those of notes about somebody else included."""
+        return tuple(
+            [
+                describe(self.live, members, why, self.pack)
+                for members, why in zip(self._groups, self._why, strict=True)
+            ]
+        )
+
+    def groups(self) -> list[list[int]]:
+        """Positions in `live` by incident, in the order observed."""
+        return self._groups
+
+
+def _place_in_time(note: NoteFact) -> tuple[int, str]:
+    return note.observed_at, note.note_id
+
+
+def evaluate(rule: AnyRule, history: History) -> Raised | None:
+    """What one rule raises on this history, or None."""
+    return _EVALUATORS[type(rule)](rule, history) if history.about else None
+
+
+def _danger_now(rule: DangerNow, history: History) -> Raised | None:
+    return _notes(rule, [n for n in history.about if history.live[n].danger_now], history)
+
+
+def _missing_under_age(rule: MissingUnderAge, history: History) -> Raised | None:
+    if not history.missing:
+        return None
+    before = _reaches_age_at(history.child, rule.under_years)
+    if before is None:
+        return None
+    members = [n for n in history.missing if history.live[n].observed_at < before]
+    return _notes(rule, members, history, years=rule.under_years)
+
+
+def _reaches_age_at(child: ChildFacts, years: int) -> int | None:
+    """When the child reaches that age, in milliseconds; None where no age is known.
+
+    A child born on 29 February has the birthday on 1 March. The day begins at midnight UTC, up to an hour
+    later than in London in summer, so that the doubtful hour counts as the younger age.
+    """
+    born = child.date_of_birth
+    if born is not None:
+        try:
+            birthday = born.replace(year=born.year + years).toordinal()
+        except ValueError:
+            birthday = datetime.date(born.year + years, 3, 1).toordinal()
+        return (birthday - _EPOCH_DAY) * DAY_MS
+    if child.approximate_age is None or child.age_as_of is None:
+        return None
+    days_left = (years - child.approximate_age) * _DAYS_PER_YEAR
+    return int((child.age_as_of.toordinal() - _EPOCH_DAY + days_left) * DAY_MS)
+
+
+def _looked_after_marker(rule: LookedAfterMarker, history: History) -> Raised | None:
+    child = history.child
+    if not (child.looked_after and child.exploitation_marker):
+        return None
+    return _notes(rule, history.about, history)
+
+
+def _missing_longer_than(rule: MissingLongerThan, history: History) -> Raised | None:
+    live = history.live
+    over = rule.over_hours
+    members = [n for n in history.missing if (live[n].missing_hours or 0) > over]
+    return _notes(rule, members, history, hours=f"{over:g}")
+
+
+def _notes(rule: Rule, members: list[int], history: History, **words: object) -> Raised | None:
+    """A flag that each of these notes raises by itself; None when there is none."""
+    if not members:
+        return None
+    raised_at = min([history.live[n].received_at for n in members])
+    return Raised(rule, _sentence(rule.sentence, words), members, raised_at)
+
+
+def _missing_with_exploitation(rule: MissingWithExploitation, history: History) -> Raised | None:
+    if not history.missing:
+        return None
+    words = {"days": rule.within_days}
+    if history.child.exploitation_marker:
+        return _notes(rule, history.missing, history, **words)
+    live, masks = history.live, history.masks
+    bits = _exploitation_bits(history.pack)
+    signs = [n for n in history.about if masks[n] & bits or live[n].exploitation_indicator]
+    if not signs:
+        return None
+    span_ms = rule.within_days * DAY_MS
+    times = [live[n].observed_at for n in signs]
+    received = [live[n].received_at for n in signs]
+    members: set[int] = set()
+    raised_at: int | None = None
+    for n in history.missing:
+        note = live[n]
+        low = bisect.bisect_left(times, note.observed_at - span_ms)
+        high = bisect.bisect_right(times, note.observed_at + span_ms)
+        if low == high:
+            continue
+        members.add(n)
+        members.update(signs[low:high])
+        complete_at = max(note.received_at, min(received[low:high]))
+        raised_at = complete_at if raised_at is None else min(raised_at, complete_at)
+    if raised_at is None:
+        return None
+    return Raised(rule, _sentence(rule.sentence, words), sorted(members), raised_at)
+
+
+def _exploitation_bits(pack: Pack) -> int:
+    return pack.category_mask(_EXPLOITATION)
+
+
+_EXPLOITATION = tuple(sorted(EXPLOITATION))
+
+
+def windows(times: Sequence[int], span_ms: int, at_least: int) -> Iterator[tuple[int, int]]:
+    """The longest windows (first, last + 1) of `times`, sorted, that hold `at_least` and span no more.
+
+    Every window that qualifies lies within one of them, and the last one is the newest.
+    """
+    count = len(times)
+    first = 0
+    for last in range(count):
+        while times[last] - times[first] > span_ms:
+            first += 1
+        whole = last + 1 == count or times[last + 1] - times[first] > span_ms
+        if whole and last + 1 - first >= at_least:
+            yield first, last + 1
+
+
+def _incident_count(rule: IncidentCount, history: History) -> Raised | None:
+    episodes = history.episodes
+    if len(episodes) < rule.at_least:
+        return None
+    if rule.categories:
+        mask = history.pack.category_mask(rule.categories)
+        episodes = [episode for episode in episodes if episode.mask & mask]
+        if len(episodes) < rule.at_least:
+            return None
+    times = [episode.observed_at for episode in episodes]
+    included: set[int] = set()
+    raised_at: int | None = None
+    newest: list[Episode] = []
+    for first, end in windows(times, rule.within_days * DAY_MS, rule.at_least):
+        newest = episodes[first:end]
+        included.update(range(first, end))
+        complete_at = heapq.nsmallest(rule.at_least, [episode.received_at for episode in newest])[-1]
+        raised_at = complete_at if raised_at is None else min(raised_at, complete_at)
+    if raised_at is None:
+        return None
+    words = {"ordinal": ordinal(len(newest)), "count": number(len(newest)), "days": rule.within_days}
+    return _counted(rule, episodes, included, newest, words, raised_at, history)
+
+
+def _source_count(rule: SourceCount, history: History) -> Raised | None:
+    episodes = history.episodes
+    if len(episodes) < rule.at_least:
+        return None
+    live = history.live
+    sources = [{live[n].source for n in episode.members} for episode in episodes]
+    if len(set().union(*sources)) < rule.at_least:
+        return None
+    times = [episode.observed_at for episode in episodes]
+    included: set[int] = set()
+    raised_at: int | None = None
+    newest: list[Episode] = []
+    several = 0
+    for first, end in windows(times, rule.within_days * DAY_MS, rule.at_least):
+        distinct = len(set().union(*sources[first:end]))
+        if distinct < rule.at_least:
+            continue
+        newest, several = episodes[first:end], distinct
+        included.update(range(first, end))
+        complete_at = _sources_complete_at(newest, live, rule.at_least)
+        raised_at = complete_at if raised_at is None else min(raised_at, complete_at)
+    if raised_at is None:
+        return None
+    words = {"count": number(several), "days": rule.within_days}
+    return _counted(rule, episodes, included, newest, words, raised_at, history)
+
+
+def _sources_complete_at(episodes: Sequence[Episode], live: Sequence[NoteFact], at_least: int) -> int:
+    """When the notes received so far first came from enough incidents and enough sources."""
+    arrivals = sorted(
+        (live[n].received_at, number_, live[n].source)
+        for number_, episode in enumerate(episodes)
+        for n in episode.members
+    )
+    seen_incidents: set[int] = set()
+    seen_sources: set[str] = set()
+    for received_at, incident, source in arrivals:
+        seen_incidents.add(incident)
+        seen_sources.add(source)
+        if len(seen_incidents) >= at_least and len(seen_sources) >= at_least:
+            return received_at
+    return arrivals[-1][0]
+
+
+def _counted(
+    rule: Rule,
+    episodes: Sequence[Episode],
+    included: set[int],
+    newest: Sequence[Episode],
+    words: dict[str, object],
+    raised_at: int,
+    history: History,
+) -> Raised:
+    members = sorted([n for index in included for n in episodes[index].members])
+    words["who"] = _who([history.live[n] for episode in newest for n in episode.members])
+    return Raised(rule, _sentence(rule.sentence, words), members, raised_at)
+
+
+def _who(notes: Sequence[NoteFact]) -> str:
+    """`two officers, two wards`: how widely the concern is shared, and nobody's name."""
+    officers = counted(len({note.author for note in notes}), "officer")
+    wards = len({note.ward for note in notes if note.ward})
+    return f"{officers}, {counted(wards, 'ward')}" if wards else officers
+
+
+def _sentence(template: str, words: dict[str, object]) -> str:
+    """The sentence with its numbers, its first letter a capital."""
+    text = template.format_map(words) if words else template
+    return text if text[:1].isupper() else text[:1].upper() + text[1:]
+
+
+_EVALUATORS: dict[type, Callable[[Any, History], Raised | None]] = {
+    DangerNow: _danger_now,
+    MissingUnderAge: _missing_under_age,
+    LookedAfterMarker: _looked_after_marker,
+    MissingWithExploitation: _missing_with_exploitation,
+    MissingLongerThan: _missing_longer_than,
+    IncidentCount: _incident_count,
+    SourceCount: _source_count,
+}
