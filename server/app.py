@@ -1,0 +1,149 @@
+"""The composition root: `create_app(settings) -> Litestar`. Only this file knows every concrete class."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed_version
+from pathlib import Path
+
+from litestar import Litestar
+from litestar.config.csrf import CSRFConfig
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.middleware import DefineMiddleware
+from litestar.static_files import create_static_files_router
+from litestar.types import ControllerRouterHandler
+
+from server.access.crypto import derive, load_secret
+from server.access.passwords import Passwords
+from server.access.policy import load_policy
+from server.access.sessions import SessionRules
+from server.access.signing import SigningKey
+from server.access.throttle import Limits
+from server.http import devices, health, problems, sign_in
+from server.http.auth import PUBLIC, authenticate, provide_device, provide_person, provide_services
+from server.http.csrf import COOKIE, HEADER, CSRFCheck
+from server.http.docs import StrictStructSchemaPlugin, openapi_config
+from server.http.metrics import Metrics
+from server.http.observe import Observe
+from server.http.services import Services
+from server.settings import Settings
+from server.storage import Store, open_store
+
+STATIC = Path(__file__).parent / "console" / "static"
+BODY_BYTES_MAX = 1024 * 1024  # doors that take more (sync, attachments) say so themselves
+
+# Every door. A room adds its handlers here and nowhere else.
+HANDLERS: list[ControllerRouterHandler] = [
+    *devices.HANDLERS,
+    *sign_in.HANDLERS,
+    *health.HANDLERS,
+    problems.problem_page,
+]
+
+
+def server_version() -> str:
+    """The installed version, or `0` in a checkout that was never installed."""
+    try:
+        return installed_version("earlysign")
+    except PackageNotFoundError:
+        return "0"
+
+
+def make_store(settings: Settings) -> Store:
+    """Open the database that the settings name; the data folder is made, for its owner only."""
+    make_data_folder(settings)
+    return open_store(settings.sqlite_path if settings.uses_sqlite else settings.database)
+
+
+def make_data_folder(settings: Settings) -> None:
+    """Make the data folder, readable by the server's account only."""
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def make_services(settings: Settings, store: Store, metrics: Metrics) -> Services:
+    """Put together what the doors use. Raises `PolicyError` for a policy that cannot be used."""
+    make_data_folder(settings)
+    secret = load_secret(settings.data, settings.secret)
+    return Services(
+        settings=settings,
+        store=store,
+        policy=load_policy(settings.policy, settings.boroughs),
+        passwords=Passwords(settings.password_hashes_at_once),
+        session_rules=SessionRules(
+            settings.session_idle_minutes * 60_000, settings.session_hours * 3_600_000
+        ),
+        limits=Limits(
+            settings.sign_in_attempts,
+            settings.sign_in_attempts_per_address,
+            settings.sign_in_window_minutes * 60_000,
+            derive(secret, "attempts"),
+        ),
+        secret=secret,
+        receipt_key=SigningKey(secret),
+        metrics=metrics,
+    )
+
+
+def create_app(
+    settings: Settings, *, store: Store | None = None, handlers: Sequence[ControllerRouterHandler] = ()
+) -> Litestar:
+    """Build the application. The database is opened when it starts, and closed when it stops.
+
+    `store` (tests, demo) is used instead of the settings' database, and left open. `handlers` are more doors.
+    """
+    metrics = Metrics()
+    make_data_folder(settings)
+    csrf = CSRFConfig(
+        secret=derive(load_secret(settings.data, settings.secret), "csrf").hex(),
+        cookie_name=COOKIE,
+        header_name=HEADER,
+        cookie_secure=settings.behind_tls,
+    )
+
+    @asynccontextmanager
+    async def running(app: Litestar) -> AsyncIterator[None]:
+        opened = make_store(settings) if store is None else store
+        try:
+            if settings.migrates_on_start:
+                opened.migrate()
+            services = make_services(settings, opened, metrics)
+            app.state.store = opened
+            app.state.services = services
+            try:
+                yield
+            finally:
+                services.passwords.close()
+        finally:
+            if store is None:
+                await opened.close()
+
+    app = Litestar(
+        route_handlers=[
+            *HANDLERS,
+            *handlers,
+            create_static_files_router(
+                path="/static", directories=[STATIC], opt=PUBLIC, include_in_schema=False
+            ),
+        ],
+        guards=[authenticate],
+        middleware=[DefineMiddleware(CSRFCheck, config=csrf)],
+        dependencies={
+            "services": Provide(provide_services, sync_to_thread=False),
+            "person": Provide(provide_person, sync_to_thread=False),
+            "device": Provide(provide_device, sync_to_thread=False),
+        },
+        exception_handlers=problems.EXCEPTION_HANDLERS,
+        lifespan=[running],
+        state=State(),
+        openapi_config=openapi_config(server_version()),
+        plugins=[StrictStructSchemaPlugin()],
+        request_max_body_size=BODY_BYTES_MAX,
+        # Litestar's logging writes exceptions with their text; ours (server/logs.py) never does.
+        logging_config=None,
+        debug=False,
+    )
+    app.asgi_handler = Observe(app.asgi_handler, metrics, behind_tls=settings.behind_tls)
+    return app

@@ -1,0 +1,94 @@
+"""Reading a request body that may be compressed, with both its sizes bounded before anything is stored."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+from litestar import Request
+
+from server.http.problems import BAD_ENCODING, TOO_LARGE, UNSUPPORTED_ENCODING, Problem
+
+GZIP = 16 + zlib.MAX_WBITS  # zlib's way of saying "with a gzip header and checksum"
+
+
+async def read_body(
+    request: Request[Any, Any, Any], *, max_wire_bytes: int, max_unpacked_bytes: int
+) -> bytes:
+    """The whole body, decompressed.
+
+    Give the handler `request_max_body_size=None`, so that the limits given here are the ones that count. A
+    body is refused at the first byte over a limit, so memory stays below the two limits together. Raises
+    `Problem`: too large (413), damaged (400), or a compression we do not read (415).
+    """
+    encoding = request.headers.get("content-encoding", "identity").strip().lower() or "identity"
+    if encoding not in {"gzip", "x-gzip", "identity"}:
+        raise Problem(
+            UNSUPPORTED_ENCODING,
+            "The Content-Encoding is not known here.",
+            headers={"accept-encoding": "gzip, identity"},
+        )
+    announced = request.headers.get("content-length", "")
+    if announced.isascii() and announced.isdigit() and int(announced) > max_wire_bytes:
+        raise _too_large("as it travels", max_wire_bytes)
+    sink: _Plain | _Gzip = _Plain() if encoding == "identity" else _Gzip(max_unpacked_bytes)
+    wire_bytes = 0
+    async for chunk in request.stream():
+        wire_bytes += len(chunk)
+        if wire_bytes > max_wire_bytes:
+            raise _too_large("as it travels", max_wire_bytes)
+        sink.add(chunk)
+    body = sink.finish()
+    if len(body) > max_unpacked_bytes:
+        raise _too_large("unpacked", max_unpacked_bytes)
+    return body
+
+
+def _too_large(what: str, limit: int) -> Problem:
+    return Problem(
+        TOO_LARGE,
+        f"The body is larger, {what}, than {limit} bytes.",
+        hint="Send it in smaller parts.",
+        extra={"max_bytes": limit},
+    )
+
+
+class _Plain:
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def add(self, chunk: bytes) -> None:
+        self._parts.append(chunk)
+
+    def finish(self) -> bytes:
+        return b"".join(self._parts)
+
+
+class _Gzip:
+    """Gzip, possibly of several members, unpacked no further than one byte past the limit."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._unpacker = zlib.decompressobj(GZIP)
+        self._parts: list[bytes] = []
+        self._bytes = 0
+
+    def add(self, chunk: bytes) -> None:
+        while chunk:
+            if self._unpacker.eof:
+                self._unpacker = zlib.decompressobj(GZIP)
+            try:
+                # One byte more than allowed tells "exactly full" from "too much" without unpacking the rest.
+                part = self._unpacker.decompress(chunk, self._max_bytes - self._bytes + 1)
+            except zlib.error:
+                raise Problem(BAD_ENCODING, "The body is not gzip, or is damaged.") from None
+            self._bytes += len(part)
+            if self._bytes > self._max_bytes:
+                raise _too_large("unpacked", self._max_bytes)
+            self._parts.append(part)
+            chunk = self._unpacker.unused_data if self._unpacker.eof else self._unpacker.unconsumed_tail
+
+    def finish(self) -> bytes:
+        if not self._unpacker.eof:
+            raise Problem(BAD_ENCODING, "The gzip body ends before its end.", hint="Send it again, whole.")
+        return b"".join(self._parts)

@@ -1,0 +1,120 @@
+"""The API's description (OpenAPI) and its pages, without anything from another host and without inline scripts."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from litestar import Request, Router, get
+from litestar._openapi.schema_generation.plugins.struct import StructSchemaPlugin
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import OpenAPIRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme, Tag
+from litestar.typing import FieldDefinition
+
+from server.http.auth import PUBLIC
+from server.http.csrf import COOKIE, HEADER
+
+if TYPE_CHECKING:
+    from litestar._openapi.schema_generation import SchemaCreator
+    from litestar.openapi.spec import Schema
+
+DOCS_PATH = "/docs"
+VENDOR = "/static/vendor"
+START_JS = f"""\
+window.addEventListener("DOMContentLoaded", function () {{
+  SwaggerUIBundle({{
+    url: "{DOCS_PATH}/openapi.json",
+    dom_id: "#doors",
+    deepLinking: true,
+    validatorUrl: null,
+    presets: [SwaggerUIBundle.presets.apis],
+    requestInterceptor: function (request) {{
+      var pair = document.cookie.split("; ").find(function (row) {{ return row.startsWith("{COOKIE}="); }});
+      if (pair) {{ request.headers["{HEADER}"] = pair.split("=")[1]; }}
+      return request;
+    }},
+  }});
+}});
+"""
+
+
+class StrictStructSchemaPlugin(StructSchemaPlugin):
+    """Says `additionalProperties: false` for a struct that forbids unknown fields; Litestar leaves it out."""
+
+    def is_plugin_supported_type(self, value: Any) -> bool:
+        return isinstance(value, type) and issubclass(value, msgspec.Struct)
+
+    def to_openapi_schema(self, field_definition: FieldDefinition, schema_creator: SchemaCreator) -> Schema:
+        schema = super().to_openapi_schema(field_definition, schema_creator)
+        info = msgspec.inspect.type_info(field_definition.type_)
+        if isinstance(info, msgspec.inspect.StructType) and info.forbid_unknown_fields:
+            schema.additional_properties = False
+        return schema
+
+
+class DocsPage(OpenAPIRenderPlugin):
+    """Swagger UI from our own static files; a list of the doors without JavaScript."""
+
+    def __init__(self) -> None:
+        super().__init__(path="/")
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        title = html.escape(openapi_schema["info"]["title"])
+        return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}: doors for programs</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="stylesheet" href="{VENDOR}/swagger-ui.css">
+<script src="{VENDOR}/swagger-ui-bundle.js"></script><script src="{DOCS_PATH}/start.js"></script>
+</head><body><main id="doors"><h1>{title}</h1>
+<p>The description for programs: <a href="{DOCS_PATH}/openapi.json">openapi.json</a>.</p>
+<ul>{"".join(_doors(openapi_schema))}</ul></main></body></html>""".encode()
+
+    def receive_router(self, router: Router) -> None:
+        @get("/start.js", media_type="text/javascript", sync_to_thread=False)
+        def start_js() -> str:
+            return START_JS
+
+        router.register(start_js)
+
+
+def _doors(schema: dict[str, Any]) -> list[str]:
+    return [
+        f"<li><code>{method.upper()} {html.escape(path)}</code> {html.escape(str(door.get('summary', '')))}</li>"
+        for path, item in schema.get("paths", {}).items()
+        for method, door in item.items()
+        if isinstance(door, dict)
+    ]
+
+
+def openapi_config(version: str) -> OpenAPIConfig:
+    """The OpenAPI settings of the application; pages under `/docs`, the description at `/docs/openapi.json`."""
+    return OpenAPIConfig(
+        title="Earlysign",
+        version=version,
+        description="Carries a worry about a child from the officer who sees it to the person who can act on it. "
+        "Every problem is `application/problem+json` (RFC 9457) with a hint.",
+        components=Components(
+            security_schemes={
+                "session": SecurityScheme(
+                    type="apiKey",
+                    security_scheme_in="cookie",
+                    name="earlysign",
+                    description="Set by POST /api/sign-in; with TLS in front its name is __Host-earlysign.",
+                ),
+                "device": SecurityScheme(
+                    type="http", scheme="bearer", description="A phone's token, from POST /api/devices/token."
+                ),
+            }
+        ),
+        tags=[
+            Tag("phones", "Enrolment and tokens of phones, and what they sync."),
+            Tag("people", "Signing in."),
+            Tag("work", "Alerts, children, links and reviews."),
+            Tag("server", "Health and numbers."),
+        ],
+        use_handler_docstrings=True,
+        openapi_router=Router(DOCS_PATH, route_handlers=[], opt=PUBLIC, include_in_schema=False),
+        render_plugins=[DocsPage()],
+    )

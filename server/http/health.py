@@ -1,0 +1,74 @@
+"""Is it alive, is it ready, how is it doing: for supervisors, load balancers and Prometheus."""
+
+from __future__ import annotations
+
+import hmac
+from typing import Any, Literal
+
+import msgspec
+from litestar import Request, Response, get
+from litestar.di import NamedDependency
+
+from server.http import problems
+from server.http.auth import PUBLIC, client_address
+from server.http.metrics import CONTENT_TYPE
+from server.http.problems import NOT_ALLOWED, Problem, documented
+from server.http.services import Services
+from server.settings import LOOPBACK
+
+
+class Health(msgspec.Struct, frozen=True):
+    """`status` is always `ok`: a problem has another HTTP status."""
+
+    status: Literal["ok"] = "ok"
+
+
+@get("/health/live", opt=PUBLIC, tags=["server"], summary="Is the process alive")
+async def live() -> Health:
+    """Answers as long as the event loop turns; asks nothing of the database."""
+    return Health()
+
+
+@get(
+    "/health/ready",
+    opt=PUBLIC,
+    responses=documented(problems.UNAVAILABLE),
+    tags=["server"],
+    summary="Can it take requests",
+)
+async def ready(services: NamedDependency[Services]) -> Health:
+    """Reads from the database. 503 means: send requests to another process, or wait."""
+    await services.store.read(lambda tx: tx.value("SELECT count(*) FROM person WHERE id = 0"))
+    return Health()
+
+
+@get(
+    "/metrics",
+    opt=PUBLIC,
+    media_type=CONTENT_TYPE,
+    responses=documented(NOT_ALLOWED),
+    tags=["server"],
+    summary="Numbers for Prometheus",
+    include_in_schema=False,
+)
+async def metrics(request: Request[Any, Any, Any], services: NamedDependency[Services]) -> Response[bytes]:
+    """Counts and times, without any personal data.
+
+    Asks for the token of the settings, or answers this machine only.
+    """
+    wanted = services.settings.metrics_token
+    if wanted:
+        sent = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
+        allowed = hmac.compare_digest(sent.encode("utf-8", "surrogatepass"), wanted.encode())
+    else:
+        allowed = client_address(request) in LOOPBACK
+    if not allowed:
+        raise Problem(
+            NOT_ALLOWED,
+            "The metrics are not shown to this address.",
+            hint="Set EARLYSIGN_METRICS_TOKEN and send it as a bearer token.",
+        )
+    return Response(services.metrics.render(), media_type=CONTENT_TYPE)
+
+
+HANDLERS = [live, ready, metrics]

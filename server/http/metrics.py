@@ -1,0 +1,39 @@
+"""Numbers about the server for Prometheus. No label ever holds who or what a request was about."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics:
+    """The metrics of one application, in a registry of its own so that several can live in one process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "earlysign_requests", "Requests answered.", ("method", "route", "status"), registry=self.registry
+        )
+        self.seconds = Histogram(
+            "earlysign_request_seconds",
+            "Time from request to the start of the answer.",
+            ("method", "route"),
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self.under_way = Gauge(
+            "earlysign_requests_under_way", "Requests not yet answered.", registry=self.registry
+        )
+        self.notes = Counter(
+            "earlysign_ops",
+            "Ops received from phones, by what became of them.",
+            ("outcome",),
+            registry=self.registry,
+        )
+
+    def render(self) -> bytes:
+        """All of them, as Prometheus reads them."""
+        return generate_latest(self.registry)

@@ -1,0 +1,88 @@
+"""The outermost layer: a number for each request, security headers on every answer, one log line, metrics.
+
+The log line holds the route's template, never the address: an address holds ids, and a query may hold a name.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+import structlog
+
+from server.http.metrics import Metrics
+
+if TYPE_CHECKING:
+    from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "img-src 'self' data:",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+SECURITY_HEADERS = (
+    (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), microphone=(), geolocation=(), payment=()"),
+)
+STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+NO_STORE = (b"cache-control", b"no-store")
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+log = structlog.get_logger("server.access_log")
+
+
+class Observe:
+    """Wraps the whole application, answers to unknown addresses included."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, *, behind_tls: bool) -> None:
+        self.app = app
+        self.metrics = metrics
+        self.headers = [*SECURITY_HEADERS, STRICT_TRANSPORT] if behind_tls else list(SECURITY_HEADERS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        number = uuid.uuid4().hex
+        scope["state"]["request_id"] = number
+        started = time.perf_counter()
+        status = 0
+
+        async def send_observed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = list(message.get("headers", []))
+                present = {name.lower() for name, _ in headers}
+                # What is shown here is personal unless a door says otherwise, as the static files do.
+                headers += [pair for pair in (*self.headers, NO_STORE) if pair[0] not in present]
+                headers.append((b"x-request-id", number.encode()))
+                message["headers"] = headers
+            await send(message)
+
+        self.metrics.under_way.inc()
+        structlog.contextvars.bind_contextvars(request=number)
+        try:
+            await self.app(scope, receive, send_observed)
+        finally:
+            self.metrics.under_way.dec()
+            self._note(scope, status, time.perf_counter() - started)
+            structlog.contextvars.unbind_contextvars("request")
+
+    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+        route = scope.get("path_template") or "unknown"
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        self.metrics.requests.labels(method, route, f"{status // 100}xx").inc()
+        self.metrics.seconds.labels(method, route).observe(seconds)
+        log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 1))

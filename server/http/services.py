@@ -1,0 +1,36 @@
+"""What a door may use, put together by `server/app.py`: one frozen record, reached as a dependency."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import msgspec
+from litestar.connection import ASGIConnection
+
+from server.access.passwords import Passwords
+from server.access.policy import Policy
+from server.access.sessions import SessionRules
+from server.access.signing import SigningKey
+from server.access.throttle import Limits
+from server.http.metrics import Metrics
+from server.settings import Settings
+from server.storage.port import Store
+
+
+class Services(msgspec.Struct, frozen=True, kw_only=True):
+    """`secret` is the server's 32 bytes: derive keys from it (`access.crypto.derive`), never use it itself."""
+
+    settings: Settings
+    store: Store
+    policy: Policy
+    passwords: Passwords
+    session_rules: SessionRules
+    limits: Limits
+    secret: bytes
+    receipt_key: SigningKey
+    metrics: Metrics
+
+
+def services_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Services:
+    """The services of the application that this connection came to."""
+    return cast("Services", connection.app.state.services)

@@ -1,0 +1,318 @@
+"""Settings: the environment, read once into one frozen `Settings`.
+
+Every field is one setting. Its environment variable is `EARLYSIGN_` and the field's name in capitals; its
+description stands beside it, is printed by `earlysign doctor --settings`, and makes the table of the README.
+A test fails when a field has no description. Nothing else in the server reads the environment.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_type_hints
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+PREFIX = "EARLYSIGN_"
+OTHER_PROGRAMS = ("EARLYSIGN_DEVICE_", "EARLYSIGN_TEST_", "EARLYSIGN_DEMO_", "EARLYSIGN_BENCH_")
+DATABASE_FILE = "earlysign.db"
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used. The message names the variable and says what to write instead."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that can be chosen without changing code. Times carry their unit in their name."""
+
+    data: Annotated[
+        Path,
+        Meta(
+            description="Folder for the database, the secret key, attachments and backups. "
+            "Only the account that runs the server should be able to open it."
+        ),
+    ] = Path("earlysign-data")
+    database: Annotated[
+        str,
+        Meta(
+            description="Empty for SQLite in the data folder, or `postgresql://user@host/name` "
+            "(needs the extra `postgres`)."
+        ),
+    ] = ""
+    host: Annotated[str, Meta(description="Address to listen on.", min_length=1)] = "127.0.0.1"
+    port: Annotated[int, Meta(description="Port to listen on.", ge=1, le=65535)] = 8000
+    public_url: Annotated[
+        str,
+        Meta(
+            description="The address that phones and browsers use, such as "
+            "`https://earlysign.example.police.uk`. Empty means `http://HOST:PORT`. When it begins with `https://`, cookies are sent over TLS only."
+        ),
+    ] = ""
+    trusted_proxies: Annotated[
+        str,
+        Meta(
+            description="Addresses of the proxies in front, separated by commas: only from these is the "
+            "`X-Forwarded-For` header believed."
+        ),
+    ] = "127.0.0.1"
+    migrate_on_start: Annotated[
+        Literal["auto", "yes", "no"],
+        Meta(
+            description="Bring the database up to date when the server starts. `auto`: yes for SQLite, "
+            "no for PostgreSQL (run `earlysign migrate` there)."
+        ),
+    ] = "auto"
+    jobs: Annotated[bool, Meta(description="Run escalation, delivery and housekeeping in this process.")] = (
+        True
+    )
+    policy: Annotated[
+        Path | None,
+        Meta(
+            description="A TOML file whose roles replace the built-in ones of the same name "
+            "(`server/access/policy.toml` shows the form)."
+        ),
+    ] = None
+    boroughs: Annotated[
+        Path | None,
+        Meta(
+            description="A TOML file with the force's boroughs and command units, in place of London's "
+            "(`server/casework/boroughs.toml` shows the form)."
+        ),
+    ] = None
+    secret: Annotated[
+        str,
+        Meta(
+            description="Key from which cookie, cursor and receipt keys are derived, 64 hexadecimal digits. "
+            "Empty: made once and kept in the data folder. Several servers on one database need the same one."
+        ),
+    ] = ""
+    metrics_token: Annotated[
+        str,
+        Meta(
+            description="Bearer token that `/metrics` asks for. Empty: `/metrics` answers only to this machine."
+        ),
+    ] = ""
+    session_idle_minutes: Annotated[
+        int, Meta(description="A person is signed out after this long without a request.", ge=1, le=1440)
+    ] = 30
+    session_hours: Annotated[
+        int, Meta(description="A person is signed out this long after signing in.", ge=1, le=168)
+    ] = 12
+    sign_in_attempts: Annotated[
+        int,
+        Meta(
+            description="Wrong passwords for one username within the window before it must wait.",
+            ge=1,
+            le=1000,
+        ),
+    ] = 10
+    sign_in_attempts_per_address: Annotated[
+        int,
+        Meta(
+            description="Wrong passwords or enrolment codes from one network address within the window before it "
+            "must wait. A police station shares one address, so this is larger.",
+            ge=1,
+            le=100_000,
+        ),
+    ] = 50
+    sign_in_window_minutes: Annotated[
+        int, Meta(description="The window over which wrong attempts are counted.", ge=1, le=1440)
+    ] = 15
+    password_hashes_at_once: Annotated[
+        int,
+        Meta(
+            description="Passwords checked at the same time. Each takes about 0.1 s of one core and 64 MiB.",
+            ge=1,
+            le=64,
+        ),
+    ] = 2
+    enrol_code_minutes: Annotated[
+        int, Meta(description="How long a one-time code for a phone can be used.", ge=1, le=10_080)
+    ] = 15
+    device_token_minutes: Annotated[
+        int,
+        Meta(description="How long a phone's access token lasts before it asks for another.", ge=1, le=1440),
+    ] = 60
+    clock_tolerance_seconds: Annotated[
+        int,
+        Meta(
+            description="How far a phone's clock may be wrong when it asks for a token. Beyond it, the answer "
+            "tells the phone the server's time.",
+            ge=0,
+            le=600,
+        ),
+    ] = 60
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Meta(description="The least severe line that is logged."),
+    ] = "info"
+    log_format: Annotated[
+        Literal["json", "console"],
+        Meta(description="One JSON object a line, or coloured text for a terminal."),
+    ] = "json"
+
+    @property
+    def uses_sqlite(self) -> bool:
+        return not self.database
+
+    @property
+    def sqlite_path(self) -> Path:
+        """The database file of the embedded default."""
+        return self.data / DATABASE_FILE
+
+    @property
+    def migrates_on_start(self) -> bool:
+        return self.uses_sqlite if self.migrate_on_start == "auto" else self.migrate_on_start == "yes"
+
+    @property
+    def base_url(self) -> str:
+        """The public address without a trailing slash: the audience that phones name in what they sign."""
+        if self.public_url:
+            return self.public_url.rstrip("/")
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    @property
+    def audiences(self) -> frozenset[str]:
+        """Every audience accepted in a phone's signature. A server on this machine has several names."""
+        names = {self.base_url}
+        if not self.public_url and self.host in LOOPBACK | {"0.0.0.0", "::"}:
+            names |= {f"http://{name}:{self.port}" for name in ("127.0.0.1", "localhost", "[::1]")}
+        return frozenset(names | {f"{name}/api/devices/token" for name in names})
+
+    @property
+    def behind_tls(self) -> bool:
+        return self.public_url.startswith("https://")
+
+
+class SettingRow(msgspec.Struct, frozen=True):
+    """One row of the table of settings."""
+
+    variable: str
+    kind: str
+    default: str
+    description: str
+
+
+def variable_of(field: str) -> str:
+    """The environment variable of a field: `EARLYSIGN_DATA` for `data`."""
+    return PREFIX + field.upper()
+
+
+def _kind_of(hint: Any) -> str:
+    base = get_args(hint)[0]
+    if base is bool:
+        return "`yes` or `no`"
+    if base is int:
+        return "whole number"
+    if isinstance(base, type):
+        return {"str": "text"}.get(base.__name__, "path")
+    choices = get_args(base)
+    return ", ".join(f"`{choice}`" for choice in choices if isinstance(choice, str)) or "path"
+
+
+def describe() -> list[SettingRow]:
+    """Every setting with its kind, default and description, in the order of the struct."""
+    hints = get_type_hints(Settings, include_extras=True)
+    rows = []
+    for field in msgspec.structs.fields(Settings):
+        hint = hints[field.name]
+        meta = next((m for m in get_args(hint)[1:] if isinstance(m, Meta)), None)
+        default = "yes" if field.default is True else "no" if field.default is False else field.default
+        shown = "" if default is None or default == "" else str(default)
+        text = meta.description if meta is not None and meta.description else ""
+        rows.append(SettingRow(variable_of(field.name), _kind_of(hint), shown, text))
+    return rows
+
+
+def settings_table() -> str:
+    """The table for the README, in Markdown."""
+    lines = ["| setting | value | default | what it does |", "| --- | --- | --- | --- |"]
+    for row in describe():
+        default = f"`{row.default}`" if row.default else ""
+        lines.append(f"| `{row.variable}` | {row.kind} | {default} | {row.description} |")
+    return "\n".join(lines)
+
+
+def _read_value(field: str, text: str) -> object:
+    default = getattr(Settings(), field)
+    if isinstance(default, bool):
+        lowered = text.strip().lower()
+        if lowered not in {"yes", "no", "true", "false", "1", "0"}:
+            raise SettingsError(f"{variable_of(field)} must be yes or no.")
+        return lowered in {"yes", "true", "1"}
+    if isinstance(default, int):
+        try:
+            return int(text)
+        except ValueError:
+            raise SettingsError(f"{variable_of(field)} must be a whole number.") from None
+    return text.strip()
+
+
+def load_settings(environment: Mapping[str, str] | None = None, **given: object) -> Settings:
+    """Read settings from the environment; values given by name (command-line options) win, `None` is not given.
+
+    Raises `SettingsError` for a value that cannot be used and for an unknown `EARLYSIGN_` variable, since a
+    mistyped name would otherwise be a setting that silently does nothing (the phone's program and the tests
+    have names of their own: `EARLYSIGN_DEVICE_...`, `EARLYSIGN_TEST_...`).
+    """
+    source = os.environ if environment is None else environment
+    known = {variable_of(name): name for name in Settings.__struct_fields__}
+    values: dict[str, object] = {}
+    for variable, text in source.items():
+        if not variable.startswith(PREFIX):
+            continue
+        if variable not in known:
+            if variable.startswith(OTHER_PROGRAMS):
+                continue
+            raise SettingsError(f"{variable} is not a setting. `earlysign doctor --settings` lists them all.")
+        if text.strip():
+            values[known[variable]] = _read_value(known[variable], text)
+    values |= {name: value for name, value in given.items() if value is not None}
+    plain = {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+    try:
+        settings = msgspec.convert(plain, Settings, dec_hook=_decode)
+    except msgspec.ValidationError as error:
+        raise SettingsError(_plain_error(str(error))) from None
+    _check(settings)
+    return settings
+
+
+def _decode(kind: type, value: object) -> object:
+    if kind is Path and isinstance(value, str):
+        return Path(value).expanduser()
+    raise NotImplementedError(f"no reading of {kind.__name__}")
+
+
+def _plain_error(message: str) -> str:
+    """msgspec's sentence with the path replaced by the variable's name: "Expected `int` <= 65535 - at `$.port`"."""
+    reason, _, path = message.partition(" - at `$.")
+    field = path.rstrip("`")
+    return f"{variable_of(field)}: {reason}." if field else f"{reason}."
+
+
+def _check(settings: Settings) -> None:
+    if settings.public_url:
+        parts = urlsplit(settings.public_url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+            raise SettingsError("EARLYSIGN_PUBLIC_URL must look like https://earlysign.example.police.uk")
+    if settings.database and not settings.database.startswith(("postgresql://", "postgres://")):
+        raise SettingsError(
+            "EARLYSIGN_DATABASE must be empty (SQLite in the data folder) or begin with postgresql://"
+        )
+    if settings.secret:
+        try:
+            length = len(bytes.fromhex(settings.secret))
+        except ValueError:
+            length = 0
+        if length != 32:
+            raise SettingsError(
+                "EARLYSIGN_SECRET must be 64 hexadecimal digits: `openssl rand -hex 32` makes one."
+            )
+    for variable, file in (("EARLYSIGN_POLICY", settings.policy), ("EARLYSIGN_BOROUGHS", settings.boroughs)):
+        if file is not None and not file.is_file():
+            raise SettingsError(f"{variable} names a file that does not exist.")
