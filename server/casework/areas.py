@@ -184,7 +184,7 @@ def _check_shape(shape: Any, where: str) -> None:
             f"{where}: coordinates such as {west:.0f}, {south:.0f} are not degrees, so the file is not in "
             "WGS 84 (British National Grid, perhaps). Convert it to EPSG:4326."
         )
-    if 49 <= west and east <= 61.5 and -9 <= south and north <= 2.5:
+    if west >= 49 and east <= 61.5 and south >= -9 and north <= 2.5:
         raise AreasError(
             f"{where}: the coordinates look swapped: GeoJSON has longitude first, then latitude. Swap them."
         )

@@ -1,8 +1,8 @@
 """What a child's notes mean together: the incidents, the flags they raise, and the grade proposed.
 
-`assess` is a function of the facts and the pack: the same facts in any order give the same answer, so a caller
-runs it again after a late arrival, an amendment, a withdrawal, a merge or an unmerge, and compares
-`desired` flags with stored ones by `flag_key`:
+`assess` is a function of the facts and the pack: the same facts in any order give the same answer. A caller
+runs it again after a late arrival, an amendment, a withdrawal, a merge or an unmerge, and compares the flags
+it gets with the stored ones by `flag_key`:
 
 - a key that is new: raise the flag, with a duty;
 - a key whose flag has notes it had not: the flag grew. If its duty was closed or the flag dismissed, that is
@@ -19,11 +19,11 @@ from collections.abc import Sequence
 import msgspec
 
 from server.casework.facts import ChildFacts, NoteFact
-from server.casework.grades import highest
+from server.casework.grades import URGENCY
 from server.casework.incidents import Incident
-from server.casework.pack import CONCERN, Pack
+from server.casework.pack import CONCERN, ConcernOf, Pack
 from server.casework.rules import History, Raised, evaluate
-from sync.vocabulary import CATEGORY_LABELS, Grade
+from sync.vocabulary import Grade
 
 
 class RaisedFlag(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -78,11 +78,12 @@ def assess(child: ChildFacts, notes: Sequence[NoteFact], pack: Pack, now: int) -
     flags += _concerns(history, incidents, raised)
     if len(flags) > 1:
         flags.sort(key=_gravest_first)
-    return Assessment(incidents, tuple(flags), highest([flag.grade for flag in flags]))
+    # Every live note is in some flag, so there is a first one, and it is the gravest.
+    return Assessment(incidents, tuple(flags), flags[0].grade)
 
 
 def _gravest_first(flag: RaisedFlag) -> tuple[int, int, str]:
-    return -flag.grade.urgency, flag.raised_at, flag.flag_key
+    return -URGENCY[flag.grade._value_], flag.raised_at, flag.flag_key
 
 
 def _flag(raised: Raised, history: History) -> RaisedFlag:
@@ -109,65 +110,59 @@ def _concerns(history: History, incidents: Sequence[Incident], raised: Sequence[
     """
     live, pack = history.live, history.pack
     taken = [-1] * len(live)
+    received = [note.received_at for note in live]
     for found in raised:
-        urgency = found.rule.grade.urgency
+        urgency = URGENCY[found.rule.grade._value_]
+        raised_at = found.raised_at
         for n in found.members:
-            if urgency > taken[n] and found.raised_at <= live[n].received_at:
+            if urgency > taken[n] and raised_at <= received[n]:
                 taken[n] = urgency
-    about = set(history.about)
+    about = set(history.about) if len(history.about) < len(live) else None
     flags = []
     for members, incident in zip(history.groups(), incidents, strict=True):
-        left = []
+        left: list[int] = []
+        gravest = pack.bystander
         for n in members:
-            urgency, grade = _concern_grade(live[n], n in about, pack)
-            if taken[n] < urgency:
-                left.append((urgency, n, grade))
+            concern = _concern_of(live[n], pack) if about is None or n in about else pack.bystander
+            if taken[n] < concern[0]:
+                # The earliest of the gravest notes names the concern, one about the child before another.
+                level = concern[0] - gravest[0]
+                if not left or level > 0 or (level == 0 and gravest is pack.bystander):
+                    gravest = concern
+                left.append(n)
         if left:
-            flags.append(_concern(left, incident.incident_key, history, about))
+            flags.append(_concern(left, gravest, incident.incident_key, history))
     return flags
 
 
-def _concern_grade(note: NoteFact, about: bool, pack: Pack) -> tuple[int, Grade]:
-    """The grade of a note by itself, urgency first: the highest of its categories."""
-    if not about:
-        return pack.concern.bystander_grade.urgency, pack.concern.bystander_grade
-    grades = pack.concern_grades
-    best = grades["missing"] if note.missing_hours is not None else (-1, pack.concern.grade)
-    for category in note.categories:
-        entry = grades[category._value_]
+def _concern_of(note: NoteFact, pack: Pack) -> ConcernOf:
+    """What a note is by itself: the gravest of its categories, the first of several as grave."""
+    concerns = pack.concerns
+    categories = note.categories
+    if not categories:
+        return concerns["other" if note.missing_hours is None else "missing"]
+    best = concerns[categories[0]._value_]
+    for category in categories:
+        entry = concerns[category._value_]
         if entry[0] > best[0]:
             best = entry
-    return best if best[0] >= 0 else (pack.concern.grade.urgency, pack.concern.grade)
+    return best
 
 
-def _concern(
-    left: list[tuple[int, int, Grade]], incident_key: str, history: History, about: set[int]
-) -> RaisedFlag:
-    """The concern of one incident, at the gravest of its notes; the earliest of the gravest names it."""
-    live, pack = history.live, history.pack
-    _, gravest, grade = max(left, key=lambda entry: (entry[0], entry[1] in about, -entry[1]))
-    if gravest in about:
-        sentence = pack.concern.sentence.format(category=_category(live[gravest], pack))
-    else:
-        sentence = pack.concern.bystander_sentence
-    members = sorted([n for _, n, _ in left])
+def _concern(left: list[int], gravest: ConcernOf, incident_key: str, history: History) -> RaisedFlag:
+    """The concern of one incident, of those of its notes that nothing else took up."""
+    live = history.live
+    first = live[left[0]]
+    single = len(left) == 1
     return RaisedFlag(
         flag_key=f"{CONCERN}:{incident_key}",
         rule=CONCERN,
-        rule_version=pack.version,
-        grade=grade,
-        sentence=sentence,
-        note_ids=tuple([live[n].note_id for n in members]),
+        rule_version=history.pack.version,
+        grade=gravest[1],
+        sentence=gravest[2],
+        note_ids=(first.note_id,) if single else tuple([live[n].note_id for n in left]),
         proposes=None,
-        raised_at=min([live[n].received_at for n in members]),
-        observed_from=live[members[0]].observed_at,
-        observed_to=live[members[-1]].observed_at,
+        raised_at=first.received_at if single else min([live[n].received_at for n in left]),
+        observed_from=first.observed_at,
+        observed_to=live[left[-1]].observed_at,
     )
-
-
-def _category(note: NoteFact, pack: Pack) -> str:
-    """The gravest category of a note in words; the primary one where several are as grave."""
-    if not note.categories:
-        return "missing" if note.missing_hours is not None else "other"
-    gravest = max(note.categories, key=lambda category: pack.concern_grades[category._value_][0])
-    return CATEGORY_LABELS[gravest].lower()

@@ -25,14 +25,20 @@ TEXT_READ_CHARACTERS_MAX = 2_000
 
 _WORD = re.compile(r"[^\W_]{3,}")
 _STOP_WORDS = frozenset(
-    """about above after again against also and any are around because been before being below between both
-    but came child could did does doing down during each few for from further gave get girl boy going got
-    had has have having her here hers herself him himself his how into its itself just like made more most
-    near not now off once only other our out over own people person police officer said saw same say says
-    seen she should some such than that the their them then there these they this those through told too
-    under until upon very was way well went were what when where which while who whom why will with would
-    you young your""".split()
-)
+    {
+        "about", "above", "after", "again", "against", "also", "and", "any", "are", "around", "because",
+        "been", "before", "being", "below", "between", "both", "but", "came", "child", "could", "did",
+        "does", "doing", "down", "during", "each", "few", "for", "from", "further", "gave", "get",
+        "girl", "boy", "going", "got", "had", "has", "have", "having", "her", "here", "hers", "herself",
+        "him", "himself", "his", "how", "into", "its", "itself", "just", "like", "made", "more", "most",
+        "near", "not", "now", "off", "once", "only", "other", "our", "out", "over", "own", "people",
+        "person", "police", "officer", "said", "saw", "same", "say", "says", "seen", "she", "should",
+        "some", "such", "than", "that", "the", "their", "them", "then", "there", "these", "they",
+        "this", "those", "through", "told", "too", "under", "until", "upon", "very", "was", "way",
+        "well", "went", "were", "what", "when", "where", "which", "while", "who", "whom", "why", "will",
+        "with", "would", "you", "young", "your",
+    }
+)  # fmt: skip
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _MILLISECOND = datetime.timedelta(milliseconds=1)
 

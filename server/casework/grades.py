@@ -7,6 +7,9 @@ from sync.vocabulary import Grade
 RATIONALE_CHARACTERS_MIN = 10
 """Enough that a full stop or "ok" is no rationale; how good it is, scrutiny judges."""
 
+URGENCY: dict[str, int] = {grade.value: grade.urgency for grade in Grade}
+"""Urgency by code: what `Grade.urgency` answers, for loops that ask it many times a note."""
+
 
 class GradeRefused(ValueError):
     """A grade that may not be set like this. The message says what is missing; `code` is for programs."""

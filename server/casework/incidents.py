@@ -66,19 +66,26 @@ def group(live: Sequence[NoteFact], masks: Sequence[int], pack: Pack) -> tuple[l
     near_ms = settings.near_minutes * MINUTE_MS
     author_ms = settings.same_author_minutes * MINUTE_MS
     reach_ms = max(near_ms, author_ms)
+    if count == 1:
+        return [[0]], [0]
     parent = list(range(count))
     why = [0] * count
+    times = [note.observed_at for note in live]
     first = 0
     for later in range(1, count):
-        note, mask = live[later], masks[later]
-        observed_at = note.observed_at
-        while observed_at - live[first].observed_at > reach_ms:
+        observed_at = times[later]
+        while observed_at - times[first] > reach_ms:
             first += 1
+        if first == later:
+            continue
+        note, mask = live[later], masks[later]
         for earlier in range(later - 1, first - 1, -1):
-            if not mask & masks[earlier] or _root(parent, earlier) == _root(parent, later):
+            if not mask & masks[earlier] or parent[earlier] == parent[later]:
+                continue
+            if _root(parent, earlier) == _root(parent, later):
                 continue
             other = live[earlier]
-            apart_ms = observed_at - other.observed_at
+            apart_ms = observed_at - times[earlier]
             if other.author == note.author:
                 reason = _AUTHOR if apart_ms <= author_ms else 0
             else:
@@ -89,7 +96,11 @@ def group(live: Sequence[NoteFact], masks: Sequence[int], pack: Pack) -> tuple[l
         _join_episodes(live, masks, parent, why, pack)
     by_root: dict[int, list[int]] = {}
     for position in range(count):
-        by_root.setdefault(_root(parent, position), []).append(position)
+        # A root is the earliest of its group, so it comes first here.
+        if parent[position] == position:
+            by_root[position] = [position]
+        else:
+            by_root[_root(parent, position)].append(position)
     return list(by_root.values()), [why[root] for root in by_root]
 
 

@@ -17,7 +17,7 @@ from typing import Annotated
 import msgspec
 
 from server.casework.boroughs import Force, default_force
-from sync.vocabulary import Category, Grade, SubjectRole
+from sync.vocabulary import CATEGORY_LABELS, Category, Grade, SubjectRole
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=100)]
 Days = Annotated[int, msgspec.Meta(ge=1, le=3650)]
@@ -202,6 +202,10 @@ class PackFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     escalations: EscalationSettings
 
 
+ConcernOf = tuple[int, Grade, str]
+"""What a note of some category is by itself: the urgency of its grade, the grade, and the sentence."""
+
+
 class Pack(msgspec.Struct, frozen=True, kw_only=True):
     """A checked pack, with what the rules need on every note worked out once.
 
@@ -219,7 +223,8 @@ class Pack(msgspec.Struct, frozen=True, kw_only=True):
     force: Force
     category_bits: dict[str, int]
     family_bits: dict[str, int]
-    concern_grades: dict[str, tuple[int, Grade]]
+    concerns: dict[str, ConcernOf]
+    bystander: ConcernOf
 
     def preset_of(self, borough: str | None) -> str:
         """The name of the clock preset that a borough (GSS code) uses."""
@@ -293,8 +298,8 @@ def _check_clocks(parsed: PackFile) -> None:
     for name, preset in clocks.presets.items():
         if preset.working_hours:
             raise PackError(
-                f"clocks.presets.{name}.working_hours: working hours are not supported yet. Leave the key out: "
-                "the preset then counts plain hours, which are never later than working hours."
+                f"clocks.presets.{name}.working_hours: working hours are not supported yet. Leave the key "
+                "out: the preset then counts plain hours, which are never later than working hours."
             )
     for where, name in [("clocks.preset", clocks.preset)] + [
         (f"clocks.boroughs.{code}", name) for code, name in clocks.boroughs.items()
@@ -310,7 +315,8 @@ def _check_escalations(parsed: PackFile) -> None:
             where = f"escalations.{grade.value}[{index}]"
             if (step.minutes is None) == (step.percent is None):
                 raise PackError(f"{where}: give either `minutes` or `percent`, one of them.")
-            clockless = [name for name, preset in parsed.clocks.presets.items() if preset.hours(grade) is None]
+            presets = parsed.clocks.presets
+            clockless = [name for name, preset in presets.items() if preset.hours(grade) is None]
             if step.percent is not None and clockless:
                 raise PackError(
                     f"{where}.percent: preset `{clockless[0]}` has no clock for {grade.value}; use `minutes`."
@@ -323,10 +329,12 @@ def _compiled(parsed: PackFile, force: Force) -> Pack:
     for number, members in enumerate(parsed.incidents.families.values()):
         for category in members:
             families[category.value] |= 1 << (len(bits) + number)
-    grades = {}
+    concern = parsed.concern
+    concerns = {}
     for category in Category:
-        grade = parsed.concern.categories.get(category, parsed.concern.grade)
-        grades[category.value] = (grade.urgency, grade)
+        grade = concern.categories.get(category, concern.grade)
+        sentence = concern.sentence.format(category=CATEGORY_LABELS[category].lower())
+        concerns[category.value] = (grade.urgency, grade, sentence)
     # The digest is of the meaning, not of the text: a comment or a space makes no new version.
     canonical = msgspec.json.encode(msgspec.structs.replace(parsed, version=""), order="deterministic")
     digest = hashlib.sha256(canonical).hexdigest()[:12]
@@ -341,7 +349,8 @@ def _compiled(parsed: PackFile, force: Force) -> Pack:
         force=force,
         category_bits=bits,
         family_bits=families,
-        concern_grades=grades,
+        concerns=concerns,
+        bystander=(concern.bystander_grade.urgency, concern.bystander_grade, concern.bystander_sentence),
     )
 
 

@@ -10,13 +10,14 @@ observed in: from then on somebody had the duty.
 
 import bisect
 import datetime
-import heapq
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import itertools
+import operator
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
 
-from server.casework.facts import DAY_MS, HOUR_MS, ChildFacts, NoteFact
+from server.casework.facts import DAY_MS, ChildFacts, NoteFact
 from server.casework.incidents import Incident, describe, families, group
 from server.casework.pack import (
     AnyRule,
@@ -38,7 +39,7 @@ _DAYS_PER_YEAR = 365.25
 
 
 class Episode(msgspec.Struct, gc=False):
-    """One distinct incident among the notes that count: times in milliseconds, `members` in `History.live`."""
+    """One distinct incident of the notes that count. Milliseconds; `members` are positions in `live`."""
 
     observed_at: int
     received_at: int
@@ -63,6 +64,7 @@ class History:
     def __init__(self, child: ChildFacts, notes: Iterable[NoteFact], pack: Pack) -> None:
         live = [note for note in notes if not note.withdrawn]
         if len(live) > 1:
+            live = _each_once(live, pack)
             live.sort(key=_place_in_time)
         masks = [families(note, pack) for note in live]
         roles = pack.counted_roles
@@ -85,12 +87,12 @@ class History:
             counting = members if everything else [n for n in members if n in about]
             if not counting:
                 continue
-            mask = 0
-            received_at = self.live[counting[0]].received_at
-            for n in counting:
+            first = self.live[counting[0]]
+            mask, received_at = self.masks[counting[0]], first.received_at
+            for n in counting[1:]:
                 mask |= self.masks[n]
                 received_at = min(received_at, self.live[n].received_at)
-            found.append(Episode(self.live[counting[0]].observed_at, received_at, mask, counting))
+            found.append(Episode(first.observed_at, received_at, mask, counting))
         if not everything:
             found.sort(key=lambda episode: episode.observed_at)
         return found
@@ -109,8 +111,18 @@ class History:
         return self._groups
 
 
-def _place_in_time(note: NoteFact) -> tuple[int, str]:
-    return note.observed_at, note.note_id
+def _each_once(notes: list[NoteFact], pack: Pack) -> list[NoteFact]:
+    """One fact for each note: two people in a note may be one child. A role that counts wins."""
+    if len({note.note_id for note in notes}) == len(notes):
+        return notes
+    chosen: dict[str, NoteFact] = {}
+    for note in sorted(notes, key=lambda note: (note.role not in pack.counted_roles, note.role.value)):
+        chosen.setdefault(note.note_id, note)
+    return list(chosen.values())
+
+
+_place_in_time = operator.attrgetter("observed_at", "note_id")
+"""The order of notes in `History.live`: as observed, and by id within one millisecond."""
 
 
 def evaluate(rule: AnyRule, history: History) -> Raised | None:
@@ -176,7 +188,7 @@ def _notes(rule: Rule, members: list[int], history: History, **words: object) ->
 def _missing_with_exploitation(rule: MissingWithExploitation, history: History) -> Raised | None:
     if not history.missing:
         return None
-    words = {"days": rule.within_days}
+    words: dict[str, object] = {"days": rule.within_days}
     if history.child.exploitation_marker:
         return _notes(rule, history.missing, history, **words)
     live, masks = history.live, history.masks
@@ -211,19 +223,35 @@ def _exploitation_bits(pack: Pack) -> int:
 _EXPLOITATION = tuple(sorted(EXPLOITATION))
 
 
-def windows(times: Sequence[int], span_ms: int, at_least: int) -> Iterator[tuple[int, int]]:
+def windows(times: Sequence[int], span_ms: int, at_least: int) -> list[tuple[int, int]]:
     """The longest windows (first, last + 1) of `times`, sorted, that hold `at_least` and span no more.
 
     Every window that qualifies lies within one of them, and the last one is the newest.
     """
-    count = len(times)
+    found = []
     first = 0
-    for last in range(count):
-        while times[last] - times[first] > span_ms:
-            first += 1
-        whole = last + 1 == count or times[last + 1] - times[first] > span_ms
-        if whole and last + 1 - first >= at_least:
-            yield first, last + 1
+    begins_at = times[0]
+    for last, ends_at in enumerate(times):
+        if ends_at - begins_at > span_ms:
+            # The window before this one could not grow: it is whole.
+            if last - first >= at_least:
+                found.append((first, last))
+            while ends_at - begins_at > span_ms:
+                first += 1
+                begins_at = times[first]
+    if len(times) - first >= at_least:
+        found.append((first, len(times)))
+    return found
+
+
+def _soonest_from(received: list[int]) -> list[int]:
+    """The soonest receipt from each position on: no window that begins there is complete before it.
+
+    Most notes arrive in the order observed, so that the first window settles when a flag was raised.
+    """
+    soonest = list(itertools.accumulate(reversed(received), min))
+    soonest.reverse()
+    return soonest
 
 
 def _incident_count(rule: IncidentCount, history: History) -> Raised | None:
@@ -236,45 +264,57 @@ def _incident_count(rule: IncidentCount, history: History) -> Raised | None:
         if len(episodes) < rule.at_least:
             return None
     times = [episode.observed_at for episode in episodes]
-    included: set[int] = set()
+    found = windows(times, rule.within_days * DAY_MS, rule.at_least)
+    if not found:
+        return None
+    received = [episode.received_at for episode in episodes]
+    soonest = _soonest_from(received)
+    included: list[Episode] = []
     raised_at: int | None = None
     newest: list[Episode] = []
-    for first, end in windows(times, rule.within_days * DAY_MS, rule.at_least):
+    done = 0
+    for first, end in found:
         newest = episodes[first:end]
-        included.update(range(first, end))
-        complete_at = heapq.nsmallest(rule.at_least, [episode.received_at for episode in newest])[-1]
-        raised_at = complete_at if raised_at is None else min(raised_at, complete_at)
+        included += episodes[max(first, done) : end]
+        done = end
+        if raised_at is None or soonest[first] < raised_at:
+            complete_at = sorted(received[first:end])[rule.at_least - 1]
+            raised_at = complete_at if raised_at is None else min(raised_at, complete_at)
     if raised_at is None:
         return None
-    words = {"ordinal": ordinal(len(newest)), "count": number(len(newest)), "days": rule.within_days}
-    return _counted(rule, episodes, included, newest, words, raised_at, history)
+    words: dict[str, object] = {"ordinal": ordinal(len(newest)), "count": number(len(newest))}
+    return _counted(rule, rule.within_days, included, newest, words, raised_at, history)
 
 
 def _source_count(rule: SourceCount, history: History) -> Raised | None:
     episodes = history.episodes
     if len(episodes) < rule.at_least:
         return None
-    live = history.live
-    sources = [{live[n].source for n in episode.members} for episode in episodes]
-    if len(set().union(*sources)) < rule.at_least:
-        return None
     times = [episode.observed_at for episode in episodes]
-    included: set[int] = set()
+    found = windows(times, rule.within_days * DAY_MS, rule.at_least)
+    if not found:
+        return None
+    live = history.live
+    sources = [[live[n].source for n in episode.members] for episode in episodes]
+    soonest = _soonest_from([episode.received_at for episode in episodes])
+    included: list[Episode] = []
     raised_at: int | None = None
     newest: list[Episode] = []
-    several = 0
-    for first, end in windows(times, rule.within_days * DAY_MS, rule.at_least):
+    several = done = 0
+    for first, end in found:
         distinct = len(set().union(*sources[first:end]))
         if distinct < rule.at_least:
             continue
         newest, several = episodes[first:end], distinct
-        included.update(range(first, end))
-        complete_at = _sources_complete_at(newest, live, rule.at_least)
-        raised_at = complete_at if raised_at is None else min(raised_at, complete_at)
+        included += episodes[max(first, done) : end]
+        done = end
+        if raised_at is None or soonest[first] < raised_at:
+            complete_at = _sources_complete_at(newest, live, rule.at_least)
+            raised_at = complete_at if raised_at is None else min(raised_at, complete_at)
     if raised_at is None:
         return None
-    words = {"count": number(several), "days": rule.within_days}
-    return _counted(rule, episodes, included, newest, words, raised_at, history)
+    words: dict[str, object] = {"count": number(several)}
+    return _counted(rule, rule.within_days, included, newest, words, raised_at, history)
 
 
 def _sources_complete_at(episodes: Sequence[Episode], live: Sequence[NoteFact], at_least: int) -> int:
@@ -296,14 +336,15 @@ def _sources_complete_at(episodes: Sequence[Episode], live: Sequence[NoteFact], 
 
 def _counted(
     rule: Rule,
-    episodes: Sequence[Episode],
-    included: set[int],
+    days: int,
+    included: Sequence[Episode],
     newest: Sequence[Episode],
     words: dict[str, object],
     raised_at: int,
     history: History,
 ) -> Raised:
-    members = sorted([n for index in included for n in episodes[index].members])
+    members = sorted([n for episode in included for n in episode.members])
+    words["days"] = days
     words["who"] = _who([history.live[n] for episode in newest for n in episode.members])
     return Raised(rule, _sentence(rule.sentence, words), members, raised_at)
 
