@@ -39,12 +39,12 @@ def without_values(_logger: Any, _name: str, event: MutableMapping[str, Any]) ->
 
 def describe_exception(error: BaseException) -> list[str]:
     """`["ValueError", "server/intake.py:41 receive", ...]`: the innermost place last, causes after it."""
-    lines = []
+    lines: list[str] = []
     current: BaseException | None = error
     while current is not None and len(lines) < FRAMES_MAX:
         lines.append(type(current).__qualname__)
-        for frame in traceback.extract_tb(current.__traceback__)[-FRAMES_MAX:]:
-            lines.append(f"{_short(frame.filename)}:{frame.lineno} {frame.name}")
+        frames = traceback.extract_tb(current.__traceback__)[-FRAMES_MAX:]
+        lines.extend(f"{_short(frame.filename)}:{frame.lineno} {frame.name}" for frame in frames)
         current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
     return lines[: 2 * FRAMES_MAX]
 

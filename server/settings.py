@@ -49,7 +49,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(
             description="The address that phones and browsers use, such as "
-            "`https://earlysign.example.police.uk`. Empty means `http://HOST:PORT`. When it begins with `https://`, cookies are sent over TLS only."
+            "`https://earlysign.example.police.uk`. Empty means `http://HOST:PORT`. When it begins with "
+            "`https://`, cookies are sent over TLS only."
         ),
     ] = ""
     trusted_proxies: Annotated[
@@ -92,9 +93,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
     metrics_token: Annotated[
         str,
-        Meta(
-            description="Bearer token that `/metrics` asks for. Empty: `/metrics` answers only to this machine."
-        ),
+        Meta(description="Bearer token that `/metrics` asks for. Empty: only this machine may ask."),
     ] = ""
     session_idle_minutes: Annotated[
         int, Meta(description="A person is signed out after this long without a request.", ge=1, le=1440)
@@ -113,8 +112,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sign_in_attempts_per_address: Annotated[
         int,
         Meta(
-            description="Wrong passwords or enrolment codes from one network address within the window before it "
-            "must wait. A police station shares one address, so this is larger.",
+            description="Wrong passwords or enrolment codes from one network address within the window "
+            "before it must wait. A police station shares one address, so this is larger.",
             ge=1,
             le=100_000,
         ),
@@ -140,8 +139,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     clock_tolerance_seconds: Annotated[
         int,
         Meta(
-            description="How far a phone's clock may be wrong when it asks for a token. Beyond it, the answer "
-            "tells the phone the server's time.",
+            description="How far a phone's clock may be wrong when it asks for a token. Beyond it, the "
+            "answer tells the phone the server's time.",
             ge=0,
             le=600,
         ),
@@ -254,7 +253,7 @@ def _read_value(field: str, text: str) -> object:
 
 
 def load_settings(environment: Mapping[str, str] | None = None, **given: object) -> Settings:
-    """Read settings from the environment; values given by name (command-line options) win, `None` is not given.
+    """Read settings from the environment; values given by name win, unless they are `None`.
 
     Raises `SettingsError` for a value that cannot be used and for an unknown `EARLYSIGN_` variable, since a
     mistyped name would otherwise be a setting that silently does nothing (the phone's program and the tests
@@ -289,7 +288,7 @@ def _decode(kind: type, value: object) -> object:
 
 
 def _plain_error(message: str) -> str:
-    """msgspec's sentence with the path replaced by the variable's name: "Expected `int` <= 65535 - at `$.port`"."""
+    """msgspec's sentence, with the variable's name in place of the path."""
     reason, _, path = message.partition(" - at `$.")
     field = path.rstrip("`")
     return f"{variable_of(field)}: {reason}." if field else f"{reason}."

@@ -1,4 +1,4 @@
-"""Phones prove who they are by signing: ES256 over a few claims (RFC 7523), checked here. Pure: `now` is given.
+"""Phones prove who they are by signing: ES256 over a few claims (RFC 7523), checked here. `now` is given.
 
 Claims of an assertion: `iss` and `sub` (the device id), `aud` (this server's public address, or its token
 endpoint), `iat`, `exp` (at most five minutes after `iat`), `jti` (random, good once). Times are seconds.
@@ -13,7 +13,7 @@ import hmac
 import json
 import re
 from collections.abc import Collection
-from typing import Any
+from typing import Any, TypeGuard
 
 import jwt
 import msgspec
@@ -69,7 +69,7 @@ def _coordinate(value: object) -> int:
 
 
 def plain_jwk(jwk: dict[str, Any]) -> str:
-    """The members that make the key, as RFC 7638 orders them: what is stored, and what the thumbprint is over."""
+    """The members that make the key, as RFC 7638 orders them: stored, and hashed for the thumbprint."""
     return json.dumps({"crv": "P-256", "kty": "EC", "x": jwk["x"], "y": jwk["y"]}, separators=(",", ":"))
 
 
@@ -199,5 +199,5 @@ def _check_times(claims: dict[str, Any], *, now: int, tolerance_ms: int) -> int:
     return expires_ms
 
 
-def _is_time(value: Any) -> bool:
+def _is_time(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e11

@@ -43,7 +43,7 @@ def new_code() -> str:
 
 
 def plain_code(typed: str) -> str:
-    """A typed code without dashes and spaces, in capitals, with look-alikes (O, I, L) read as the digits meant."""
+    """A typed code without dashes and spaces, in capitals; O, I and L are read as the digits meant."""
     return "".join(c for c in typed.upper() if c.isascii() and c.isalnum()).translate(LOOKALIKES)
 
 
@@ -95,5 +95,5 @@ def derive(secret: bytes, purpose: str) -> bytes:
 
 
 def keyed_digest(key: bytes, text: str) -> str:
-    """A keyed hash of something that should not be stored readable (a mistyped username may be a password)."""
+    """A keyed hash of what should not be stored readable (a mistyped username may be a password)."""
     return hmac.new(key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()

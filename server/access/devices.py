@@ -99,7 +99,7 @@ def make_code(tx: Transaction, username: str, *, ward: str | None, now: int, lif
 def enrol(
     tx: Transaction, code: str, jwk: dict[str, Any], *, name: str, app_version: str | None, now: int
 ) -> Enrolled:
-    """Spend a code on a key whose possession was proved (`assertions.verify_enrolment`). Raises `CodeRefused`.
+    """Spend a code on a key whose possession was proved (`verify_enrolment`). Raises `CodeRefused`.
 
     The same key with the same code gives the same device again: the first answer may have been lost on the
     way.
@@ -113,7 +113,8 @@ def enrol(
     if taken is None:
         again = tx.row(
             "SELECT d.device_id FROM enrolment_code c JOIN device d ON d.device_id = c.device_id "
-            "WHERE c.code_sha256 = :code AND c.expires_at > :now AND d.thumbprint = :print AND d.status = 'active'",
+            "WHERE c.code_sha256 = :code AND c.expires_at > :now "
+            "AND d.thumbprint = :print AND d.status = 'active'",
             {"code": digest, "now": now, "print": print_of_key},
         )
         if again is None:
@@ -125,8 +126,8 @@ def enrol(
     device_id = str(uuid.uuid4())
     added = tx.execute(
         "INSERT INTO device (device_id, thumbprint, public_key, person, name, ward, borough, role, status, "
-        "enrolled_at, app_version) VALUES (:id, :print, :key, :person, :name, :ward, :borough, :role, 'active', "
-        ":now, :app) ON CONFLICT (thumbprint) DO NOTHING",
+        "enrolled_at, app_version) VALUES (:id, :print, :key, :person, :name, :ward, :borough, :role, "
+        "'active', :now, :app) ON CONFLICT (thumbprint) DO NOTHING",
         {
             "id": device_id,
             "print": print_of_key,
@@ -170,12 +171,13 @@ def public_jwk(tx: Transaction, device_id: str) -> dict[str, Any] | None:
 
 
 def issue_token(tx: Transaction, claims: Claims, *, now: int, lifetime_ms: int, keep_ms: int) -> str:
-    """Exchange a verified assertion for a token; the assertion is spent. Raises `ProofRefused` on a second use.
+    """Exchange a verified assertion for a token; the assertion is spent. A second use raises `ProofRefused`.
 
     `keep_ms`: how long after its expiry an assertion could still be accepted (the clock tolerance).
     """
     fresh = tx.execute(
-        "INSERT INTO assertion_seen (device_id, jti, expires_at) VALUES (:d, :jti, :e) ON CONFLICT DO NOTHING",
+        "INSERT INTO assertion_seen (device_id, jti, expires_at) VALUES (:d, :jti, :e) "
+        "ON CONFLICT DO NOTHING",
         {"d": claims.device_id, "jti": claims.jti, "e": claims.expires_at_ms + keep_ms},
     )
     if not fresh:
@@ -217,7 +219,8 @@ def by_id(tx: Transaction, device_id: str) -> DeviceIdentity | None:
 def seen(tx: Transaction, device_id: str, *, now: int, app_version: str | None = None) -> None:
     """Note that the phone was heard of; `None` keeps the app version that is known."""
     tx.execute(
-        "UPDATE device SET last_seen_at = :now, app_version = COALESCE(:app, app_version) WHERE device_id = :id",
+        "UPDATE device SET last_seen_at = :now, app_version = COALESCE(:app, app_version) "
+        "WHERE device_id = :id",
         {"now": now, "app": app_version, "id": device_id},
     )
 
@@ -225,8 +228,8 @@ def seen(tx: Transaction, device_id: str, *, now: int, app_version: str | None =
 def everything(tx: Transaction, *, username: str | None = None) -> list[DeviceRow]:
     """All phones, or those of one officer, latest first."""
     rows = tx.rows(
-        "SELECT d.device_id, d.name, p.username, d.ward, d.borough, d.role, d.status, d.enrolled_at, d.revoked_at, "
-        "d.last_seen_at, d.app_version FROM device d JOIN person p ON p.id = d.person "
+        "SELECT d.device_id, d.name, p.username, d.ward, d.borough, d.role, d.status, d.enrolled_at, "
+        "d.revoked_at, d.last_seen_at, d.app_version FROM device d JOIN person p ON p.id = d.person "
         "WHERE COALESCE(:u, p.username) = p.username ORDER BY d.enrolled_at DESC, d.device_id",
         {"u": None if username is None else people.plain_username(username)},
     )

@@ -1,4 +1,4 @@
-"""Passwords: argon2id in threads of their own, a bounded number at once, and the same time for unknown people."""
+"""Passwords: argon2id in threads of their own, few at once, and as long for unknown people."""
 
 from __future__ import annotations
 

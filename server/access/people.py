@@ -17,7 +17,7 @@ COLUMNS = "id, username, name, role, borough, unit, must_change, active, created
 
 
 def plain_username(typed: str) -> str:
-    """The stored form of a username: trimmed, composed, lower case, without what no database text may hold."""
+    """The stored form of a username: trimmed, composed, lower case, without NUL."""
     return unicodedata.normalize("NFKC", typed).replace("\0", "").strip().casefold()
 
 
@@ -64,7 +64,7 @@ def stored_hash(tx: Transaction, username: str) -> tuple[int, str] | None:
 def check_new_person(
     policy: Policy, *, username: str, name: str, role: str, borough: str | None, unit: str | None
 ) -> None:
-    """Raise `AccountError` unless the policy knows role, borough and unit and the role has the place it needs."""
+    """Raise `AccountError` unless the policy knows role, borough and unit, and the role has its place."""
     plain = plain_username(username)
     if not plain or len(plain) > USERNAME_LENGTH_MAX or not all(c.isalnum() or c in "._-@" for c in plain):
         raise AccountError(
@@ -114,7 +114,8 @@ def add(
     Raises `AccountError` if taken.
     """
     person_id: int | None = tx.value(
-        "INSERT INTO person (username, name, role, borough, unit, password_hash, must_change, active, created_at) "
+        "INSERT INTO person "
+        "(username, name, role, borough, unit, password_hash, must_change, active, created_at) "
         "VALUES (:username, :name, :role, :borough, :unit, :hash, :must_change, 1, :now) "
         "ON CONFLICT (username) DO NOTHING RETURNING id",
         {

@@ -12,7 +12,6 @@ from enum import StrEnum
 from server.access.errors import NotAllowed, ReasonNeeded
 from server.access.identity import Person
 from server.access.policy import Permission
-from server.storage.port import Transaction
 
 REASON_LENGTH_MIN = 8  # "checking" is a reason of sorts; "x" is not
 REASON_LENGTH_MAX = 500
@@ -48,16 +47,3 @@ def require(person: Person, *, restricted: bool, reason: str | None) -> None:
         raise NotAllowed("This record is restricted.")
     if answer is Showing.ASK_REASON:
         raise ReasonNeeded("This record is restricted: a reason is needed to open it.")
-
-
-def note_reason(
-    tx: Transaction, person: Person, kind: str, record_id: int | str, reason: str, *, now: int
-) -> None:
-    """Keep the reason for opening a restricted record. Raises `ReasonNeeded` when too little was said."""
-    plain = plain_reason(reason)
-    if plain is None:
-        raise ReasonNeeded(f"A reason has at least {REASON_LENGTH_MIN} characters.")
-    tx.execute(
-        "INSERT INTO restricted_reason (person, kind, record_id, reason, at) VALUES (:p, :k, :id, :r, :now)",
-        {"p": person.person_id, "k": kind, "id": str(record_id), "r": plain, "now": now},
-    )

@@ -1,4 +1,4 @@
-"""The key with which the server signs receipts: Ed25519, derived from the server's secret, so it lives as long."""
+"""The key with which the server signs receipts: Ed25519, derived from the server's secret."""
 
 from __future__ import annotations
 

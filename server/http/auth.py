@@ -13,7 +13,7 @@ about is closed. Handlers then take what they need as dependencies:
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from litestar.connection import ASGIConnection, Request
 from litestar.handlers.base import BaseRouteHandler
@@ -120,4 +120,4 @@ def provide_device(request: Request[Any, Any, Any]) -> DeviceIdentity:
 
 def provide_services(request: Request[Any, Any, Any]) -> Services:
     """Dependency `services`: what the composition root put together."""
-    return cast("Services", services_of(request))
+    return services_of(request)

@@ -20,7 +20,7 @@ COOKIE, HEADER, FIELD = "csrftoken", "x-csrftoken", "_csrf_token"
 
 
 class CSRFCheck(CSRFMiddleware):
-    """For requests that carry a session cookie: the token of the cookie must come in the header or the form too."""
+    """The token of the cookie must come back in the header or in the form."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

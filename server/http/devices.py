@@ -58,7 +58,7 @@ class EnrolRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class EnrolAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """`audience` is what the phone names as `aud` from now on; `server_key` is the one it believes receipts from.
+    """`audience` is what the phone names as `aud` from now on; receipts come signed by `server_key`.
 
     `server_time` is in ms since the epoch, UTC.
     """
@@ -82,7 +82,7 @@ class TokenRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TokenAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """RFC 6749, section 5.1; `server_time` (ms since the epoch) lets the phone estimate its clock's offset."""
+    """RFC 6749, section 5.1; `server_time` (ms since the epoch) helps the phone to set its offset."""
 
     access_token: str
     token_type: str

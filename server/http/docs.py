@@ -1,4 +1,4 @@
-"""The API's description (OpenAPI) and its pages, without anything from another host and without inline scripts."""
+"""The API's description (OpenAPI) and its pages, with nothing from another host and no inline script."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ window.addEventListener("DOMContentLoaded", function () {{
 class StrictStructSchemaPlugin(StructSchemaPlugin):
     """Says `additionalProperties: false` for a struct that forbids unknown fields; Litestar leaves it out."""
 
-    def is_plugin_supported_type(self, value: Any) -> bool:
+    @staticmethod
+    def is_plugin_supported_type(value: Any) -> bool:
         return isinstance(value, type) and issubclass(value, msgspec.Struct)
 
     def to_openapi_schema(self, field_definition: FieldDefinition, schema_creator: SchemaCreator) -> Schema:
@@ -68,7 +69,7 @@ class DocsPage(OpenAPIRenderPlugin):
 <link rel="stylesheet" href="{VENDOR}/swagger-ui.css">
 <script src="{VENDOR}/swagger-ui-bundle.js"></script><script src="{DOCS_PATH}/start.js"></script>
 </head><body><main id="doors"><h1>{title}</h1>
-<p>The description for programs: <a href="{DOCS_PATH}/openapi.json">openapi.json</a>.</p>
+<p>For programs: <a href="{DOCS_PATH}/openapi.json">openapi.json</a>.</p>
 <ul>{"".join(_doors(openapi_schema))}</ul></main></body></html>""".encode()
 
     def receive_router(self, router: Router) -> None:
@@ -81,7 +82,7 @@ class DocsPage(OpenAPIRenderPlugin):
 
 def _doors(schema: dict[str, Any]) -> list[str]:
     return [
-        f"<li><code>{method.upper()} {html.escape(path)}</code> {html.escape(str(door.get('summary', '')))}</li>"
+        f"<li><code>{method.upper()} {html.escape(path)}</code> {html.escape(door.get('summary') or '')}</li>"
         for path, item in schema.get("paths", {}).items()
         for method, door in item.items()
         if isinstance(door, dict)
@@ -89,12 +90,12 @@ def _doors(schema: dict[str, Any]) -> list[str]:
 
 
 def openapi_config(version: str) -> OpenAPIConfig:
-    """The OpenAPI settings of the application; pages under `/docs`, the description at `/docs/openapi.json`."""
+    """The OpenAPI settings of the application; its pages are under `/docs`."""
     return OpenAPIConfig(
         title="Earlysign",
         version=version,
-        description="Carries a worry about a child from the officer who sees it to the person who can act on it. "
-        "Every problem is `application/problem+json` (RFC 9457) with a hint.",
+        description="Carries a worry about a child from the officer who sees it to the person who can act on "
+        "it. Every problem is `application/problem+json` (RFC 9457) with a hint.",
         components=Components(
             security_schemes={
                 "session": SecurityScheme(

@@ -10,6 +10,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 import structlog
+from litestar.enums import ScopeType
 
 from server.http.metrics import Metrics
 
@@ -51,7 +52,7 @@ class Observe:
         self.headers = [*SECURITY_HEADERS, STRICT_TRANSPORT] if behind_tls else list(SECURITY_HEADERS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != ScopeType.HTTP:
             await self.app(scope, receive, send)
             return
         number = uuid.uuid4().hex
@@ -77,12 +78,12 @@ class Observe:
             await self.app(scope, receive, send_observed)
         finally:
             self.metrics.under_way.dec()
-            self._note(scope, status, time.perf_counter() - started)
+            self._note(scope, scope["method"], status, time.perf_counter() - started)
             structlog.contextvars.unbind_contextvars("request")
 
-    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+    def _note(self, scope: Scope, asked: str, status: int, seconds: float) -> None:
         route = scope.get("path_template") or "unknown"
-        method = scope["method"] if scope["method"] in METHODS else "other"
+        method = asked if asked in METHODS else "other"
         self.metrics.requests.labels(method, route, f"{status // 100}xx").inc()
         self.metrics.seconds.labels(method, route).observe(seconds)
         log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 1))

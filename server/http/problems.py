@@ -256,7 +256,7 @@ SAFE_MESSAGE = re.compile(r"(Expected `[^`]*`|Object missing required field|Obje
 
 
 def safe_reason(message: str) -> str:
-    """A validation message without the value that was sent (msgspec repeats a bad enum value, others may too)."""
+    """A validation message without the value that was sent (msgspec repeats a bad enum value)."""
     reason = message.partition(" - at ")[0]
     if SAFE_MESSAGE.match(reason):
         return reason[: 2 * FIELD_LENGTH_MAX]
@@ -322,7 +322,7 @@ def allowed_methods(request: Request[Any, Any, Any]) -> list[str]:
 
 
 def log_incident(request: Request[Any, Any, Any], error: BaseException) -> None:
-    """One line with the exception's type and the places it passed, and nothing it says: it may quote a record."""
+    """Log the exception's type and the places it passed, not its text: that may quote a record."""
     log.error("incident", path=request.scope.get("path_template", ""), method=request.method, exc_info=error)
 
 

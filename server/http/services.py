@@ -18,7 +18,7 @@ from server.storage.port import Store
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
-    """`secret` is the server's 32 bytes: derive keys from it (`access.crypto.derive`), never use it itself."""
+    """`secret` is the server's 32 bytes: derive keys from it (`access.crypto.derive`)."""
 
     settings: Settings
     store: Store

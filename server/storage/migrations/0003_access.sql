@@ -76,14 +76,3 @@ CREATE TABLE assertion_seen (
     PRIMARY KEY (device_id, jti)
 ) $strict_without_rowid;
 CREATE INDEX assertion_seen_expires ON assertion_seen (expires_at);
-
--- Why somebody opened a restricted record, in their words: the audit log holds only ids.
-CREATE TABLE restricted_reason (
-    id $identity,
-    person $integer NOT NULL REFERENCES person (id),
-    kind text NOT NULL,
-    record_id text NOT NULL,
-    reason text NOT NULL,
-    at $integer NOT NULL
-) $strict;
-CREATE INDEX restricted_reason_record ON restricted_reason (kind, record_id);
