@@ -1,0 +1,211 @@
+"""Blocking keys: the few dozen children a note could be about, out of millions, without comparing.
+
+A key is a signed 64-bit integer, the same in every process and version of Python. A known child is stored
+under all of its keys; a note looks up its own. Nearly every key joins two facts, so that it is shared by few
+children even in London; a key that turns out to be shared by too many names finer keys to use instead.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from zlib import crc32
+
+import msgspec
+
+from server.linkage.names import LEADING, PARTICLES, SHARED_FAMILY, WORD_CACHE, block_code, canonical
+from server.linkage.standardise import Record
+
+# Which facts a key joins. Stored in databases: numbers are never reused for another meaning.
+UPN, NHS_NUMBER, PHONE, BORN_AND_NAME, FULL_NAME, POSTCODE_AND_NAME = 1, 2, 3, 4, 5, 6
+FAMILY_YEAR_INITIAL, HOUSE_AND_FAMILY, BORN_AND_AREA, SCHOOL_AND_GIVEN = 7, 8, 9, 10
+FULL_NAME_AREA, FULL_NAME_YEAR, GIVEN_AREA_YEAR, GUARDIAN = 11, 12, 13, 14
+
+GIVEN_CODES_MAX = 2  # the name a child goes by and one more
+FAMILY_CODES_MAX = 2  # both halves of a double-barrelled name
+YEARS_EACH_SIDE = 1  # an officer's guess at an age is rarely more than a year out beyond its own year
+
+_MASK = (1 << 64) - 1
+_HALF = 1 << 63
+_A, _B, _C, _R = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93
+
+
+class Lookup(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A key a note looks up, and the finer keys to use instead when it holds too many children."""
+
+    key: int
+    refined: tuple[int, ...] = ()
+
+
+def _key(rule: int, a: int, b: int = 0, c: int = 0) -> int:
+    mixed = (rule * _R + (a + 1) * _A + (b + 1) * _B + (c + 1) * _C) & _MASK
+    return ((mixed ^ (mixed >> 31)) * _A & _MASK) - _HALF
+
+
+@lru_cache(WORD_CACHE)
+def _text_code(text: str) -> int:
+    return crc32(text.encode("utf-8", "surrogatepass"))
+
+
+def main_words(given: str) -> list[str]:
+    """Words of the given names, the name the child goes by first: names that merely open a full name
+    (Mohammed, Abdul, Syed) come last when another follows."""
+    words = given.split()
+    if len(words) > 1 and canonical(words[0]) in LEADING:
+        return [*words[1:], words[0]]
+    return words
+
+
+@lru_cache(WORD_CACHE)
+def given_codes(given: str) -> tuple[int, ...]:
+    """Block codes of the given names that count."""
+    return tuple(dict.fromkeys(map(block_code, main_words(given)[:GIVEN_CODES_MAX])))
+
+
+@lru_cache(WORD_CACHE)
+def family_codes(family: str) -> tuple[int, ...]:
+    """Block codes of each half of a family name; particles and names borne by whole peoples left out."""
+    words = family.split()
+    telling = [w for w in words if w not in PARTICLES and canonical(w) not in SHARED_FAMILY]
+    return tuple(dict.fromkeys(map(block_code, (telling or words)[:FAMILY_CODES_MAX])))
+
+
+def _with_aliases(record: Record) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    given, family = given_codes(record.given), family_codes(record.family)
+    if not record.aliases:
+        return given, family
+    for alias in record.aliases.split("|"):
+        words = alias.split()
+        given += given_codes(words[0]) if len(words) < 3 else given_codes(" ".join(words[:-1]))
+        if len(words) > 1:
+            family += family_codes(words[-1])
+    return tuple(dict.fromkeys(given)), tuple(dict.fromkeys(family))
+
+
+def _born_code(born: int) -> int:
+    """A date, day and month in either order: both orders share a code."""
+    year, month, day = born // 10000, born // 100 % 100, born % 100
+    return year * 10000 + (month * 100 + day if month <= day else day * 100 + month)
+
+
+def _street_code(record: Record) -> int:
+    """House number and street; 0 unless both are known."""
+    if not record.number or not record.address:
+        return 0
+    return _text_code(record.number) ^ block_code(record.address.split(" ", 1)[0])
+
+
+def home_code(record: Record) -> int:
+    """An integer for the home: postcode, house number and street; 0 unless all are known."""
+    street = _street_code(record)
+    return _key(0, street, _text_code(record.postcode)) if street and record.postcode else 0
+
+
+def _guardian_code(guardian: str) -> int:
+    words = guardian.split()
+    if len(words) < 2:
+        return 0
+    return block_code(words[0]) ^ (block_code(words[-1]) * 3)
+
+
+def _pairs(given: tuple[int, ...], family: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Given and family codes together, in an order that does not know which is which (names get swapped)."""
+    pairs = [(a, b) if a <= b else (b, a) for a in given for b in family[:1]]
+    pairs += [(a, b) if a <= b else (b, a) for a in given[:1] for b in family[1:]]
+    if len(given) > 1 and not family:
+        pairs.append((min(given[0], given[1]), max(given[0], given[1])))
+    return pairs
+
+
+def _identity_keys(record: Record) -> list[int]:
+    keys = []
+    if record.upn:
+        keys.append(_key(UPN, _text_code(record.upn)))
+    if record.nhs_number:
+        keys.append(_key(NHS_NUMBER, _text_code(record.nhs_number)))
+    if record.phone:
+        keys.append(_key(PHONE, _text_code(record.phone)))
+    return keys
+
+
+def _home_keys(record: Record, given: tuple[int, ...], family: tuple[int, ...]) -> list[int]:
+    keys = []
+    if record.postcode:
+        postcode = _text_code(record.postcode)
+        keys += [_key(POSTCODE_AND_NAME, postcode, name) for name in (*given[:1], *family)]
+    if family and (street := _street_code(record)):
+        keys.append(_key(HOUSE_AND_FAMILY, street, family[0]))
+    if given and record.school:
+        keys.append(_key(SCHOOL_AND_GIVEN, _text_code(record.school), given[0]))
+    if given and record.guardian and (guardian := _guardian_code(record.guardian)):
+        keys.append(_key(GUARDIAN, guardian, given[0]))
+    return keys
+
+
+def _initial(given: str) -> int:
+    words = main_words(given)
+    return ord(words[0][0]) if words else 0
+
+
+def blocking_keys(record: Record) -> tuple[int, ...]:
+    """Keys under which a known child is stored: signed 64-bit, no two alike, some fourteen in all."""
+    given, family = _with_aliases(record)
+    keys = _identity_keys(record)
+    keys += _home_keys(record, given, family)
+    area = _text_code(record.outward or record.postcode) if record.outward or record.postcode else 0
+    if record.born:
+        born = _born_code(record.born)
+        keys += [_key(BORN_AND_NAME, born, name) for name in (*given, *family)]
+        if area:
+            keys.append(_key(BORN_AND_AREA, born, area))
+    years = _own_years(record)
+    for low, high in _pairs(given, family):
+        keys.append(_key(FULL_NAME, low, high))
+        if area:
+            keys.append(_key(FULL_NAME_AREA, low, high, area))
+        keys += [_key(FULL_NAME_YEAR, low, high, year) for year in years]
+    if family and given:
+        initial = _initial(record.given)
+        keys += [_key(FAMILY_YEAR_INITIAL, family[0], year, initial) for year in years]
+    if area and given:
+        keys += [_key(GIVEN_AREA_YEAR, given[0], area, year) for year in years]
+    return tuple(dict.fromkeys(keys))
+
+
+def _own_years(record: Record) -> tuple[int, ...]:
+    if record.born:
+        return (record.born // 10000,)
+    if record.born_to:
+        return tuple(range(record.born_from // 10000, record.born_to // 10000 + 1))
+    return ()
+
+
+def _possible_years(record: Record) -> tuple[int, ...]:
+    years = _own_years(record)
+    return tuple(range(years[0] - YEARS_EACH_SIDE, years[-1] + YEARS_EACH_SIDE + 1)) if years else ()
+
+
+def lookup_keys(record: Record) -> tuple[Lookup, ...]:
+    """What a note looks up, most selective first. Each stands alone; none is needed twice."""
+    given, family = _with_aliases(record)
+    keys = _identity_keys(record)
+    area = _text_code(record.outward or record.postcode) if record.outward or record.postcode else 0
+    if record.born:
+        born = _born_code(record.born)
+        keys += [_key(BORN_AND_NAME, born, name) for name in (*given, *family)]
+    keys += _home_keys(record, given, family)
+    if record.born and area:
+        keys.append(_key(BORN_AND_AREA, born, area))
+    lookups = [Lookup(key) for key in dict.fromkeys(keys)]
+    years = _possible_years(record)
+    for low, high in _pairs(given, family):
+        finer = [_key(FULL_NAME_YEAR, low, high, year) for year in years]
+        if area:
+            finer.append(_key(FULL_NAME_AREA, low, high, area))
+        lookups.append(Lookup(_key(FULL_NAME, low, high), tuple(finer)))
+    if years and given and not record.born:
+        if family:
+            initial = _initial(record.given)
+            lookups += [Lookup(_key(FAMILY_YEAR_INITIAL, family[0], year, initial)) for year in years]
+        if area:
+            lookups += [Lookup(_key(GIVEN_AREA_YEAR, given[0], area, year)) for year in years]
+    return tuple(lookups)

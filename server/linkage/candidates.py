@@ -1,0 +1,120 @@
+"""Where candidates come from: the port to stored children, and an index in memory.
+
+A note costs its source one call of `children` (two when a key is oversized) and one of `records`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Protocol
+
+from server.linkage.blocking import blocking_keys, lookup_keys
+from server.linkage.standardise import Record
+
+# A key shared by more children than this tells little: its finer keys are used instead of it. Each candidate
+# costs about 4 microseconds, so no key may cost more than a quarter of a millisecond.
+CHILDREN_PER_KEY_MAX = 64
+
+
+class CandidateSource(Protocol):
+    """Known children by key and by id, as of one moment.
+
+    Over SQL, `children` is one statement (a `SELECT key, child_id FROM child_key WHERE key = :k0 LIMIT :n`
+    for each key, joined by UNION ALL) and `records` another (`SELECT child_id, record, restricted FROM child
+    WHERE child_id IN (...)`, each blob through `decode_record`).
+    """
+
+    def children(self, keys: Sequence[int], limit: int) -> Iterable[tuple[int, int]]:
+        """(key, child id) for every child stored under each of the keys. A key with more than `limit`
+        children gives `limit + 1` of them, whichever: it is then known to be oversized and is not used."""
+        ...
+
+    def records(self, child_ids: Collection[int]) -> Iterable[tuple[int, Record, bool]]:
+        """(child id, record, restricted) of each of these children that exists, in any order. Nothing is
+        ever linked automatically to a restricted child."""
+        ...
+
+
+def find(record: Record, source: CandidateSource) -> tuple[set[int], bool]:
+    """(ids of the children worth comparing, whether some name was too common to be looked up by).
+
+    An oversized key is replaced by its finer keys; if these are oversized too they are left out whole, since
+    any part of them would be an arbitrary choice.
+    """
+    lookups = lookup_keys(record)
+    if not lookups:
+        return set(), False
+    found, oversized = _collect([lookup.key for lookup in lookups], source)
+    if not oversized:
+        return found, False
+    finer = list(dict.fromkeys(k for lookup in lookups if lookup.key in oversized for k in lookup.refined))
+    if not finer:
+        return found, True
+    more, still = _collect(finer, source)
+    return found | more, bool(still)
+
+
+def _collect(keys: Sequence[int], source: CandidateSource) -> tuple[set[int], set[int]]:
+    by_key: dict[int, list[int]] = {}
+    for key, child_id in source.children(keys, CHILDREN_PER_KEY_MAX):
+        held = by_key.get(key)
+        if held is None:
+            by_key[key] = [child_id]
+        else:
+            held.append(child_id)
+    found: set[int] = set()
+    oversized: set[int] = set()
+    for key, held in by_key.items():
+        if len(held) > CHILDREN_PER_KEY_MAX:
+            oversized.add(key)
+        else:
+            found.update(held)
+    return found, oversized
+
+
+class MemoryIndex:
+    """Known children in memory: for the `link` command, for tests, for the simulator."""
+
+    def __init__(self) -> None:
+        # Most keys hold one child: an integer costs a fifth of a list.
+        self._keys: dict[int, int | list[int]] = {}
+        self._records: dict[int, Record] = {}
+        self._restricted: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def add(self, child_id: int, record: Record, *, restricted: bool = False) -> None:
+        """Store a child. Raises ValueError if the id is taken."""
+        if child_id in self._records:
+            raise ValueError(f"child {child_id} is in the index already")
+        self._records[child_id] = record
+        if restricted:
+            self._restricted.add(child_id)
+        keys = self._keys
+        for key in blocking_keys(record):
+            held = keys.get(key)
+            if held is None:
+                keys[key] = child_id
+            elif isinstance(held, int):
+                keys[key] = [held, child_id]
+            else:
+                held.append(child_id)
+
+    def children(self, keys: Sequence[int], limit: int) -> Iterable[tuple[int, int]]:
+        """See CandidateSource."""
+        found: list[tuple[int, int]] = []
+        for key in keys:
+            held = self._keys.get(key)
+            if held is None:
+                continue
+            if isinstance(held, int):
+                found.append((key, held))
+            else:
+                found += [(key, child_id) for child_id in held[: limit + 1]]
+        return found
+
+    def records(self, child_ids: Collection[int]) -> Iterable[tuple[int, Record, bool]]:
+        """See CandidateSource."""
+        records, restricted = self._records, self._restricted
+        return [(i, records[i], i in restricted) for i in child_ids if i in records]

@@ -1,0 +1,318 @@
+"""Which level two records reach in each comparison. Every function here is symmetric in its two sides.
+
+String comparisons are remembered, because names repeat: a Comparer belongs to one model and one thread.
+"""
+
+from __future__ import annotations
+
+from rapidfuzz.distance.JaroWinkler import similarity as jaro_winkler
+from rapidfuzz.distance.OSA import distance as osa
+from rapidfuzz.fuzz import token_set_ratio
+
+from server.linkage import levels as lv
+from server.linkage.blocking import main_words
+from server.linkage.model import TermFrequencies
+from server.linkage.names import (
+    LEADING,
+    LISTED,
+    PARTICLES,
+    SHARED_FAMILY,
+    canonical,
+    is_short_form,
+    skeleton,
+    sound,
+)
+from server.linkage.standardise import Record
+
+REMEMBERED_MAX = 200_000  # pairs of names: about 40 MB
+
+# How two single words compare.
+W_SAME, W_VARIANT, W_SHORT, W_TYPO, W_CLOSE, W_INITIAL, W_DIFFER = range(7)
+
+_SLAVIC_FEMALE = ("ova", "eva", "ina", "ska", "aya", "cka", "dzka")
+_GIVEN_BY_WORD = {
+    W_SAME: lv.G_EXACT,
+    W_VARIANT: lv.G_VARIANT,
+    W_SHORT: lv.G_SHORT,
+    W_TYPO: lv.G_TYPO,
+    W_CLOSE: lv.G_CLOSE,
+    W_INITIAL: lv.G_INITIAL,
+    W_DIFFER: lv.G_DIFFER,
+}
+_FAMILY_BY_WORD = {
+    W_SAME: lv.F_EXACT,
+    W_VARIANT: lv.F_VARIANT,
+    W_SHORT: lv.F_CLOSE,
+    W_TYPO: lv.F_TYPO,
+    W_CLOSE: lv.F_CLOSE,
+    W_INITIAL: lv.F_CLOSE,
+    W_DIFFER: lv.F_DIFFER,
+}
+
+Named = tuple[int, str]  # (level, the name whose rarity counts, "" for none)
+
+
+def slip_between(one: str, other: str) -> bool:
+    """Whether two words are as far apart as a slip of the pen or the key: the shorter, the nearer."""
+    shortest = min(len(one), len(other))
+    if shortest < 4:
+        return False
+    limit = 1 if shortest < 6 else 2
+    return osa(one, other, score_cutoff=limit) <= limit
+
+
+class Comparer:
+    """Compares names in the light of how often they occur, and remembers."""
+
+    def __init__(self, counts: TermFrequencies) -> None:
+        self._counts = counts
+        self._given: dict[tuple[str, str], Named] = {}
+        self._family: dict[tuple[str, str], Named] = {}
+        self._guardian: dict[tuple[str, str], int] = {}
+        self._school: dict[tuple[str, str], int] = {}
+
+    def words(self, one: str, other: str) -> int:
+        """How two words of names compare (W_ constants)."""
+        if one == other:
+            return W_SAME if len(one) > 1 else W_INITIAL
+        if len(one) == 1 or len(other) == 1:
+            return W_INITIAL if one[0] == other[0] else W_DIFFER
+        first, second = canonical(one), canonical(other)
+        if first == second:
+            return W_VARIANT
+        if is_short_form(first, second):
+            return W_SHORT
+        both_listed = one in LISTED and other in LISTED
+        if not both_listed and len(one) > 2 and len(other) > 2 and sound(first) == sound(second):
+            return W_VARIANT
+        if slip_between(one, other):
+            # Two names that people bear and that differ by a letter are two names: twins often have such.
+            both_names = self._counts.is_name(one) and self._counts.is_name(other)
+            return W_CLOSE if both_names else W_TYPO
+        low, high = (one, other) if one < other else (other, one)
+        if jaro_winkler(low, high, score_cutoff=0.86) > 0 or skeleton(first) == skeleton(second):
+            return W_CLOSE
+        return W_DIFFER
+
+    def given(self, one: str, other: str) -> Named:
+        """Level of the given names; both are known."""
+        if one == other and len(one) > 1:
+            return lv.G_EXACT, canonical(main_words(one)[0])
+        pair = (one, other) if one < other else (other, one)
+        known = self._given.get(pair)
+        if known is None:
+            if len(self._given) >= REMEMBERED_MAX:
+                self._given.clear()
+            known = self._given[pair] = self._compare_given(*pair)
+        return known
+
+    def _compare_given(self, one: str, other: str) -> Named:
+        ours, theirs = main_words(one), main_words(other)
+        if one.replace(" ", "") == other.replace(" ", "") and len(one) > 1:
+            return lv.G_EXACT, canonical(ours[0])
+        level = _GIVEN_BY_WORD[self.words(ours[0], theirs[0])]
+        term = canonical(ours[0])
+        if level <= lv.G_SHORT:
+            return level, term if level != lv.G_SHORT else max(term, canonical(theirs[0]), key=len)
+        shared = {canonical(w) for w in ours if len(w) > 1} & {canonical(w) for w in theirs if len(w) > 1}
+        telling = shared - LEADING
+        if len(shared) > 1:
+            return lv.G_VARIANT, min(telling or shared)
+        if level == lv.G_TYPO:
+            return level, ""
+        if telling:
+            return lv.G_OTHER, min(telling)
+        if shared:
+            return lv.G_PART, min(shared)
+        if len(ours) != len(theirs) and slip_between(one.replace(" ", ""), other.replace(" ", "")):
+            return lv.G_TYPO, ""  # a space put in or left out, and a letter wrong
+        return level, ""
+
+    def family(self, one: str, other: str) -> Named:
+        """Level of the family names; both are known."""
+        pair = (one, other) if one < other else (other, one)
+        known = self._family.get(pair)
+        if known is None:
+            if len(self._family) >= REMEMBERED_MAX:
+                self._family.clear()
+            known = self._family[pair] = self._compare_family(*pair)
+        return known
+
+    def _compare_family(self, one: str, other: str) -> Named:
+        ours, theirs = _telling(one), _telling(other)
+        if ours == theirs or "".join(ours) == "".join(theirs) or sorted(ours) == sorted(theirs):
+            return lv.F_EXACT, self._rarest(ours)
+        if len(ours) == 1 and len(theirs) == 1:
+            if _slavic_pair(ours[0], theirs[0]):
+                return lv.F_VARIANT, canonical(ours[0])
+            level = _FAMILY_BY_WORD[self.words(ours[0], theirs[0])]
+            return level, canonical(ours[0]) if level == lv.F_VARIANT else ""
+        shared = {canonical(w) for w in ours} & {canonical(w) for w in theirs}
+        if len(shared) > 1 or len(shared) == len(set(ours)) == len(set(theirs)):
+            return lv.F_VARIANT, self._rarest(sorted(shared))
+        if shared:
+            return lv.F_HALF, self._rarest(sorted(shared))
+        if slip_between("".join(ours), "".join(theirs)):
+            return lv.F_TYPO, ""
+        nearest = min(self.words(a, b) for a in ours for b in theirs)
+        return (lv.F_CLOSE if nearest <= W_TYPO else lv.F_DIFFER), ""
+
+    def _rarest(self, words: list[str]) -> str:
+        count = self._counts.family.get
+        return min((canonical(w) for w in words), key=lambda w: (count(w, 0), w))
+
+    def swapped(self, one: Record, other: Record) -> bool:
+        """Whether given and family name changed places between two records."""
+        if not (one.given and one.family and other.given and other.family):
+            return False
+        there, _ = self.given(one.given, other.family)
+        if there > lv.G_VARIANT and there != lv.G_TYPO:
+            return False
+        back, _ = self.given(other.given, one.family)
+        return back <= lv.G_VARIANT or (back == lv.G_TYPO and there != lv.G_TYPO)
+
+    def alias(self, left: Record, right: Record) -> str:
+        """The name that an alias of one record shares with the other's given names or aliases, or ""."""
+        for a, b in ((left, right), (right, left)):
+            for alias in a.aliases.split("|") if a.aliases else ():
+                first = canonical(alias.split()[0])
+                names = b.given.split() + [w for other in b.aliases.split("|") for w in other.split()[:1]]
+                if len(first) > 1 and any(canonical(name) == first for name in names):
+                    return first
+        return ""
+
+    def guardian(self, one: str, other: str) -> int:
+        """Level of the guardian's name; both are known."""
+        if one == other:
+            return lv.I_SAME
+        pair = (one, other) if one < other else (other, one)
+        known = self._guardian.get(pair)
+        if known is None:
+            if len(self._guardian) >= REMEMBERED_MAX:
+                self._guardian.clear()
+            known = self._guardian[pair] = self._compare_guardian(*pair)
+        return known
+
+    def _compare_guardian(self, one: str, other: str) -> int:
+        ours, theirs = one.split(), other.split()
+        likes = sum(1 for a in ours if any(self.words(a, b) <= W_TYPO for b in theirs))
+        if likes >= 2 and likes >= min(len(ours), len(theirs)):
+            return lv.I_SAME
+        return lv.I_NEAR if likes else lv.I_DIFFER
+
+    def school(self, one: str, other: str) -> int:
+        """Level of the school; both are known."""
+        if one == other:
+            return lv.I_SAME
+        pair = (one, other) if one < other else (other, one)
+        known = self._school.get(pair)
+        if known is None:
+            if len(self._school) >= REMEMBERED_MAX:
+                self._school.clear()
+            known = lv.I_NEAR if token_set_ratio(*pair, score_cutoff=88) else lv.I_DIFFER
+            self._school[pair] = known
+        return known
+
+
+def _telling(family: str) -> list[str]:
+    words = [w for w in family.split() if w not in PARTICLES] or family.split()
+    return [w for w in words if canonical(w) not in SHARED_FAMILY] or words
+
+
+def _slavic_pair(one: str, other: str) -> bool:
+    shorter, longer = (one, other) if len(one) < len(other) else (other, one)
+    if len(longer) < 5 or not longer.endswith(_SLAVIC_FEMALE):
+        return False
+    return longer == shorter + "a" or (longer[:-1] == shorter[:-1] and shorter.endswith(("i", "y")))
+
+
+def born(one: Record, other: Record) -> int:
+    """Level of the date of birth, or of an age against a date."""
+    a, b = one.born, other.born
+    if a and b:
+        return _dates(a, b)
+    if a and other.born_to:
+        return _age(a, a, other.born_from, other.born_to)
+    if b and one.born_to:
+        return _age(b, b, one.born_from, one.born_to)
+    if one.born_to and other.born_to:
+        return _age(one.born_from, one.born_to, other.born_from, other.born_to)
+    return lv.MISSING_LEVEL
+
+
+def _dates(a: int, b: int) -> int:
+    if a == b:
+        return lv.B_JANUARY if a % 10000 == 101 else lv.B_EXACT
+    year_a, year_b = a // 10000, b // 10000
+    if year_a == year_b and a // 100 % 100 == b % 100 and a % 100 == b // 100 % 100:
+        return lv.B_SWAPPED
+    if a % 10000 == b % 10000 and abs(year_a - year_b) == 1:
+        return lv.B_YEAR
+    if osa(f"{a:08d}", f"{b:08d}", score_cutoff=1) <= 1:
+        return lv.B_DIGIT
+    if a // 100 == b // 100:
+        return lv.B_MONTH
+    return lv.B_SAME_YEAR if year_a == year_b else lv.B_DIFFER
+
+
+def _age(from_a: int, to_a: int, from_b: int, to_b: int) -> int:
+    """Years between two spans of dates; written as integers, a year is 10000."""
+    gap = max(from_a - to_b, from_b - to_a)
+    if gap <= 0:
+        return lv.B_AGE
+    if gap <= 10000:
+        return lv.B_AGE_1
+    return lv.B_AGE_2 if gap <= 20000 else lv.B_AGE_FAR
+
+
+def code(one: str, other: str) -> int:
+    """Level of two phone numbers, UPNs or NHS numbers; both are known."""
+    if one == other:
+        return lv.I_SAME
+    return lv.I_NEAR if osa(one, other, score_cutoff=1) <= 1 else lv.I_DIFFER
+
+
+def address(one: Record, other: Record) -> int:
+    """Level of the home: house number, street and postcode together, since each implies the others."""
+    postcodes = bool(one.postcode and other.postcode)
+    same_postcode = postcodes and one.postcode == other.postcode
+    streets = bool(one.address and other.address)
+    numbers = bool(one.number and other.number)
+    same_number = numbers and one.number == other.number
+    if same_postcode:
+        return _within_postcode(one, other, streets, numbers, same_number)
+    same_area = bool(one.outward and one.outward == other.outward)
+    near_postcode = postcodes and osa(one.postcode, other.postcode, score_cutoff=1) <= 1
+    if streets and (same_number or not numbers):
+        alike = _streets(one.address, other.address)
+        long_text = min(len(one.address), len(other.address)) >= 20
+        if alike >= 85 and same_number:
+            if near_postcode or (same_area and not postcodes):
+                return lv.A_HOME
+            return lv.A_NEAR if long_text or not postcodes else lv.A_NUMBER_STREET
+        if alike >= 75 and (same_number or long_text) and (near_postcode or long_text):
+            return lv.A_NEAR
+        if alike >= 88:
+            return lv.A_STREET
+    elif streets and one.address == other.address:
+        return lv.A_STREET
+    if same_area or near_postcode:
+        return lv.A_AREA
+    placed = bool((one.postcode or one.outward) and (other.postcode or other.outward))
+    return lv.A_DIFFER if placed or streets else lv.MISSING_LEVEL
+
+
+def _within_postcode(one: Record, other: Record, streets: bool, numbers: bool, same_number: bool) -> int:
+    if not streets:
+        return lv.A_HOME if same_number else lv.A_POSTCODE
+    if numbers and not same_number:
+        alike = _streets(one.address, other.address)
+        return lv.A_NEAR if alike >= 85 and min(len(one.address), len(other.address)) >= 20 else lv.A_POSTCODE
+    alike = _streets(one.address, other.address)
+    if alike >= 70:
+        return lv.A_HOME if same_number else lv.A_NEAR
+    return lv.A_NEAR if same_number else lv.A_POSTCODE
+
+
+def _streets(one: str, other: str) -> float:
+    return 100.0 if one == other else token_set_ratio(one, other, score_cutoff=70)

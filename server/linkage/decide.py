@@ -1,0 +1,234 @@
+"""Which child is this? Link, review or new.
+
+Probability is shared out among all candidates and "a child not known yet". Above the score stand hard rules,
+since a wrong link puts a note where nobody who needs it will look: see `_forbidden`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import msgspec
+
+from server.linkage import levels as lv
+from server.linkage.candidates import CandidateSource, find
+from server.linkage.model import Model
+from server.linkage.score import Scored, Scorer
+from server.linkage.standardise import Record
+
+LINK, REVIEW, NEW = "link", "review", "new"
+CANDIDATES_SHOWN = 5
+SHOWN_PROBABILITY_MIN = 0.001
+
+
+class Evidence(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One comparison of a candidate: names of comparison and level, agree, near or differ, weight in bits."""
+
+    comparison: str
+    level: str
+    outcome: str
+    weight: float
+
+
+class Candidate(msgspec.Struct, frozen=True, array_like=True):
+    """A known child the note may be about.
+
+    `weight` is in bits, the sum of `evidence`'s weights and `household_step` (what the chance that it is a
+    brother or sister takes away). Comparisons that are not in `evidence` are missing on one side.
+    """
+
+    child_id: int
+    probability: float
+    weight: float
+    household_step: float
+    restricted: bool
+    evidence: tuple[Evidence, ...]
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """What was decided of one note. `child_id` is the best candidate, None for "new".
+
+    `reason` is in plain words and holds nothing personal.
+    """
+
+    outcome: str
+    child_id: int | None
+    probability: float
+    weight: float
+    second_child_id: int | None
+    second_probability: float
+    candidates: tuple[Candidate, ...]
+    compared: int
+    reason: str
+    model_version: str
+
+
+class Decider:
+    """A model ready to decide. Keeps memories of name pairs: use one per thread, for as long as possible."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.version = model.version
+        self._scorer = Scorer(model)
+        self._none = 2.0 ** -self._scorer.prior_bits
+
+    def decide(
+        self, record: Record, source: CandidateSource, *, excluded: Collection[int] = ()
+    ) -> Decision:
+        """Decide one note. `excluded`: children a person has said it is not about."""
+        ids, too_common = find(record, source)
+        if excluded:
+            ids.difference_update(excluded)
+        scored: list[tuple[float, int, bool, Scored]] = []
+        compared = 0
+        if ids:
+            score = self._scorer.score
+            for child_id, child, restricted in source.records(ids):
+                compared += 1
+                result = score(record, child)
+                if result is not None:
+                    scored.append((result[0], -child_id, restricted, result))
+        if not scored:
+            return self._new((), compared, too_common)
+        scored.sort(reverse=True)
+        return self._choose(scored, compared, too_common)
+
+    def _choose(
+        self, scored: list[tuple[float, int, bool, Scored]], compared: int, too_common: bool
+    ) -> Decision:
+        odds = [2.0 ** min(weight, 500.0) for weight, *_ in scored]
+        total = self._none + sum(odds)
+        best = odds[0] / total
+        if best < SHOWN_PROBABILITY_MIN:
+            return self._new((), compared, too_common)
+        shown = tuple(
+            self._candidate(item, odds[at] / total)
+            for at, item in enumerate(scored[:CANDIDATES_SHOWN])
+            if at < 2 or odds[at] / total >= SHOWN_PROBABILITY_MIN
+        )
+        model = self.model
+        if best < model.review_probability:
+            return self._new(shown, compared, too_common)
+        rule = _forbidden(scored[0][3][1], restricted=scored[0][2], households=model.has_households)
+        margin = scored[0][0] - scored[1][0] if len(scored) > 1 else 1000.0
+        outcome, reason = REVIEW, rule
+        if not rule:
+            if margin < model.link_margin_bits:
+                reason = "more than one known child fits"
+            elif best < model.link_probability:
+                reason = "not certain enough to link without a person"
+            else:
+                outcome, reason = LINK, ""
+        return Decision(
+            outcome=outcome,
+            child_id=shown[0].child_id,
+            probability=best,
+            weight=shown[0].weight,
+            second_child_id=shown[1].child_id if len(shown) > 1 else None,
+            second_probability=shown[1].probability if len(shown) > 1 else 0.0,
+            candidates=shown,
+            compared=compared,
+            reason=_reason(shown[0], reason),
+            model_version=self.version,
+        )
+
+    def _candidate(self, item: tuple[float, int, bool, Scored], probability: float) -> Candidate:
+        weight, negative_id, restricted, (_, levels, parts, step) = item
+        evidence = tuple(
+            Evidence(default.name, default.levels[level].name, default.levels[level].outcome, round(part, 3))
+            for default, level, part in zip(lv.COMPARISONS, levels, parts, strict=True)
+            if level
+        )
+        return Candidate(-negative_id, probability, round(weight, 3), round(step, 3), restricted, evidence)
+
+    def _new(self, shown: tuple[Candidate, ...], compared: int, too_common: bool) -> Decision:
+        if too_common:
+            reason = "the name is too common to search by alone, and nothing else narrows it"
+        elif not compared:
+            reason = "no known child is like this one"
+        else:
+            reason = "no known child is like this one closely enough"
+        return Decision(
+            outcome=NEW,
+            child_id=None,
+            probability=shown[0].probability if shown else 0.0,
+            weight=shown[0].weight if shown else 0.0,
+            second_child_id=None,
+            second_probability=0.0,
+            candidates=shown,
+            compared=compared,
+            reason=reason,
+            model_version=self.version,
+        )
+
+
+def decide(
+    record: Record, source: CandidateSource, model: Model | Decider, *, excluded: Collection[int] = ()
+) -> Decision:
+    """Decide one note. Pass a Decider where many follow one another: it remembers names it has compared."""
+    decider = model if isinstance(model, Decider) else Decider(model)
+    return decider.decide(record, source, excluded=excluded)
+
+
+_SURE_NAME = frozenset((lv.G_EXACT, lv.G_VARIANT, lv.G_SHORT, lv.G_ALIAS, lv.G_SWAPPED))
+_FAMILY_AGREES = frozenset((lv.F_EXACT, lv.F_VARIANT, lv.F_SWAPPED, lv.F_TYPO, lv.F_HALF))
+_SURE_BORN = frozenset((lv.B_EXACT, lv.B_SWAPPED, lv.B_DIGIT, lv.B_YEAR))
+_SURE_ADDRESS = frozenset((lv.A_HOME, lv.A_NEAR, lv.A_NUMBER_STREET, lv.A_POSTCODE))
+
+
+def _forbidden(levels: list[int], *, restricted: bool, households: bool) -> str:
+    """Why no score may link this pair without a person; "" if nothing forbids it."""
+    own_id = levels[lv.UPN] == lv.I_SAME or levels[lv.NHS_NUMBER] == lv.I_SAME
+    if restricted:
+        return "this record is restricted: a person with access decides"
+    if levels[lv.UPN] == lv.I_DIFFER or levels[lv.NHS_NUMBER] == lv.I_DIFFER:
+        return "an official number differs"
+    if households and (rule := _not_a_sibling(levels[lv.GIVEN], own_id=own_id)):
+        return rule
+    if own_id:
+        return ""
+    strong = (
+        levels[lv.BORN] in _SURE_BORN
+        or levels[lv.ADDRESS] in _SURE_ADDRESS
+        or levels[lv.PHONE] == lv.P_SAME
+        or levels[lv.GUARDIAN] == lv.I_SAME
+        or levels[lv.SCHOOL] == lv.I_SAME
+    )
+    if not strong:
+        return "only the name and an age or less agree"
+    if levels[lv.FAMILY] not in _FAMILY_AGREES and levels[lv.BORN] not in _SURE_BORN:
+        return "neither the family name nor the date of birth agrees"
+    return ""
+
+
+def _not_a_sibling(given: int, *, own_id: bool) -> str:
+    """Why it could be a brother or sister; "" if the given name or the child's own number rules it out."""
+    if given == lv.MISSING_LEVEL:
+        return "" if own_id else "without a given name it could be a brother or a sister"
+    if given == lv.G_DIFFER:
+        return "the given name differs: it could be a brother or a sister"
+    if given not in _SURE_NAME and given != lv.G_TYPO and not own_id:
+        return "the given name is only similar: it could be a brother or a sister"
+    return ""
+
+
+_FIELD_WORDS = {default.name: default.label.lower() for default in lv.COMPARISONS}
+_FIELD_WORDS["upn"], _FIELD_WORDS["nhs_number"] = "UPN", "NHS number"
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
+
+
+def _reason(candidate: Candidate, rule: str) -> str:
+    """The decision in one sentence: what agrees, what is near, what differs, and why not more."""
+    parts = []
+    for outcome, verb in ((lv.AGREE, "agree"), (lv.NEAR, "nearly agree"), (lv.DIFFER, "differ")):
+        names = [_FIELD_WORDS[e.comparison] for e in candidate.evidence if e.outcome == outcome]
+        if names:
+            if len(names) == 1 and not names[0].endswith("names"):
+                verb = verb.replace("agree", "agrees").replace("differ", "differs")
+            parts.append(f"{_listed(names)} {verb}")
+    said = "; ".join(parts)
+    said = said[:1].upper() + said[1:] if said[:3] not in ("UPN", "NHS") else said
+    return f"{said}: {rule}" if rule else said

@@ -1,0 +1,230 @@
+"""The model: comparisons, levels and their probabilities, in the shape of Splink's settings JSON.
+
+Written by hand (`default_model`) or by training. The keys are Splink's; what Splink has no word for stands
+beside them (`name`, `outcome`, `household_probability`, thresholds), and Splink ignores or can drop it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+
+import msgspec
+
+from server.linkage.blocking import home_code, main_words
+from server.linkage.levels import COMPARISONS, MISSING
+from server.linkage.names import LISTED, PARTICLES, canonical
+from server.linkage.standardise import Record
+
+REGISTRY_SIZE_DEFAULT = 100_000
+# A name borne by fewer is treated as if borne by this share: rare names are no proof, and often misspelt.
+TERM_FREQUENCY_MIN = 0.00005
+# Below this count a spelling may be a slip in the registry itself, and is not taken for a name of its own.
+NAME_COUNT_MIN = 3
+# So many children with a known home, and hardly two of them under one roof, show that this registry holds one
+# person of a home. Below this number nothing is concluded, and brothers and sisters are always thought of.
+HOMES_MIN = 2_000
+HOUSEMATES_MIN = 0.002
+HOUSEMATES_DEFAULT = 1.2
+HOME_CHILDREN_MAX = 12  # more at one address is a hostel or a tower block without flat numbers
+
+
+class ModelError(ValueError):
+    """A model that cannot be used: says which comparison or level is wrong and what is expected."""
+
+
+class ComparisonLevel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One outcome of a comparison; `household_probability` is m for two children of one home."""
+
+    sql_condition: str
+    label_for_charts: str
+    name: str
+    outcome: str
+    m_probability: float | None = None
+    u_probability: float | None = None
+    household_probability: float | None = None
+    is_null_level: bool = False
+    tf_adjustment_column: str | None = None
+    tf_minimum_u_value: float = 0.0
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """The levels of one field, best first; level 0 is the null level."""
+
+    output_column_name: str
+    comparison_description: str
+    comparison_levels: tuple[ComparisonLevel, ...]
+
+
+class TermFrequencies(msgspec.Struct, frozen=True, kw_only=True):
+    """What a registry tells of names and homes: how many children bear each name (by canonical word, and by
+    word as written), how many have a known home, and how many other known children live there, all told."""
+
+    children: int
+    given: dict[str, int]
+    family: dict[str, int]
+    words: dict[str, int]
+    homes: int = 0
+    housemates: int = 0
+
+    def is_name(self, word: str) -> bool:
+        """Whether this spelling is a name that people bear, rather than a slip of the pen."""
+        return word in LISTED or self.words.get(word, 0) >= NAME_COUNT_MIN
+
+
+NO_TERM_FREQUENCIES = TermFrequencies(children=0, given={}, family={}, words={})
+
+
+def count_terms(records: Iterable[Record]) -> TermFrequencies:
+    """Counts over the known registry. Run over the same children they are the same in any order."""
+    children = 0
+    given: Counter[str] = Counter()
+    family: Counter[str] = Counter()
+    words: Counter[str] = Counter()
+    homes: Counter[int] = Counter()
+    for record in records:
+        children += 1
+        if home := home_code(record):
+            homes[home] += 1
+        if record.given:
+            names = main_words(record.given)
+            words.update(names)
+            given.update({canonical(w) for w in names})
+        if record.family:
+            names = [w for w in record.family.split() if w not in PARTICLES]
+            words.update(names)
+            family.update({canonical(w) for w in names})
+    return TermFrequencies(
+        children=children,
+        given=given,
+        family=family,
+        words=words,
+        homes=homes.total(),
+        housemates=sum(n * (n - 1) for n in homes.values() if n <= HOME_CHILDREN_MAX),
+    )
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a decision depends on, except the records.
+
+    `known_share`: how often the child in a note is on the registry at all. `housemates`: other children in a
+    child's home, on average. A link needs `link_probability` and a lead of `link_margin_bits` over the second
+    candidate; a review needs `review_probability`.
+    """
+
+    link_type: str = "link_only"
+    probability_two_random_records_match: float
+    comparisons: tuple[Comparison, ...]
+    name: str
+    registry_size: int = REGISTRY_SIZE_DEFAULT
+    known_share: float = 0.8
+    housemates: float = HOUSEMATES_DEFAULT
+    link_probability: float = 0.995
+    link_margin_bits: float = 7.0
+    review_probability: float = 0.08
+    term_frequencies: TermFrequencies = NO_TERM_FREQUENCIES
+
+    def with_term_frequencies(self, counts: TermFrequencies) -> Model:
+        """The same model for a registry of these names and of this size."""
+        size = max(counts.children, 1)
+        housemates = self.housemates
+        if counts.homes >= HOMES_MIN:
+            seen = (counts.housemates + 0.5) / counts.homes
+            # Not every brother or sister is on the registry.
+            housemates = min(seen / self.known_share, housemates) if seen < HOUSEMATES_MIN else housemates
+        return msgspec.structs.replace(
+            self,
+            housemates=housemates,
+            term_frequencies=counts,
+            registry_size=size,
+            probability_two_random_records_match=self.known_share / size,
+        )
+
+    @property
+    def has_households(self) -> bool:
+        """Whether a child may have a brother or sister at home: true unless the registry shows otherwise."""
+        return self.housemates >= HOUSEMATES_MIN
+
+    @property
+    def version(self) -> str:
+        """Name and fingerprint of the weights (not of the registry's counts, which change daily)."""
+        weights = msgspec.structs.replace(
+            self, term_frequencies=NO_TERM_FREQUENCIES,
+            registry_size=1,
+            probability_two_random_records_match=1.0,
+            housemates=HOUSEMATES_DEFAULT,
+        )
+        return f"{self.name}-{hashlib.sha256(msgspec.json.encode(weights)).hexdigest()[:8]}"
+
+
+def model_to_json(model: Model) -> bytes:
+    """The model as JSON, indented, for a file a person may read."""
+    return msgspec.json.format(msgspec.json.encode(model, order="deterministic"), indent=2)
+
+
+def model_from_json(text: bytes | str) -> Model:
+    """The model in a JSON file. Raises ModelError if it is not one this version can use."""
+    try:
+        model = msgspec.json.decode(text, type=Model)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ModelError(f"not a model: {error}") from None
+    check_model(model)
+    return model
+
+
+def check_model(model: Model) -> None:
+    """Raises ModelError unless the model has this version's comparisons and levels, with usable numbers."""
+    expected = [c.name for c in COMPARISONS]
+    if [c.output_column_name for c in model.comparisons] != expected:
+        raise ModelError(f"the comparisons must be, in this order: {', '.join(expected)}")
+    for default, comparison in zip(COMPARISONS, model.comparisons, strict=True):
+        names = [level.name for level in default.levels]
+        if [level.name for level in comparison.comparison_levels] != names:
+            raise ModelError(f"the levels of {default.name} must be, in this order: {', '.join(names)}")
+        for level in comparison.comparison_levels[1:]:
+            for p in (level.m_probability, level.u_probability, level.household_probability):
+                if p is None or not 0 < p <= 1:
+                    raise ModelError(
+                        f"level {level.name} of {default.name} needs probabilities above 0, at most 1"
+                    )
+    for share in (model.known_share, model.link_probability, model.review_probability):
+        if not 0 < share < 1:
+            raise ModelError("known_share, link_probability and review_probability lie between 0 and 1")
+    if model.registry_size < 1 or model.housemates <= 0:
+        raise ModelError("registry_size is at least 1 and housemates is above 0")
+
+
+def default_model() -> Model:
+    """The model with weights set by hand, for a registry of unknown names."""
+    comparisons = []
+    for default in COMPARISONS:
+        levels = []
+        for level in default.levels:
+            null = level.outcome == MISSING
+            levels.append(
+                ComparisonLevel(
+                    sql_condition=f"earlysign_{default.name}(record_l, record_r) = '{level.name}'",
+                    label_for_charts=level.label,
+                    name=level.name,
+                    outcome=level.outcome,
+                    m_probability=None if null else level.m,
+                    u_probability=None if null else level.u,
+                    household_probability=None if null else level.household,
+                    is_null_level=null,
+                    tf_adjustment_column=default.name if level.term_frequency else None,
+                    tf_minimum_u_value=TERM_FREQUENCY_MIN if level.term_frequency else 0.0,
+                )
+            )
+        comparisons.append(
+            Comparison(
+                output_column_name=default.name,
+                comparison_description=default.label,
+                comparison_levels=tuple(levels),
+            )
+        )
+    return Model(
+        probability_two_random_records_match=0.8 / REGISTRY_SIZE_DEFAULT,
+        comparisons=tuple(comparisons),
+        name="default-1",
+    )

@@ -1,0 +1,154 @@
+"""What is known of names: spellings of one name, short forms, and how names sound.
+
+Three codes of a word, from fine to coarse:
+- `canonical`: the name that stands for all spellings of it in `data/variants.txt`, else the word itself;
+- `sound`: what is heard, vowels kept: two words with one sound are taken for one name;
+- `block_code`: an integer for blocking, equal for spellings, short forms and most slips of the ear.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from importlib import resources
+from zlib import crc32
+
+WORD_CACHE = 1 << 17  # more distinct name words than London's registry holds in daily use
+
+def words_of(text: str) -> frozenset[str]:
+    """The set of words of a text."""
+    return frozenset(text.split())
+
+
+# Names that open many boys' and girls' full names in one family: what follows is the name they go by.
+LEADING = words_of("mohammed abdul abd syed sheikh md mst mosammat musammat haji sri shri raja begum bibi")
+# Words between or after names that do not tell families apart.
+PARTICLES = words_of(
+    "al el ul ud bin ibn bint binti de da do dos das del "
+    "della di du la le van von der den"
+)
+SHARED_FAMILY = words_of("begum bibi khatun kaur singh bano")
+
+
+def _lines(name: str) -> list[str]:
+    text = resources.files("server.linkage").joinpath("data").joinpath(name).read_text(encoding="utf-8")
+    return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def _read_variants() -> dict[str, str]:
+    table: dict[str, str] = {}
+    for line in _lines("variants.txt"):
+        words = line.split()
+        table.update((word, words[0]) for word in words)
+    return table
+
+
+VARIANTS: dict[str, str] = _read_variants()
+
+
+def _read_short_forms() -> dict[str, frozenset[str]]:
+    """Short form (canonical) -> the full names (canonical) it may stand for."""
+    table: dict[str, set[str]] = {}
+    for line in _lines("short_forms.txt"):
+        full, shorts = line.split(":")
+        long_name = VARIANTS.get(full, full)
+        for word in shorts.split():
+            table.setdefault(VARIANTS.get(word, word), set()).add(long_name)
+    return {short: frozenset(longs - {short}) for short, longs in table.items()}
+
+
+SHORT_FORMS: dict[str, frozenset[str]] = _read_short_forms()
+_NO_NAMES: frozenset[str] = frozenset()
+NOT_NAMES: frozenset[str] = frozenset(_lines("not_names.txt"))
+ABBREVIATIONS: dict[str, str] = dict(line.split() for line in _lines("abbreviations.txt"))
+LISTED: frozenset[str] = frozenset(VARIANTS).union(SHORT_FORMS, *SHORT_FORMS.values())
+
+
+def canonical(word: str) -> str:
+    """The name that stands for every spelling of this word's name."""
+    return VARIANTS.get(word, word)
+
+
+def is_short_form(one: str, other: str) -> bool:
+    """Whether two canonical names may be short and full form, or two short forms, of one name."""
+    fulls = SHORT_FORMS.get(one, _NO_NAMES)
+    others = SHORT_FORMS.get(other, _NO_NAMES)
+    return other in fulls or one in others or not fulls.isdisjoint(others)
+
+
+def _roots() -> dict[str, str]:
+    """Each listed name -> one name that stands for it and for its short forms, where those are few.
+
+    Joining short forms to every full name would chain most English names into one block, so a short form
+    joins only when it belongs to one name; the others are found by the rest of the blocking keys.
+    """
+    roots: dict[str, str] = {}
+    for short, fulls in SHORT_FORMS.items():
+        if len(fulls) == 1 and short not in VARIANTS:
+            (full,) = fulls
+            roots[short] = full
+    return roots
+
+
+_ROOTS = _roots()
+
+_SOUNDS = [
+    (re.compile(pattern), by)
+    for pattern, by in (
+        ("^(kn|gn|pn)", "n"),
+        ("^wr", "r"),
+        ("^x(?=[aeiou])", "h"),  # Somali x is a strong h
+        ("^c(?=[bdfgjmnpqstvz])", ""),  # Somali c is the Arabic ayn
+        ("tch", "C"),
+        ("sch|sh|sz|zh", "S"),
+        ("tsch|ch|cz", "C"),
+        ("ph", "f"),
+        ("ck|kh|qu|q", "k"),
+        ("gh(?=[^aeiou]|$)", ""),
+        ("([tdbgjl])h", r"\1"),
+        ("dj|dz", "j"),
+        ("tz|ts", "s"),
+        ("c(?=[eiy])", "s"),
+        ("c", "k"),
+        ("x", "ks"),
+        ("w", "v"),
+        ("z", "s"),
+        ("oo|ou|oe|o", "u"),
+        ("ee|ea|ie|ei|ey|ai|ay|y|e", "i"),
+        ("(?<=.)h", ""),
+    )
+]
+_REPEATED = re.compile(r"(.)\1+")
+_COARSE = str.maketrans({"d": "t", "b": "p", "g": "k", "v": "f", "j": "C", "m": "n", "S": "s"})
+_VOWELS = re.compile("[aiu]")
+
+
+@lru_cache(WORD_CACHE)
+def sound(word: str) -> str:
+    """What is heard of a word in Latin letters; any other word is its own sound."""
+    if not word.isascii() or not word.isalpha():
+        return word
+    heard = word
+    for pattern, by in _SOUNDS:
+        heard = pattern.sub(by, heard)
+    return _REPEATED.sub(r"\1", heard) or word
+
+
+@lru_cache(WORD_CACHE)
+def skeleton(word: str) -> str:
+    """The consonants of a sound, neighbours merged (d and t, m and n): five at most."""
+    heard = sound(word)
+    if not heard.isascii():
+        return heard
+    heard = heard.translate(_COARSE)
+    first = "a" if heard[:1] in "aiu" else heard[:1]
+    bones = _REPEATED.sub(r"\1", first + _VOWELS.sub("", heard[1:]))
+    return bones[:5] if len(bones) > 2 else bones + "." + "".join(_VOWELS.findall(heard))[:2]
+
+
+@lru_cache(WORD_CACHE)
+def block_code(word: str) -> int:
+    """A 32-bit code shared by the spellings of a name, the short forms that are its alone, and misspellings
+    that leave the consonants alone."""
+    name = VARIANTS.get(word, word)
+    return crc32(skeleton(_ROOTS.get(name, name)).encode("utf-8", "surrogatepass"))

@@ -1,0 +1,253 @@
+"""From a description of a child, as it was written, to a record that can be compared quickly.
+
+`Description` is what a note or a registry says. `Record` is the same, folded and parsed once: lower case
+without accents, Cyrillic, Greek and Arabic letters written in Latin ones, dates as integers, postcode taken
+apart, empty text where nothing is known. A record is a short msgpack array, made to be stored beside its
+child and decoded for every candidate.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+import unicodedata
+from functools import lru_cache
+
+import msgspec
+
+from server.linkage.letters import LATIN
+from server.linkage.names import ABBREVIATIONS, NOT_NAMES, WORD_CACHE, words_of
+
+# Bounds, so that a field of any length costs the same: longer text is cut, which loses nothing of a name.
+NAME_LENGTH_MAX = 120
+ADDRESS_LENGTH_MAX = 200
+WORD_LENGTH_MAX = 24
+NAME_WORDS_MAX = 5
+ADDRESS_WORDS_MAX = 16
+ALIASES_MAX = 4
+CODE_LENGTH_MAX = 24
+
+FEMALE, MALE = 1, 2
+AGE_YEARS_MAX = 120
+
+
+class Description(msgspec.Struct, frozen=True, kw_only=True):
+    """A child as described, each field as written; None is "not known".
+
+    `age` is in years, as of `observed_on`, and may be a guess; without `observed_on` it says nothing.
+    """
+
+    given_names: str | None = None
+    family_name: str | None = None
+    aliases: tuple[str, ...] = ()
+    date_of_birth: datetime.date | None = None
+    age: float | None = None
+    observed_on: datetime.date | None = None
+    sex: str | None = None
+    address: str | None = None
+    postcode: str | None = None
+    school: str | None = None
+    phone: str | None = None
+    guardian: str | None = None
+    upn: str | None = None
+    nhs_number: str | None = None
+
+
+class Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The standardised form. Texts are words joined by one space; "" and 0 are "not known".
+
+    Dates are integers, year * 10000 + month * 100 + day; `born_from` and `born_to` bound the date of birth
+    of a child whose age alone is known. `aliases` are parted by "|".
+    """
+
+    given: str = ""
+    family: str = ""
+    aliases: str = ""
+    born: int = 0
+    born_from: int = 0
+    born_to: int = 0
+    sex: int = 0
+    number: str = ""
+    address: str = ""
+    postcode: str = ""
+    outward: str = ""
+    school: str = ""
+    phone: str = ""
+    guardian: str = ""
+    upn: str = ""
+    nhs_number: str = ""
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Record)
+
+
+def encode_record(record: Record) -> bytes:
+    """The record as bytes, to be stored beside its child."""
+    return _encoder.encode(record)
+
+
+def decode_record(blob: bytes) -> Record:
+    """The record from its bytes. Raises msgspec.ValidationError or DecodeError if they are not one."""
+    return _decoder.decode(blob)
+
+
+_APOSTROPHES = str.maketrans("", "", "'`\u2018\u2019\u02bc\u02bb")
+_ASCII_WORDS = re.compile(r"[a-z0-9]+")
+
+
+def fold(text: str, length_max: int) -> list[str]:
+    """Words of a text: lower case, accents dropped, apostrophes closed up, other scripts in Latin letters
+    where the letters have a usual Latin form. At most `length_max` characters are read."""
+    text = text[:length_max].translate(_APOSTROPHES)
+    if text.isascii():
+        return _ASCII_WORDS.findall(text.lower())
+    latin = unicodedata.normalize("NFKD", text).casefold().translate(LATIN)
+    kept = (c if c.isalnum() or unicodedata.category(c)[0] == "M" else " " for c in latin if not _accent(c))
+    return "".join(kept)[: 2 * length_max].split()
+
+
+def _accent(character: str) -> bool:
+    return "\u0300" <= character <= "\u036f" or "\u0591" <= character <= "\u05c7" or (
+        "\u064b" <= character <= "\u065f"
+    )
+
+
+@lru_cache(WORD_CACHE)
+def name_words(text: str) -> str:
+    """The words of a name, without titles and without words for "not known"."""
+    words = [w[:WORD_LENGTH_MAX] for w in fold(text, NAME_LENGTH_MAX) if w not in NOT_NAMES]
+    if not words or (len(words) == 2 and words[0] == "n" and words[1] in "ak"):
+        return ""
+    return " ".join([w for w in words if not w.isdigit()][:NAME_WORDS_MAX])
+
+
+def _name(text: str | None) -> str:
+    return name_words(text[:NAME_LENGTH_MAX]) if text else ""
+
+
+_FULL_POSTCODE = re.compile(r"([A-Z]{1,2}[0-9][A-Z0-9]?)([0-9OI][A-Z]{2})")
+_OUTWARD = re.compile(r"[A-Z]{1,2}[0-9][A-Z0-9]?")
+_IN_ADDRESS = re.compile(r"\b([A-Za-z]{1,2}[0-9][A-Za-z0-9]?) ?([0-9][A-Za-z]{2})\b")
+_NOT_CODE = re.compile(r"[^A-Z0-9]+")
+_NOT_DIGIT = re.compile(r"[^0-9]+")
+
+
+@lru_cache(1 << 14)
+def _postcode(text: str) -> tuple[str, str]:
+    """(whole postcode, outward half); a foreign code is whole and has no outward half."""
+    code = _NOT_CODE.sub("", text.upper())
+    if match := _FULL_POSTCODE.fullmatch(code):
+        outward, inward = match.groups()
+        return outward + inward[0].replace("O", "0").replace("I", "1") + inward[1:], outward
+    if _OUTWARD.fullmatch(code):
+        return "", code
+    return (code, "") if 3 <= len(code) <= 10 and any(c.isdigit() for c in code) else ("", "")
+
+
+@lru_cache(1 << 14)
+def _address(text: str) -> tuple[str, str]:
+    """(house number, words of the address without number)."""
+    words = [ABBREVIATIONS.get(w, w) for w in fold(text, ADDRESS_LENGTH_MAX)][:ADDRESS_WORDS_MAX]
+    words = [w for w in words if w not in NOT_NAMES and w not in ("london", "uk", "england")]
+    number = ""
+    for at, word in enumerate(words):
+        if word[0].isdigit():
+            # "Flat 3, 12 High Street": the last number before the street's name is the house.
+            number = word
+            if at + 1 < len(words) and not words[at + 1][0].isdigit():
+                break
+    return number[:8], " ".join(w[:WORD_LENGTH_MAX] for w in words if w != number and w != "flat")
+
+
+_SCHOOL_NOISE = words_of(
+    "school academy primary secondary junior infant infants high college the of and for nursery sixth form "
+    "community comprehensive trust"
+)
+_GUARDIAN_NOISE = words_of(
+    "mum mother dad father mummy daddy aunt aunty auntie uncle gran nan grandmother "
+    "grandfather stepfather stepmother step carer foster guardian parent"
+)
+
+
+@lru_cache(1 << 14)
+def _school(text: str) -> str:
+    words = fold(text, NAME_LENGTH_MAX)
+    words = ["st" if w == "saint" else w for w in words if w not in NOT_NAMES]
+    return " ".join([w for w in words if w not in _SCHOOL_NOISE][:6] or words[:6])
+
+
+def _guardian(text: str) -> str:
+    words = [w for w in _name(text).split() if w not in _GUARDIAN_NOISE]
+    return " ".join(words)
+
+
+def _phone(text: str) -> str:
+    """National digits without the leading zero, ten at most; "" for what cannot be a number."""
+    digits = _NOT_DIGIT.sub("", text[: 2 * CODE_LENGTH_MAX])[-10:]
+    return digits if len(digits) >= 7 and len(set(digits)) > 2 else ""
+
+
+def _code(text: str, length_min: int) -> str:
+    code = _NOT_CODE.sub("", text[: 2 * CODE_LENGTH_MAX].upper())[:CODE_LENGTH_MAX]
+    return code if len(code) >= length_min and len(set(code)) > 2 else ""
+
+
+def _born_between(age: float, observed_on: datetime.date) -> tuple[int, int]:
+    """First and last possible date of birth of a child of that age (in years) on that day, as integers.
+
+    A whole number is an age in completed years, anything finer an age in months.
+    """
+    if not 0 <= age <= AGE_YEARS_MAX:
+        return 0, 0
+    months = int(age * 12)
+    span = 12 if age == int(age) else 1
+    latest = observed_on.year * 12 + observed_on.month - 1 - months
+    earliest = latest - span
+    day = observed_on.day
+    return _day(earliest, day), _day(latest, day)
+
+
+def _day(month_count: int, day: int) -> int:
+    return (month_count // 12) * 10000 + (month_count % 12 + 1) * 100 + day
+
+
+_SEXES = {"female": FEMALE, "f": FEMALE, "girl": FEMALE, "male": MALE, "m": MALE, "boy": MALE}
+
+
+def standardise(description: Description) -> Record:
+    """The record of a description. Never raises on text, however long, empty or strange."""
+    born = description.date_of_birth
+    born_from = born_to = 0
+    if born is None and description.age is not None and description.observed_on is not None:
+        born_from, born_to = _born_between(description.age, description.observed_on)
+    number = words = postcode = outward = ""
+    if description.address:
+        text = description.address[:ADDRESS_LENGTH_MAX]
+        if not description.postcode and (match := _IN_ADDRESS.search(text)):
+            postcode, outward = _postcode(match.group())
+            text = text[: match.start()] + " " + text[match.end() :]
+        number, words = _address(text)
+    if description.postcode:
+        postcode, outward = _postcode(description.postcode[:CODE_LENGTH_MAX])
+    aliases = ""
+    if description.aliases:
+        aliases = "|".join(filter(None, map(_name, description.aliases[:ALIASES_MAX])))
+    return Record(
+        _name(description.given_names),
+        _name(description.family_name),
+        aliases,
+        born.year * 10000 + born.month * 100 + born.day if born is not None else 0,
+        born_from,
+        born_to,
+        _SEXES.get(description.sex.lower(), 0) if description.sex else 0,
+        number,
+        words,
+        postcode,
+        outward,
+        _school(description.school[:NAME_LENGTH_MAX]) if description.school else "",
+        _phone(description.phone) if description.phone else "",
+        _guardian(description.guardian) if description.guardian else "",
+        _code(description.upn, 6) if description.upn else "",
+        _NOT_DIGIT.sub("", _code(description.nhs_number, 6)) if description.nhs_number else "",
+    )
