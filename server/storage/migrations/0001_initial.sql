@@ -57,7 +57,7 @@ CREATE INDEX parked_by_note ON parked (note_id);
 CREATE TABLE child (
     child_id $identity,
     registry_id TEXT UNIQUE,
-    provisional $integer NOT NULL,
+    standing TEXT NOT NULL, -- known, provisional, awaiting_review, retired
     restricted $integer NOT NULL DEFAULT 0,
     looked_after $integer NOT NULL DEFAULT 0,
     home_borough TEXT,
@@ -97,6 +97,16 @@ CREATE TABLE marker (
 ) $strict;
 CREATE INDEX marker_by_child ON marker (child_id);
 
+-- Why a person opened a restricted record, in their own words.
+CREATE TABLE restricted_reason (
+    reason_id $identity,
+    child_id $integer NOT NULL REFERENCES child (child_id),
+    person TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    at $integer NOT NULL
+) $strict;
+CREATE INDEX restricted_reason_by_child ON restricted_reason (child_id);
+
 -- Notes and links --------------------------------------------------------------------------------------
 
 CREATE TABLE note (
@@ -112,7 +122,6 @@ CREATE TABLE note (
     observed_doubtful $integer NOT NULL DEFAULT 0,
     recorded_at $integer NOT NULL,
     received_at $integer NOT NULL,
-    facts $bytes NOT NULL,
     status TEXT NOT NULL,
     withdrawn_at $integer,
     rev $integer NOT NULL DEFAULT 1
@@ -135,6 +144,7 @@ CREATE TABLE subject (
     role TEXT NOT NULL,
     child_id $integer REFERENCES child (child_id),
     record $bytes NOT NULL,
+    facts $bytes NOT NULL,
     UNIQUE (note_key, ordinal)
 ) $strict;
 CREATE INDEX subject_by_child ON subject (child_id);
@@ -216,6 +226,14 @@ CREATE UNIQUE INDEX alert_open ON alert (child_id, borough) WHERE state = 'open'
 CREATE INDEX alert_queue ON alert (state, borough, deadline_at);
 CREATE INDEX alert_escalation ON alert (escalates_at) WHERE state = 'open' AND escalates_at IS NOT NULL;
 CREATE INDEX alert_by_child ON alert (child_id);
+
+-- Boroughs that are told for information; the alert's own borough has the duty.
+CREATE TABLE alert_copy (
+    alert_id $integer NOT NULL REFERENCES alert (alert_id),
+    borough TEXT NOT NULL,
+    PRIMARY KEY (alert_id, borough)
+) $strict_without_rowid;
+CREATE INDEX alert_copy_by_borough ON alert_copy (borough);
 
 CREATE TABLE alert_flag (
     alert_id $integer NOT NULL REFERENCES alert (alert_id),

@@ -1,0 +1,196 @@
+"""The phone's doors: hello, push and pull (`sync/envelope.py` has the messages)."""
+
+from typing import Any
+
+from litestar import Request, get, post
+from litestar.params import JSONBody, NamedDependency
+
+from server import intake
+from server.access.identity import DeviceIdentity
+from server.audit import Actor
+from server.clock import now_ms
+from server.http.auth import DEVICE, DEVICE_HANDS_IN, DEVICE_SECURITY
+from server.http.body import read_body
+from server.http.problems import (
+    BAD_ENCODING,
+    DEVICE_REVOKED,
+    INVALID,
+    TOKEN_REFUSED,
+    TOO_LARGE,
+    UNAVAILABLE,
+    UNSUPPORTED_ENCODING,
+    Problem,
+    documented,
+)
+from server.http.services import Services
+from server.records import changes, ledger, notes
+from server.storage.port import Transaction
+from sync import cursor, receipts
+from sync.cursor import Cursor, CursorError
+from sync.envelope import (
+    Change,
+    ChangeOp,
+    Hello,
+    PullAnswer,
+    PullRequest,
+    PushAnswer,
+    Resync,
+    split_lines,
+)
+from sync.holdings import checksum
+from sync.limits import OPS_PER_PUSH_MAX, PUSH_UNPACKED_BYTES_MAX, PUSH_WIRE_BYTES_MAX
+
+
+@get(
+    "/api/sync/hello",
+    opt=DEVICE_HANDS_IN,
+    security=DEVICE_SECURITY,
+    tags=["sync"],
+    responses=documented(TOKEN_REFUSED, UNAVAILABLE),
+)
+async def hello(device: NamedDependency[DeviceIdentity], services: NamedDependency[Services]) -> Hello:
+    """What a phone asks first: the server's time, its limits, and how far it has everything."""
+    durable = await services.store.read(lambda tx: ledger.durable_through(tx, device.device_id))
+    return Hello(
+        server_time=now_ms(),
+        incarnation=services.incarnation,
+        durable_through=durable,
+        wipe=device.revoked,
+    )
+
+
+@post(
+    "/api/sync/push",
+    opt=DEVICE_HANDS_IN,
+    security=DEVICE_SECURITY,
+    tags=["sync"],
+    status_code=200,
+    request_max_body_size=None,
+    responses=documented(TOKEN_REFUSED, TOO_LARGE, BAD_ENCODING, UNSUPPORTED_ENCODING, UNAVAILABLE),
+)
+async def push(
+    request: Request[Any, Any, Any],
+    device: NamedDependency[DeviceIdentity],
+    services: NamedDependency[Services],
+) -> PushAnswer:
+    """Hand in ops, one JSON line each (NDJSON, gzip if you like). The answer leaves after the commit is on disk.
+
+    Every line gets a verdict; one that cannot be read costs only itself. A revoked phone may hand in too:
+    its ops wait in quarantine for a person.
+    """
+    payload = await read_body(
+        request, max_wire_bytes=PUSH_WIRE_BYTES_MAX, max_unpacked_bytes=PUSH_UNPACKED_BYTES_MAX
+    )
+    lines = split_lines(payload)
+    if len(lines) > OPS_PER_PUSH_MAX:
+        raise Problem(
+            TOO_LARGE,
+            f"A push may hold {OPS_PER_PUSH_MAX} ops and this one holds {len(lines)}.",
+            hint="Send it in smaller parts. Nothing of it was taken.",
+            extra={"max_ops": OPS_PER_PUSH_MAX},
+        )
+    prepared = intake.prepare(lines, device.device_id)
+    now = now_ms()
+    received = await services.store.write(
+        lambda tx: intake.receive(tx, device, prepared, now=now, world=services.world)
+    )
+    receipt = receipts.seal(
+        receipts.Receipt(
+            key_id=services.receipt_key.public.kid,
+            incarnation=services.incarnation,
+            device=device.device_id,
+            received_at=now,
+            ops=received.custody,
+        ),
+        services.receipt_key.sign,
+    )
+    return PushAnswer(
+        verdicts=received.verdicts,
+        epoch=received.epoch,
+        contiguous_through=received.contiguous_through,
+        durable_through=received.contiguous_through,
+        receipt=receipt,
+        rotate_epoch=received.rotate_epoch,
+    )
+
+
+@post(
+    "/api/sync/pull",
+    opt=DEVICE,
+    security=DEVICE_SECURITY,
+    tags=["sync"],
+    status_code=200,
+    responses=documented(TOKEN_REFUSED, DEVICE_REVOKED, INVALID, UNAVAILABLE),
+)
+async def pull(
+    data: JSONBody[PullRequest],
+    device: NamedDependency[DeviceIdentity],
+    services: NamedDependency[Services],
+) -> PullAnswer:
+    """One page of what changed in the phone's scope since its cursor, in commit order.
+
+    A cursor that is not of this server, or of a scope that has changed, is answered from the beginning
+    (`resync`); what the phone has not yet sent is never touched by that.
+    """
+    scope = f"notes:{device.username}"
+    position, reason = Cursor(services.incarnation, scope, 0, 0), None
+    if data.cursor is not None:
+        try:
+            asked = cursor.open_sealed(data.cursor, services.cursor_key)
+        except CursorError:
+            reason = "The cursor is not one of this server."
+        else:
+            if asked.incarnation != services.incarnation:
+                reason = "The server was restored from a backup."
+            elif asked.scope_version != scope:
+                reason = "What this phone may hold has changed."
+            else:
+                position = asked
+    now = now_ms()
+    page, after, more, checkpoint = await services.store.read(
+        lambda tx: _page(tx, device, position, data.limit, now)
+    )
+    sealed = cursor.seal(after, services.cursor_key)
+    return PullAnswer(
+        changes=page,
+        cursor=sealed,
+        more=more,
+        checkpoint=checkpoint,
+        resync=Resync(reason=reason, cursor=sealed) if reason else None,
+    )
+
+
+def _page(
+    tx: Transaction, device: DeviceIdentity, position: Cursor, limit: int, now: int
+) -> tuple[tuple[Change, ...], Cursor, bool, dict[str, tuple[int, str]] | None]:
+    bucket = notes.bucket(device.username)
+    logged = changes.after(tx, [bucket], position.xid, position.seq, limit + 1)
+    more, logged = len(logged) > limit, logged[:limit]
+    # A row that changed twice is sent once, as it is now.
+    latest = {entry.id: entry for entry in logged}
+    wanted = [entry.id for entry in latest.values() if entry.op is ChangeOp.PUT]
+    sent = notes.send_own(tx, Actor("device", device.device_id), device.username, wanted, now=now)
+    page = []
+    for entry in latest.values():
+        if entry.op is ChangeOp.REMOVE:
+            page.append(
+                Change(
+                    bucket=bucket,
+                    kind=entry.kind,
+                    id=entry.id,
+                    rev=entry.rev,
+                    op=entry.op,
+                    reason=entry.reason,
+                )
+            )
+        elif entry.id in sent:
+            rev, row = sent[entry.id]
+            page.append(Change(bucket=bucket, kind=entry.kind, id=entry.id, rev=rev, data=row))
+    after = position
+    if logged:
+        after = Cursor(position.incarnation, position.scope_version, logged[-1].xid, logged[-1].seq)
+    checkpoint = None
+    if not more and not changes.unsettled(tx, [bucket]):
+        held = notes.own_revisions(tx, device.username)
+        checkpoint = {bucket: (len(held), checksum(held))}
+    return tuple(page), after, more, checkpoint

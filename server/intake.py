@@ -1,0 +1,306 @@
+"""The road: from the lines that a phone sent to the person who must know, in one transaction.
+
+    custody      the bytes are in the ledger, under a key that is unique in the database
+    linkage      which child is each subject of the note?
+    casework     what do all notes about that child mean, and which borough owns it?
+    alerts       somebody there has the duty, with a clock
+    audit        each step, under its verb
+    change log   the author's phone will hear what became of the note
+
+`prepare` is the part that needs no database; `receive` is the transaction. Each op has a savepoint of its
+own: a bad one is quarantined and changes nothing for the others. A failing database is no verdict at all.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+import structlog
+
+from server import placing
+from server.access.identity import DeviceIdentity
+from server.audit import Actor
+from server.casework.facts import NoteFact, milliseconds, note_fact
+from server.placing import Described, World
+from server.records import cases, ledger, notes
+from server.storage.port import StorageError, Transaction
+from sync import inbox, limits
+from sync.envelope import CUSTODY, Code, Outcome, Verdict
+from sync.inbox import Arrival
+from sync.note import Amendment, Note, Withdrawal
+from sync.operations import Envelope
+
+INTAKE_LOCK = "intake"
+"""On PostgreSQL one push at a time decides who is who: two that met the same unknown child at the same
+instant must end with one child (invariant 17). SQLite has one writer anyway."""
+
+log = structlog.get_logger()
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """One line, read as far as it can be without the database."""
+
+    arrival: Arrival
+    subjects: tuple[Described, ...] = ()
+
+
+class Received(msgspec.Struct, frozen=True, kw_only=True):
+    """What the transaction decided; the door signs a receipt over `custody` once it is on disk."""
+
+    verdicts: tuple[Verdict, ...]
+    epoch: str | None
+    contiguous_through: int
+    custody: tuple[tuple[str, int, str], ...]
+    rotate_epoch: bool
+
+
+class _Trip(msgspec.Struct, frozen=True):
+    """What every step of one push needs."""
+
+    tx: Transaction
+    sender: DeviceIdentity
+    world: World
+    actor: Actor
+    now: int
+
+
+def prepare(lines: Sequence[bytes], device_id: str) -> list[Prepared]:
+    """Read the lines of a push and standardise whom they describe. Never raises for any bytes."""
+    prepared = []
+    for index, line in enumerate(lines):
+        arrival = inbox.read_line(index, line, device=device_id)
+        note = arrival.body.note if isinstance(arrival.body, Amendment) else arrival.body
+        subjects = placing.describe(note) if isinstance(note, Note) else ()
+        prepared.append(Prepared(arrival, subjects))
+    return prepared
+
+
+def receive(
+    tx: Transaction, sender: DeviceIdentity, prepared: Sequence[Prepared], *, now: int, world: World
+) -> Received:
+    """Take one push all the way. Raises StorageError only: then nothing of it happened."""
+    tx.lock(INTAKE_LOCK)
+    trip = _Trip(tx, sender, world, Actor("device", sender.device_id), now)
+    streams = {
+        epoch: ledger.open_stream(tx, sender.device_id, epoch)
+        for epoch in dict.fromkeys(p.arrival.envelope.epoch for p in prepared if p.arrival.envelope)
+    }
+    known = {
+        epoch: ledger.recorded(
+            tx,
+            stream,
+            [e.seq for p in prepared if (e := p.arrival.envelope) is not None and e.epoch == epoch],
+        )
+        for epoch, stream in streams.items()
+    }
+    verdicts: list[Verdict] = []
+    fresh: dict[str, list[int]] = {epoch: [] for epoch in streams}
+    custody: list[tuple[str, int, str]] = []
+    for item in prepared:
+        arrival, envelope = item.arrival, item.arrival.envelope
+        entry = known[envelope.epoch].get(envelope.seq) if envelope else None
+        verdict = inbox.against_ledger(arrival, entry.recorded if entry else None)
+        if verdict is None:
+            stream = streams[envelope.epoch] if envelope else None
+            verdict, op_id = _take(trip, stream, item)
+            if envelope is not None and op_id is not None:
+                recorded = inbox.Recorded(arrival.digest, verdict.v, verdict.code, verdict.rev)
+                known[envelope.epoch][envelope.seq] = ledger.Entry(op_id, recorded)
+                fresh[envelope.epoch].append(envelope.seq)
+        elif verdict.code == Code.KEY_REUSED:
+            ledger.set_aside(tx, trip.actor, sender.device_id, arrival, Code.KEY_REUSED, now=now, op_id=None)
+        verdicts.append(verdict)
+        if envelope is not None and verdict.v in CUSTODY:
+            custody.append((envelope.epoch, envelope.seq, arrival.digest))
+    for epoch, stream in streams.items():
+        ledger.advance(tx, stream, fresh[epoch])
+    last = next(reversed(streams.values()), None)
+    return Received(
+        verdicts=tuple(verdicts),
+        epoch=last.epoch if last else None,
+        contiguous_through=last.contiguous_through if last else 0,
+        custody=tuple(custody),
+        rotate_epoch=any(verdict.code == Code.KEY_REUSED for verdict in verdicts),
+    )
+
+
+def _take(trip: _Trip, stream: ledger.Stream | None, item: Prepared) -> tuple[Verdict, int | None]:
+    """Apply, park or quarantine a line that the ledger does not hold; the verdict and the op's id."""
+    arrival = item.arrival
+    fault = arrival.fault
+    if fault is None and trip.sender.revoked:
+        fault = Code.DEVICE_REVOKED
+    elif fault is None and arrival.envelope is not None and arrival.envelope.user != trip.sender.username:
+        fault = Code.USER_MISMATCH
+    if fault is None and stream is not None:
+        try:
+            with trip.tx.savepoint():
+                return _apply(trip, stream, item)
+        except _Refused as refused:
+            fault = refused.code
+        except StorageError:
+            raise
+        except Exception as error:
+            # The bytes are kept and shown to a person; the log gets the kind of error and no content.
+            log.error("op_failed", error=type(error).__name__, digest=arrival.digest[:12], exc_info=False)
+            fault = Code.FAILED
+    assert fault is not None
+    return _set_aside(trip, stream, arrival, fault)
+
+
+class _Refused(Exception):
+    """This op can never apply; what it wrote is undone and its bytes are set aside."""
+
+    def __init__(self, code: Code) -> None:
+        super().__init__(code.value)
+        self.code = code
+
+
+def _set_aside(
+    trip: _Trip, stream: ledger.Stream | None, arrival: Arrival, code: Code
+) -> tuple[Verdict, int | None]:
+    op_id = None
+    if stream is not None and arrival.envelope is not None:
+        op_id = ledger.keep(trip.tx, stream, arrival, Outcome.QUARANTINED, now=trip.now, code=code)
+    ledger.set_aside(trip.tx, trip.actor, trip.sender.device_id, arrival, code, now=trip.now, op_id=op_id)
+    return arrival.verdict(Outcome.QUARANTINED, code), op_id
+
+
+def _apply(trip: _Trip, stream: ledger.Stream, item: Prepared) -> tuple[Verdict, int]:
+    arrival, envelope, body = item.arrival, item.arrival.envelope, item.arrival.body
+    assert envelope is not None and body is not None
+    if isinstance(body, Note):
+        doubtful = _observed(body, trip.now)[1]
+        code = Code.OBSERVED_OUT_OF_RANGE if doubtful else None
+        op_id = ledger.keep(trip.tx, stream, arrival, Outcome.APPLIED, now=trip.now, code=code, rev=1)
+        _write(trip, envelope, op_id, body, item.subjects)
+        return arrival.verdict(Outcome.APPLIED, code, rev=1), op_id
+    note = notes.stored(trip.tx, envelope.entity_id)
+    if note is None:
+        code = Code.WAITS_FOR_NOTE
+        op_id = ledger.keep(trip.tx, stream, arrival, Outcome.PARKED, now=trip.now, code=code)
+        ledger.park(trip.tx, op_id, envelope.entity_id)
+        return arrival.verdict(Outcome.PARKED, code), op_id
+    op_id = ledger.keep(trip.tx, stream, arrival, Outcome.APPLIED, now=trip.now)
+    rev = _follow_up(trip, note, op_id, body, item.subjects)
+    return arrival.verdict(Outcome.APPLIED, rev=rev), op_id
+
+
+def _write(trip: _Trip, envelope: Envelope, op_id: int, note: Note, subjects: Sequence[Described]) -> None:
+    """A note comes in: store it, find its children, and see that somebody has the duty."""
+    tx, sender, now = trip.tx, trip.sender, trip.now
+    if notes.stored(tx, envelope.entity_id) is not None:
+        raise _Refused(Code.ENTITY_TAKEN)
+    observed_at, doubtful = _observed(note, now)
+    found_borough = trip.world.borough_of(note)
+    note_key = notes.add(
+        tx,
+        trip.actor,
+        notes.NewNote(
+            note_id=envelope.entity_id,
+            op_id=op_id,
+            author=sender.username,
+            author_name=sender.officer_name,
+            device_id=sender.device_id,
+            author_borough=sender.borough,
+            found_borough=found_borough,
+            observed_at=observed_at,
+            observed_doubtful=doubtful,
+            recorded_at=milliseconds(note.recorded_at),
+            received_at=now,
+        ),
+    )
+    cause = cases.Arrival(
+        note_id=envelope.entity_id,
+        observed_at=observed_at,
+        received_at=now,
+        found_borough=found_borough,
+        author_borough=sender.borough,
+        danger_now=note.danger_now,
+    )
+    facts = _facts(trip, envelope.entity_id, note, found_borough)
+    status = placing.place_note(tx, trip.world, note_key, subjects, facts, cause, now=now)
+    notes.announce(tx, note_key, envelope.entity_id, sender.username, status)
+    _apply_parked(trip, envelope.entity_id)
+
+
+def _apply_parked(trip: _Trip, note_id: str) -> None:
+    """The amendments and withdrawals that came before their note."""
+    for op_id in ledger.parked_for(trip.tx, note_id):
+        prepared = prepare([ledger.line_of(trip.tx, op_id)], trip.sender.device_id)[0]
+        note = notes.stored(trip.tx, note_id)
+        body = prepared.arrival.body
+        assert note is not None
+        if prepared.arrival.fault or not isinstance(body, Amendment | Withdrawal):
+            # Another device's op waits for this note: only the author's own phones may amend it.
+            ledger.settle(trip.tx, op_id, Outcome.QUARANTINED, Code.NOT_THE_AUTHOR)
+            ledger.set_aside(
+                trip.tx, trip.actor, trip.sender.device_id, prepared.arrival, Code.NOT_THE_AUTHOR,
+                now=trip.now, op_id=op_id,
+            )  # fmt: skip
+            continue
+        _follow_up(trip, note, op_id, body, prepared.subjects)
+        ledger.settle(trip.tx, op_id, Outcome.APPLIED)
+
+
+def _follow_up(
+    trip: _Trip,
+    note: notes.Stored,
+    op_id: int,
+    body: Amendment | Withdrawal,
+    subjects: Sequence[Described],
+) -> int:
+    """Amend or withdraw a note, and judge its children anew. The note's new rev."""
+    tx, now = trip.tx, trip.now
+    if note.author != trip.sender.username:
+        raise _Refused(Code.NOT_THE_AUTHOR)
+    if isinstance(body, Withdrawal):
+        rev = notes.withdraw(tx, trip.actor, note, op_id, now=now)
+    else:
+        rev = notes.amend(tx, trip.actor, note, op_id, now=now)
+        if body.note is not None:
+            found_borough = trip.world.borough_of(body.note)
+            facts = _facts(trip, note.note_id, body.note, found_borough, received_at=note.received_at)
+            notes.recount(tx, note.note_key, facts)
+            placing.place_again(tx, trip.world, note.note_key, subjects, now=now)
+    for child_id in notes.children_of(tx, note.note_key):
+        cases.reassess(tx, placing.SYSTEM, child_id, trip.world.pack, now=now, channels=trip.world.channels)
+    return rev
+
+
+def _facts(
+    trip: _Trip, note_id: str, note: Note, found_borough: str | None, received_at: int | None = None
+) -> list[NoteFact]:
+    """How the note counts, for each of its subjects."""
+    received_at = trip.now if received_at is None else received_at
+    observed_at, _ = _observed(note, received_at)
+    found = []
+    for ordinal in range(len(note.subjects)):
+        fact = note_fact(
+            note,
+            ordinal,
+            note_id=note_id,
+            received_at=received_at,
+            author=trip.sender.username,
+            author_role=trip.sender.role,
+            ward=trip.sender.ward,
+            borough=found_borough or trip.sender.borough,
+            counted_roles=trip.world.pack.counted_roles,
+        )
+        if fact.observed_at != observed_at:
+            fact = msgspec.structs.replace(fact, observed_at=observed_at)
+        found.append(fact)
+    return found
+
+
+def _observed(note: Note, received_at: int) -> tuple[int, bool]:
+    """When the note was observed as the rules take it, and whether the phone's word for it is doubtful.
+
+    A phone's clock may be wrong by years and must not keep a worry from anyone (invariant 13): what cannot
+    be is taken as observed when it was received, and both times stay on record.
+    """
+    said = milliseconds(note.observed_at)
+    if said > received_at:
+        return received_at, said > received_at + limits.CLOCK_AHEAD_MS_MAX
+    if said < received_at - limits.OBSERVED_BEFORE_MS_MAX:
+        return received_at, True
+    return said, False

@@ -1,0 +1,296 @@
+"""Putting each subject of a note on a child's timeline: by linkage when the note comes, by a person later.
+
+A subject always stands on exactly one child, so every worry has a timeline, flags and an owner at once. Where
+linkage leaves the choice to a person, that child is a record of its own which waits (`AWAITING_REVIEW`): it
+carries the duty meanwhile, and linkage does not find it, so that nothing is built on a guess.
+"""
+
+import datetime
+from collections.abc import Sequence
+
+import msgspec
+
+from server.access.errors import NotAllowed
+from server.access.identity import Person
+from server.audit import Actor
+from server.casework.areas import Areas
+from server.casework.facts import NoteFact
+from server.casework.pack import Pack
+from server.linkage.blocking import blocking_keys
+from server.linkage.decide import LINK, REVIEW, Decider, Decision
+from server.linkage.standardise import Record, standardise
+from server.records import alerts, cases, children, links, notes
+from server.records.children import Details, Standing
+from server.records.index import StoredIndex
+from server.records.links import Action
+from server.storage.port import Transaction
+from sync.note import Note
+
+SYSTEM = Actor("system", "linkage")
+MOVED = "The note was linked to another record of the same child"
+
+
+class World(msgspec.Struct, frozen=True, kw_only=True):
+    """What the road needs beside the database: the model, the rules, the map, and where alerts go."""
+
+    decider: Decider
+    pack: Pack
+    areas: Areas
+    channels: tuple[str, ...] = ()
+
+    def borough_of(self, note: Note) -> str | None:
+        """Where it was observed: by position where boundaries are loaded, else as the officer chose."""
+        found = note.found_at
+        if found is None:
+            return None
+        if found.latitude is not None and found.longitude is not None:
+            borough = self.areas.borough_at(found.latitude, found.longitude)
+            if borough is not None:
+                return borough
+        return found.borough
+
+
+class Described(msgspec.Struct, frozen=True):
+    """A subject made ready for linkage."""
+
+    details: Details
+    record: Record
+    keys: tuple[int, ...]
+
+
+class ReviewClosed(Exception):
+    """Somebody else has decided this review already."""
+
+
+def describe(note: Note) -> tuple[Described, ...]:
+    """The subjects of a note as linkage takes them."""
+    observed_on = note.observed_at.astimezone(datetime.UTC).date()
+    found = []
+    for subject in note.subjects:
+        details = Details(
+            given_names=subject.given_names,
+            family_name=subject.family_name,
+            aliases=subject.aliases,
+            date_of_birth=subject.date_of_birth,
+            approximate_age=subject.approximate_age,
+            age_as_of=observed_on if subject.approximate_age is not None else None,
+            sex=subject.sex,
+            address=subject.address,
+            postcode=subject.postcode,
+            school=subject.school,
+            phone=subject.phone,
+            guardian=subject.guardian,
+            upn=subject.upn,
+            nhs_number=subject.nhs_number,
+        )
+        record = standardise(details.description())
+        found.append(Described(details, record, blocking_keys(record)))
+    return tuple(found)
+
+
+def place_note(
+    tx: Transaction,
+    world: World,
+    note_key: int,
+    subjects: Sequence[Described],
+    facts: Sequence[NoteFact],
+    cause: cases.Arrival,
+    *,
+    now: int,
+) -> notes.Status:
+    """Link every subject of a new note, judge its child, and say what became of the note."""
+    statuses = set()
+    taken: list[int] = []
+    for ordinal, (subject, fact) in enumerate(zip(subjects, facts, strict=True)):
+        # Two subjects of one note are two people, however alike their descriptions.
+        decision = world.decider.decide(subject.record, StoredIndex(tx), excluded=taken)
+        child_id, is_new = _child_for(tx, subject, decision, now)
+        taken.append(child_id)
+        subject_id = notes.add_subject(tx, note_key, ordinal, subject.record, fact, child_id)
+        action = Action(decision.outcome)
+        links.decide(
+            tx, SYSTEM, subject_id, action, child_id, now=now, reason=decision.reason, evidence=decision
+        )
+        outcome = cases.reassess(
+            tx,
+            SYSTEM,
+            child_id,
+            world.pack,
+            now=now,
+            arrival=cause,
+            channels=world.channels,
+            is_new=is_new,
+        )
+        if action is Action.REVIEW:
+            borough = outcome.owner or cause.found_borough or cause.author_borough or ""
+            links.open_review(tx, subject_id, borough, outcome.grade.urgency if outcome.grade else 0, now=now)
+        statuses.add(_STATUS[action])
+    return next(status for status in _STATUS.values() if status in statuses)
+
+
+_STATUS = {
+    Action.LINK: notes.Status.LINKED,
+    Action.REVIEW: notes.Status.IN_REVIEW,
+    Action.NEW: notes.Status.NEW_CHILD,
+}
+
+
+def place_again(
+    tx: Transaction, world: World, note_key: int, subjects: Sequence[Described], *, now: int
+) -> None:
+    """An amendment describes the subjects anew: link those that the system placed and now places surely.
+
+    What a person decided stays as it is, and what linkage is not sure of stays where it stands.
+    """
+    standing = notes.subjects_of(tx, note_key)
+    for (subject_id, child_id), subject in zip(standing, subjects, strict=False):
+        events = links.history(tx, subject_id)
+        if any(event.author not in (SYSTEM.kind, SYSTEM.id) for event in events):
+            continue
+        taken = [other for _, other in standing if other != child_id]
+        decision = world.decider.decide(
+            subject.record, StoredIndex(tx), excluded={*taken, *links.ruled_out(tx, subject_id)}
+        )
+        if decision.outcome == LINK and decision.child_id not in (None, child_id):
+            assert decision.child_id is not None
+            _move(tx, SYSTEM, world, subject_id, child_id, decision.child_id, decision.reason, now, decision)
+
+
+def answer_same(
+    tx: Transaction, world: World, person: Person, review_id: int, child_id: int, *, now: int
+) -> None:
+    """A person says that the subject is this child. Raises NotAllowed and ReviewClosed."""
+    review = links.require_review(tx, person, review_id)
+    actor = Actor("person", person.username)
+    if child_id not in _offered(tx, review.subject_id):
+        raise NotAllowed("That child is not one of the candidates of this review.")
+    _close(tx, person, review, f"same:{child_id}", now)
+    _move(tx, actor, world, review.subject_id, review.holding_child_id, child_id, "Decided by a person", now)
+
+
+def answer_new(tx: Transaction, world: World, person: Person, review_id: int, *, now: int) -> None:
+    """A person says that the subject is none of the known children. Raises NotAllowed and ReviewClosed."""
+    review = links.require_review(tx, person, review_id)
+    actor = Actor("person", person.username)
+    _close(tx, person, review, "new", now)
+    child_id = review.holding_child_id
+    children.set_standing(tx, actor, child_id, Standing.KNOWN, now=now)
+    links.decide(tx, actor, review.subject_id, Action.NEW, child_id, now=now, reason="Decided by a person")
+
+
+def answer_not_same(
+    tx: Transaction, world: World, person: Person, review_id: int, child_id: int, *, now: int
+) -> None:
+    """A person rules one candidate out. It persists; the review stays open for the others."""
+    review = links.require_review(tx, person, review_id)
+    if review.closed_at is not None:
+        raise ReviewClosed
+    links.decide(
+        tx,
+        Actor("person", person.username),
+        review.subject_id,
+        Action.NOT_SAME,
+        child_id,
+        now=now,
+        reason="Ruled out by a person",
+    )
+
+
+def answer_cannot_tell(tx: Transaction, person: Person, review_id: int, *, now: int) -> None:
+    """A person cannot tell. The note keeps its own record, with its duty, until more is known."""
+    review = links.require_review(tx, person, review_id)
+    _close(tx, person, review, "cannot_tell", now)
+
+
+def undo(tx: Transaction, world: World, person: Person, review_id: int, *, now: int) -> None:
+    """Take a decision on a review back: the subject returns to a record that waits."""
+    review = links.require_review(tx, person, review_id)
+    if review.closed_at is None:
+        return
+    take_back(tx, world, person, review.subject_id, now=now)
+
+
+def take_back(tx: Transaction, world: World, person: Person, subject_id: int, *, now: int) -> int:
+    """Undo the link of a subject, whoever made it: it waits for review again. The review's id.
+
+    Asks nothing of the person's scope: call `children.require_sight` or `links.require_review` before.
+    """
+    actor = Actor("person", person.username)
+    record, note_key, _ = notes.subject_record(tx, subject_id)
+    child_id = dict(notes.subjects_of(tx, note_key))[subject_id]
+    events = links.history(tx, subject_id)
+    holding = next((event.child_id for event in events if event.action is Action.REVIEW), None)
+    if holding is None:
+        note, ordinal = notes.body_of_subject(tx, subject_id)
+        details = describe(note)[ordinal].details
+        holding = children.add(tx, actor, details, record, Standing.AWAITING_REVIEW, now=now)
+    elif holding != child_id or events[-1].action is Action.NEW:
+        children.set_standing(tx, actor, holding, Standing.AWAITING_REVIEW, now=now)
+    if holding != child_id:
+        links.decide(tx, actor, subject_id, Action.UNLINK, child_id, now=now, reason="Taken back by a person")
+        _relocate(tx, actor, world, subject_id, child_id, holding, now)
+    links.decide(tx, actor, subject_id, Action.REVIEW, holding, now=now, reason="For review again")
+    flags = cases.flags_of(tx, holding)
+    urgency = max((flag.grade.urgency for flag in flags), default=0)
+    borough = children.owner(tx, holding) or person.borough or ""
+    return links.open_review(tx, subject_id, borough, urgency, now=now)
+
+
+def _offered(tx: Transaction, subject_id: int) -> set[int]:
+    """The candidates that linkage found for a subject, less those ruled out."""
+    offered: set[int] = set()
+    for event in links.history(tx, subject_id):
+        if event.evidence is not None:
+            offered |= {candidate.child_id for candidate in event.evidence.candidates}
+    return offered - links.ruled_out(tx, subject_id)
+
+
+def _close(tx: Transaction, person: Person, review: links.Review, answer: str, now: int) -> None:
+    if not links.close_review(tx, review.review_id, person, answer, now=now):
+        raise ReviewClosed
+
+
+def _child_for(tx: Transaction, subject: Described, decision: Decision, now: int) -> tuple[int, bool]:
+    """The child that a decision puts a subject on, and whether it was made for it."""
+    if decision.outcome == LINK:
+        assert decision.child_id is not None, "a link names its child"
+        return decision.child_id, False
+    waits = decision.outcome == REVIEW
+    child_id = children.add(
+        tx,
+        SYSTEM,
+        subject.details,
+        subject.record,
+        Standing.AWAITING_REVIEW if waits else Standing.PROVISIONAL,
+        now=now,
+        keys=() if waits else subject.keys,
+    )
+    return child_id, True
+
+
+def _move(
+    tx: Transaction,
+    actor: Actor,
+    world: World,
+    subject_id: int,
+    from_child: int,
+    to_child: int,
+    reason: str,
+    now: int,
+    evidence: Decision | None = None,
+) -> None:
+    """Link a subject to another child than the one it stands on."""
+    links.decide(tx, actor, subject_id, Action.LINK, to_child, now=now, reason=reason, evidence=evidence)
+    _relocate(tx, actor, world, subject_id, from_child, to_child, now)
+    notes.set_status(tx, [notes.id_of_subject(tx, subject_id)], notes.Status.LINKED)
+
+
+def _relocate(
+    tx: Transaction, actor: Actor, world: World, subject_id: int, from_child: int, to_child: int, now: int
+) -> None:
+    """Move a subject between timelines and judge both children anew."""
+    links.move(tx, subject_id, to_child)
+    if children.retire_if_empty(tx, actor, from_child, now=now):
+        alerts.close(tx, actor, alerts.open_ids(tx, from_child), MOVED, now=now)
+    cases.reassess(tx, actor, from_child, world.pack, now=now, channels=world.channels)
+    cases.reassess(tx, actor, to_child, world.pack, now=now, channels=world.channels)

@@ -1,0 +1,479 @@
+"""Alerts: a flag's duty on somebody, from the moment it is raised to the moment it is answered.
+
+A child has at most one open alert in a borough: what comes while it is open makes it grow. Every step is an
+`alert_event`, in commit order, which is both the alert's history and what the live stream sends.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+import msgspec
+
+from server.access.errors import NotAllowed
+from server.access.identity import Person
+from server.access.policy import Permission
+from server.audit import Actor, Verb, audited, impersonal, record
+from server.storage.port import Transaction
+from sync.vocabulary import Grade
+
+TOPIC = "alerts"
+"""Storage topic on which each event's id is announced after commit."""
+
+QUEUE_ROWS_MAX = 200
+ESCALATIONS_PER_ROUND_MAX = 1_000
+
+
+class State(StrEnum):
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    CLOSED = "closed"
+
+
+class EventKind(StrEnum):
+    RAISED = "raised"
+    GREW = "grew"
+    ESCALATED = "escalated"
+    ACKNOWLEDGED = "acknowledged"
+    HANDED_OVER = "handed_over"
+    CLOSED = "closed"
+
+
+class AlertConflict(Exception):
+    """Somebody else was quicker. `state` and `rev` are what holds now."""
+
+    def __init__(self, state: str, rev: int) -> None:
+        super().__init__("This alert has changed since you last saw it.")
+        self.state = state
+        self.rev = rev
+
+
+class Duty(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked of a borough about a child. Times in milliseconds; `ladder` is when each level hears."""
+
+    child_id: int
+    borough: str
+    owner_reason: str
+    grade: Grade
+    why: str
+    flag_ids: tuple[int, ...]
+    deadline_at: int | None
+    late_by_ms: int
+    ladder: tuple[int, ...]
+    copies: tuple[str, ...] = ()
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """An alert as the queue needs it."""
+
+    alert_id: int
+    child_id: int
+    borough: str
+    owner_reason: str
+    owner: str | None
+    grade: Grade
+    why: str
+    state: State
+    started_at: int
+    deadline_at: int | None
+    late_by_ms: int
+    level: int
+    escalates_at: int | None
+    acknowledged_at: int | None
+    acknowledged_by: str | None
+    closed_at: int | None
+    closed_reason: str | None
+    rev: int
+    is_copy: bool = False
+
+
+class AlertEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of an alert. (xid, event_id) is its place in commit order."""
+
+    xid: int
+    event_id: int
+    alert_id: int
+    borough: str
+    kind: EventKind
+    grade: Grade
+    actor: str
+    told: str | None
+    detail: str | None
+    at: int
+
+
+_COLUMNS = [name for name in Alert.__struct_fields__ if name != "is_copy"]
+_ALERT = "SELECT " + ", ".join(f"a.{name}" for name in _COLUMNS)
+_EVENT_COLUMNS = AlertEvent.__struct_fields__
+_EVENT = "SELECT " + ", ".join(_EVENT_COLUMNS) + " FROM alert_event"
+
+
+@impersonal("a duty on a borough; the flags behind it are logged where they are raised")
+def put(
+    tx: Transaction,
+    duty: Duty,
+    *,
+    now: int,
+    urgent: bool,
+    actor: str = "system",
+    channels: Sequence[str] = (),
+) -> int:
+    """Open an alert, or let the open one of this child and borough grow; its id.
+
+    `urgent` says that the duty is graver than before, so that the clock and the ladder start anew from it
+    where they would be sooner. An alert's grade and deadline never get milder by growing.
+    """
+    row = tx.row(
+        _ALERT + " FROM alert a WHERE a.child_id = :child AND a.borough = :borough AND a.state = 'open'",
+        {"child": duty.child_id, "borough": duty.borough},
+    )
+    if row is None:
+        alert_id = _open(tx, duty, now)
+        kind = EventKind.RAISED
+    else:
+        alert_id = _grow(tx, _alert(row), duty, urgent)
+        kind = EventKind.GREW
+    tx.executemany(
+        "INSERT INTO alert_flag (alert_id, flag_id) VALUES (:alert, :flag)"
+        " ON CONFLICT (alert_id, flag_id) DO NOTHING",
+        [{"alert": alert_id, "flag": flag_id} for flag_id in duty.flag_ids],
+    )
+    if duty.copies:
+        tx.executemany(
+            "INSERT INTO alert_copy (alert_id, borough) VALUES (:alert, :borough)"
+            " ON CONFLICT (alert_id, borough) DO NOTHING",
+            [{"alert": alert_id, "borough": code} for code in duty.copies],
+        )
+    _event(
+        tx, alert_id, duty.borough, kind, duty.grade, actor, now=now, told="investigators", channels=channels
+    )
+    return alert_id
+
+
+def _open(tx: Transaction, duty: Duty, now: int) -> int:
+    alert_id: int = tx.value(
+        "INSERT INTO alert (child_id, borough, owner_reason, grade, why, state, started_at, deadline_at,"
+        " late_by_ms, escalates_at) VALUES (:child, :borough, :owner_reason, :grade, :why, 'open', :now,"
+        " :deadline, :late, :escalates) RETURNING alert_id",
+        {
+            "child": duty.child_id,
+            "borough": duty.borough,
+            "owner_reason": duty.owner_reason,
+            "grade": duty.grade.value,
+            "why": duty.why,
+            "now": now,
+            "deadline": duty.deadline_at,
+            "late": duty.late_by_ms,
+            "escalates": duty.ladder[0] if duty.ladder else None,
+        },
+    )
+    return alert_id
+
+
+def _grow(tx: Transaction, alert: Alert, duty: Duty, urgent: bool) -> int:
+    graver = duty.grade.urgency > alert.grade.urgency
+    sooner = [at for at in (alert.deadline_at, duty.deadline_at) if at is not None]
+    next_step = duty.ladder[0] if duty.ladder else None
+    restart = (graver or urgent) and next_step is not None
+    if restart and alert.escalates_at is not None and not graver:
+        next_step = min(alert.escalates_at, next_step or alert.escalates_at)
+    tx.execute(
+        "UPDATE alert SET grade = :grade, why = :why, deadline_at = :deadline, late_by_ms = :late,"
+        " level = :level, escalates_at = :escalates, rev = rev + 1 WHERE alert_id = :alert",
+        {
+            "grade": (duty.grade if graver else alert.grade).value,
+            "why": duty.why if duty.grade.urgency >= alert.grade.urgency else alert.why,
+            "deadline": min(sooner) if sooner else None,
+            "late": max(alert.late_by_ms, duty.late_by_ms),
+            "level": 0 if graver else alert.level,
+            "escalates": next_step if restart else alert.escalates_at,
+            "alert": alert.alert_id,
+        },
+    )
+    return alert.alert_id
+
+
+@audited(Verb.CONSULTATION)
+def queue(
+    tx: Transaction,
+    person: Person,
+    *,
+    now: int,
+    states: Sequence[State] = (State.OPEN, State.ACKNOWLEDGED),
+    borough: str | None = None,
+    limit: int = QUEUE_ROWS_MAX,
+) -> list[Alert]:
+    """The alerts that this person may see: red first, then least time left. Copies come with `is_copy`."""
+    if not person.may(Permission.SEE_ALERTS):
+        raise NotAllowed("Your role does not see alerts.")
+    scope = [code for code in sorted(person.boroughs) if borough in (None, code)]
+    if person.sees_borough(None):
+        condition, marks = ("a.borough = :only", {"only": borough}) if borough else ("1 = 1", {})
+        copied = "0"
+    else:
+        marks = {f"b{index}": code for index, code in enumerate(scope)}
+        wanted = ", ".join(f":{name}" for name in marks) or "NULL"
+        condition = (
+            f"(a.borough IN ({wanted}) OR EXISTS (SELECT 1 FROM alert_copy c"
+            f" WHERE c.alert_id = a.alert_id AND c.borough IN ({wanted})))"
+        )
+        copied = f"CASE WHEN a.borough IN ({wanted}) THEN 0 ELSE 1 END"
+    states_wanted = ", ".join(f"'{State(state).value}'" for state in states)
+    rows = tx.rows(
+        f"{_ALERT}, {copied} FROM alert a WHERE a.state IN ({states_wanted}) AND {condition}"
+        " ORDER BY CASE a.grade WHEN 'red' THEN 0 WHEN 'amber' THEN 1 WHEN 'green' THEN 2 ELSE 3 END,"
+        " a.deadline_at IS NULL, a.deadline_at, a.alert_id LIMIT :most",
+        {**marks, "most": limit},
+    )
+    found = [_alert(row[:-1], is_copy=bool(row[-1])) for row in rows]
+    if found:
+        ids = [alert.alert_id for alert in found]
+        record(tx, Actor("person", person.username), Verb.CONSULTATION, "alert", ids, now=now)
+    return found
+
+
+@audited(Verb.CONSULTATION)
+def of_child(tx: Transaction, person: Person, child_id: int, *, now: int) -> list[Alert]:
+    """Every alert on a child, newest first. Ask `children.require_sight` before."""
+    rows = tx.rows(
+        _ALERT + " FROM alert a WHERE a.child_id = :child ORDER BY a.alert_id DESC", {"child": child_id}
+    )
+    found = [_alert(row, is_copy=not person.sees_borough(row[2])) for row in rows]
+    if found:
+        ids = [alert.alert_id for alert in found]
+        record(tx, Actor("person", person.username), Verb.CONSULTATION, "alert", ids, now=now)
+    return found
+
+
+@audited(Verb.CONSULTATION)
+def show(tx: Transaction, person: Person, alert_id: int, *, now: int) -> Alert:
+    """One alert. Raises NotAllowed, also where there is none."""
+    alert = _require(tx, person, alert_id, Permission.SEE_ALERTS)
+    record(tx, Actor("person", person.username), Verb.CONSULTATION, "alert", [alert_id], now=now)
+    return alert
+
+
+@audited(Verb.ALTERATION)
+def acknowledge(
+    tx: Transaction, person: Person, alert_id: int, *, now: int, from_rev: int | None = None
+) -> Alert:
+    """Answer an alert: its escalation ends and the person owns it. Answering twice changes nothing.
+
+    Raises NotAllowed, and AlertConflict where it is closed or `from_rev` is no longer its revision.
+    """
+    alert = _require(tx, person, alert_id, Permission.ACKNOWLEDGE_ALERTS, own=True)
+    changed = alert.state is State.CLOSED or (from_rev is not None and from_rev != alert.rev)
+    mine_already = alert.state is State.ACKNOWLEDGED and alert.acknowledged_by == person.username
+    if changed and not mine_already:
+        raise AlertConflict(alert.state, alert.rev)
+    record(tx, Actor("person", person.username), Verb.ALTERATION, "alert", [alert_id], now=now)
+    if alert.state is State.ACKNOWLEDGED:
+        return alert
+    tx.execute(
+        "UPDATE alert SET state = 'acknowledged', owner = COALESCE(owner, :person), acknowledged_at = :now,"
+        " acknowledged_by = :person, escalates_at = NULL, rev = rev + 1 WHERE alert_id = :alert",
+        {"person": person.username, "now": now, "alert": alert_id},
+    )
+    _event(tx, alert_id, alert.borough, EventKind.ACKNOWLEDGED, alert.grade, person.username, now=now)
+    return _get(tx, alert_id) or alert
+
+
+@audited(Verb.ALTERATION)
+def hand_over(tx: Transaction, person: Person, alert_id: int, to: str, reason: str, *, now: int) -> Alert:
+    """Give an alert to somebody else of the borough (a username). Raises NotAllowed and AlertConflict."""
+    alert = _require(tx, person, alert_id, Permission.ACKNOWLEDGE_ALERTS, own=True)
+    if alert.state is State.CLOSED:
+        raise AlertConflict(alert.state, alert.rev)
+    tx.execute(
+        "UPDATE alert SET owner = :to, rev = rev + 1 WHERE alert_id = :alert", {"to": to, "alert": alert_id}
+    )
+    _event(
+        tx, alert_id, alert.borough, EventKind.HANDED_OVER, alert.grade, person.username,
+        now=now, told=to, detail=reason,
+    )  # fmt: skip
+    record(tx, Actor("person", person.username), Verb.ALTERATION, "alert", [alert_id], now=now)
+    return _get(tx, alert_id) or alert
+
+
+@audited(Verb.ALTERATION)
+def close(tx: Transaction, actor: Actor, alert_ids: Sequence[int], reason: str, *, now: int) -> list[int]:
+    """Close alerts whose grounds are gone or whose work is done, with the reason. Those that were open."""
+    closed = []
+    for alert_id in alert_ids:
+        row = tx.row(
+            "UPDATE alert SET state = 'closed', closed_at = :now, closed_reason = :reason, escalates_at = NULL,"
+            " rev = rev + 1 WHERE alert_id = :alert AND state <> 'closed' RETURNING borough, grade",
+            {"now": now, "reason": reason, "alert": alert_id},
+        )
+        if row is not None:
+            closed.append(alert_id)
+            _event(tx, alert_id, row[0], EventKind.CLOSED, Grade(row[1]), actor.id, now=now, detail=reason)
+    if closed:
+        record(tx, actor, Verb.ALTERATION, "alert", closed, now=now)
+    return closed
+
+
+@impersonal("numbers only")
+def open_ids(tx: Transaction, child_id: int) -> list[int]:
+    """The alerts on a child that are not closed."""
+    rows = tx.rows(
+        "SELECT alert_id FROM alert WHERE child_id = :child AND state <> 'closed' ORDER BY alert_id",
+        {"child": child_id},
+    )
+    return [alert_id for (alert_id,) in rows]
+
+
+@impersonal("ids and times of alerts that are due; what is done to them is logged by `escalate`")
+def due(tx: Transaction, *, now: int) -> list[Alert]:
+    """The open alerts whose next level must hear now, in the order of their deadlines."""
+    rows = tx.rows(
+        _ALERT
+        + " FROM alert a WHERE a.state = 'open' AND a.escalates_at IS NOT NULL AND a.escalates_at <= :now"
+        " ORDER BY a.escalates_at, a.alert_id LIMIT :most",
+        {"now": now, "most": ESCALATIONS_PER_ROUND_MAX},
+    )
+    return [_alert(row) for row in rows]
+
+
+@audited(Verb.ALTERATION)
+def escalate(
+    tx: Transaction,
+    actor: Actor,
+    alert: Alert,
+    *,
+    level: int,
+    told: str,
+    next_at: int | None,
+    now: int,
+    channels: Sequence[str] = (),
+) -> bool:
+    """Take an open alert one level up. False where it was answered in the meantime."""
+    moved = tx.execute(
+        "UPDATE alert SET level = :level, escalates_at = :next, rev = rev + 1"
+        " WHERE alert_id = :alert AND state = 'open' AND rev = :rev",
+        {"level": level, "next": next_at, "alert": alert.alert_id, "rev": alert.rev},
+    )
+    if not moved:
+        return False
+    record(tx, actor, Verb.ALTERATION, "alert", [alert.alert_id], now=now)
+    _event(
+        tx, alert.alert_id, alert.borough, EventKind.ESCALATED, alert.grade, actor.id,
+        now=now, told=told, channels=channels,
+    )  # fmt: skip
+    return True
+
+
+@impersonal("ids of an alert's notes, for telling their authors")
+def note_ids(tx: Transaction, alert_id: int) -> list[str]:
+    """The notes behind an alert."""
+    rows = tx.rows(
+        "SELECT DISTINCT n.note_id FROM alert_flag f JOIN flag_note n ON n.flag_id = f.flag_id"
+        " WHERE f.alert_id = :alert ORDER BY n.note_id",
+        {"alert": alert_id},
+    )
+    return [note_id for (note_id,) in rows]
+
+
+@impersonal("steps by number and time; a person sees them with the child, whose showing is logged")
+def history(tx: Transaction, alert_ids: Sequence[int]) -> list[AlertEvent]:
+    """Every step of these alerts, oldest first."""
+    if not alert_ids:
+        return []
+    marks = {f"a{index}": alert_id for index, alert_id in enumerate(alert_ids)}
+    wanted = ", ".join(f":{name}" for name in marks)
+    return [
+        _alert_event(row)
+        for row in tx.rows(f"{_EVENT} WHERE alert_id IN ({wanted}) ORDER BY event_id", marks)
+    ]
+
+
+@impersonal("ids, boroughs and grades: what the live stream carries names nobody")
+def events_after(tx: Transaction, xid: int, event_id: int, limit: int) -> list[AlertEvent]:
+    """Up to `limit` steps after (xid, event_id), in commit order, only those whose place is final."""
+    rows = tx.rows(
+        f"{_EVENT} WHERE (xid, event_id) > (:xid, :event) AND {tx.settled} ORDER BY xid, event_id LIMIT :most",
+        {"xid": xid, "event": event_id, "most": limit},
+    )
+    return [_alert_event(row) for row in rows]
+
+
+@impersonal("a position in the order of events")
+def newest_event(tx: Transaction) -> tuple[int, int]:
+    """(xid, event_id) of the newest step whose place is final; (0, 0) where there is none."""
+    row = tx.row(
+        f"SELECT xid, event_id FROM alert_event WHERE {tx.settled} ORDER BY xid DESC, event_id DESC LIMIT 1"
+    )
+    return (row[0], row[1]) if row else (0, 0)
+
+
+@impersonal("counts only")
+def counts(tx: Transaction) -> dict[str, int]:
+    """How many alerts are in each state, and how many steps went up a level."""
+    found = dict(tx.rows("SELECT state, COUNT(*) FROM alert GROUP BY state"))
+    found["escalations"] = tx.value("SELECT COUNT(*) FROM alert_event WHERE kind = 'escalated'")
+    return found
+
+
+def _event(
+    tx: Transaction,
+    alert_id: int,
+    borough: str,
+    kind: EventKind,
+    grade: Grade,
+    actor: str,
+    *,
+    now: int,
+    told: str | None = None,
+    detail: str | None = None,
+    channels: Sequence[str] = (),
+) -> None:
+    event_id: int = tx.value(
+        "INSERT INTO alert_event (alert_id, borough, kind, grade, actor, told, detail, at)"
+        " VALUES (:alert, :borough, :kind, :grade, :actor, :told, :detail, :now) RETURNING event_id",
+        {
+            "alert": alert_id,
+            "borough": borough,
+            "kind": kind.value,
+            "grade": grade.value,
+            "actor": actor,
+            "told": told,
+            "detail": detail,
+            "now": now,
+        },
+    )
+    for channel in channels:
+        tx.execute(
+            "INSERT INTO delivery (event_id, channel, state, next_at) VALUES (:event, :channel, 'waiting', :now)",
+            {"event": event_id, "channel": channel, "now": now},
+        )
+    tx.notify(TOPIC, str(event_id))
+
+
+def _require(
+    tx: Transaction, person: Person, alert_id: int, permission: Permission, *, own: bool = False
+) -> Alert:
+    alert = _get(tx, alert_id)
+    seen = alert is not None and (
+        person.sees_borough(alert.borough) or (not own and _copied_to(tx, alert_id, person))
+    )
+    if alert is None or not seen or not person.may(permission):
+        raise NotAllowed("There is no such alert among those you may see.")
+    return alert
+
+
+def _copied_to(tx: Transaction, alert_id: int, person: Person) -> bool:
+    rows = tx.rows("SELECT borough FROM alert_copy WHERE alert_id = :alert", {"alert": alert_id})
+    return any(person.sees_borough(code) for (code,) in rows)
+
+
+def _get(tx: Transaction, alert_id: int) -> Alert | None:
+    row = tx.row(_ALERT + " FROM alert a WHERE a.alert_id = :alert", {"alert": alert_id})
+    return _alert(row) if row else None
+
+
+def _alert(row: Sequence[object], *, is_copy: bool = False) -> Alert:
+    values = dict(zip(_COLUMNS, row, strict=True))
+    return msgspec.convert(values | {"is_copy": is_copy}, Alert)
+
+
+def _alert_event(row: Sequence[object]) -> AlertEvent:
+    return msgspec.convert(dict(zip(_EVENT_COLUMNS, row, strict=True)), AlertEvent)

@@ -1,0 +1,65 @@
+"""The change log: what came into, changed in, or left a bucket, in commit order. Phones pull from it."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from server.audit import impersonal
+from server.storage.port import Transaction
+from sync.envelope import ChangeOp, RemoveReason
+
+
+class Logged(msgspec.Struct, frozen=True, array_like=True):
+    """One entry of the change log. (xid, seq) is its place in commit order."""
+
+    xid: int
+    seq: int
+    bucket: str
+    kind: str
+    id: str
+    rev: int
+    op: ChangeOp
+    reason: RemoveReason | None
+
+
+@impersonal("ids and revisions; what they stand for is read, and its reading logged, when it is sent")
+def put(
+    tx: Transaction,
+    bucket: str,
+    kind: str,
+    id: str,
+    rev: int,
+    op: ChangeOp,
+    reason: RemoveReason | None = None,
+) -> None:
+    """Log that a row came into, changed in or left a bucket."""
+    tx.execute(
+        "INSERT INTO change (bucket, kind, id, rev, op, reason) VALUES (:bucket, :kind, :id, :rev, :op, :reason)",
+        {"bucket": bucket, "kind": kind, "id": id, "rev": rev, "op": op.value, "reason": reason},
+    )
+
+
+@impersonal("ids and revisions")
+def after(tx: Transaction, buckets: Sequence[str], xid: int, seq: int, limit: int) -> list[Logged]:
+    """Up to `limit` entries of these buckets after (xid, seq), in commit order, only those whose place is final."""
+    marks: dict[str, object] = {f"b{index}": bucket for index, bucket in enumerate(buckets)}
+    wanted = ", ".join(f":{name}" for name in marks)
+    rows = tx.rows(
+        "SELECT xid, seq, bucket, kind, id, rev, op, reason FROM change"
+        f" WHERE bucket IN ({wanted}) AND (xid, seq) > (:xid, :seq) AND {tx.settled}"
+        " ORDER BY xid, seq LIMIT :most",
+        marks | {"xid": xid, "seq": seq, "most": limit},
+    )
+    return [msgspec.convert(row, Logged) for row in rows]
+
+
+@impersonal("a yes or a no")
+def unsettled(tx: Transaction, buckets: Sequence[str]) -> bool:
+    """Whether a change of these buckets is committed but its place in commit order is not final yet.
+
+    Then what a query sees is ahead of what the phone has been sent, and a checkpoint would differ.
+    """
+    marks: dict[str, object] = {f"b{index}": bucket for index, bucket in enumerate(buckets)}
+    wanted = ", ".join(f":{name}" for name in marks)
+    found = tx.row(f"SELECT 1 FROM change WHERE bucket IN ({wanted}) AND NOT ({tx.settled}) LIMIT 1", marks)
+    return found is not None

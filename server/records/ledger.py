@@ -1,0 +1,225 @@
+"""The ledger: every op that ever arrived, byte for byte, with its one verdict.
+
+A key (device, epoch, seq) is unique in the database. Lines that have no key of their own (unreadable, a key
+already taken by other bytes, somebody else's device) are kept in `quarantine`.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from server.audit import Actor, Verb, audited, impersonal, record
+from server.storage.port import Transaction
+from sync import inbox
+from sync.envelope import Code, Outcome
+from sync.inbox import Arrival, Recorded
+
+OWED_SEQS_MAX = 10_000
+"""How many seqs above the first gap are read to find what a phone owes; a phone holds far fewer."""
+
+
+class Stream(msgspec.Struct, kw_only=True):
+    """One numbering (device, epoch) and how far it has come."""
+
+    stream_id: int
+    epoch: str
+    contiguous_through: int
+    highest: int
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """An op as the ledger holds it."""
+
+    op_id: int
+    recorded: Recorded
+
+
+class Owed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a phone owes: the gaps (first, last) in its numbering."""
+
+    device_id: str
+    epoch: str
+    gaps: list[tuple[int, int]]
+
+
+@impersonal("numbers of ops, nothing of a child")
+def open_stream(tx: Transaction, device_id: str, epoch: str) -> Stream:
+    """The numbering of this installation, made on first sight."""
+    found = tx.row(
+        "SELECT stream_id, epoch, contiguous_through, highest FROM op_stream"
+        " WHERE device_id = :device AND epoch = :epoch",
+        {"device": device_id, "epoch": epoch},
+    )
+    if found is None:
+        stream_id = tx.value(
+            "INSERT INTO op_stream (device_id, epoch) VALUES (:device, :epoch) RETURNING stream_id",
+            {"device": device_id, "epoch": epoch},
+        )
+        return Stream(stream_id=stream_id, epoch=epoch, contiguous_through=0, highest=0)
+    return Stream(stream_id=found[0], epoch=found[1], contiguous_through=found[2], highest=found[3])
+
+
+@impersonal("digests and verdicts, nothing of a child")
+def recorded(tx: Transaction, stream: Stream, seqs: Iterable[int]) -> dict[int, Entry]:
+    """What the ledger holds under these seqs of the stream."""
+    wanted = [seq for seq in seqs if seq <= stream.highest]
+    if not wanted:
+        return {}
+    rows = tx.rows(
+        "SELECT seq, op_id, digest, outcome, code, rev FROM op"
+        " WHERE stream_id = :stream AND seq BETWEEN :low AND :high",
+        {"stream": stream.stream_id, "low": min(wanted), "high": max(wanted)},
+    )
+    return {row[0]: Entry(row[1], Recorded(row[2], Outcome(row[3]), row[4], row[5])) for row in rows}
+
+
+@impersonal("custody of the bytes; the note's own entry is made where the note is added or set aside")
+def keep(
+    tx: Transaction,
+    stream: Stream,
+    arrival: Arrival,
+    outcome: Outcome,
+    *,
+    now: int,
+    code: str | None = None,
+    rev: int | None = None,
+) -> int:
+    """Take custody of a line under its key; the op's id. A taken key is a StorageConflict."""
+    assert arrival.envelope is not None
+    op_id: int = tx.value(
+        "INSERT INTO op (stream_id, seq, digest, line, received_at, outcome, code, rev)"
+        " VALUES (:stream, :seq, :digest, :line, :now, :outcome, :code, :rev) RETURNING op_id",
+        {
+            "stream": stream.stream_id,
+            "seq": arrival.envelope.seq,
+            "digest": arrival.digest,
+            "line": arrival.line,
+            "now": now,
+            "outcome": outcome.value,
+            "code": code,
+            "rev": rev,
+        },
+    )
+    return op_id
+
+
+@audited(Verb.COLLECTION)
+def set_aside(
+    tx: Transaction, actor: Actor, device_id: str, arrival: Arrival, code: str, *, now: int, op_id: int | None
+) -> None:
+    """Put a line before an administrator. The bytes are in `op` where it has a key (`op_id`), else here.
+
+    The same bytes sent again by the same phone are the same row.
+    """
+    quarantine_id = tx.value(
+        "INSERT INTO quarantine (device_id, digest, code, place, op_id, line, received_at)"
+        " VALUES (:device, :digest, :code, :place, :op_id, :line, :now)"
+        " ON CONFLICT (device_id, digest) DO NOTHING RETURNING quarantine_id",
+        {
+            "device": device_id,
+            "digest": arrival.digest,
+            "code": code,
+            "place": arrival.at,
+            "op_id": op_id,
+            "line": None if op_id is not None else arrival.line,
+            "now": now,
+        },
+    )
+    if quarantine_id is not None:
+        record(tx, actor, Verb.COLLECTION, "quarantine", [quarantine_id], now=now)
+
+
+@impersonal("an id that waits for another id")
+def park(tx: Transaction, op_id: int, note_id: str) -> None:
+    """Hold an op back until the note that it speaks of comes."""
+    tx.execute("INSERT INTO parked (op_id, note_id) VALUES (:op, :note)", {"op": op_id, "note": note_id})
+
+
+@impersonal("ids only")
+def parked_for(tx: Transaction, note_id: str) -> list[int]:
+    """The ops that wait for this note, in the order they came."""
+    return [
+        op_id
+        for (op_id,) in tx.rows(
+            "SELECT op_id FROM parked WHERE note_id = :note ORDER BY op_id", {"note": note_id}
+        )
+    ]
+
+
+@impersonal("the op's own bytes, read again by the server for its own work")
+def line_of(tx: Transaction, op_id: int) -> bytes:
+    """The bytes of an op as they arrived."""
+    return bytes(tx.value("SELECT line FROM op WHERE op_id = :op", {"op": op_id}))
+
+
+@impersonal("an outcome, nothing of a child")
+def settle(tx: Transaction, op_id: int, outcome: Outcome, code: str | None = None) -> None:
+    """Give a parked op its outcome, now that its note has come."""
+    tx.execute("DELETE FROM parked WHERE op_id = :op", {"op": op_id})
+    tx.execute(
+        "UPDATE op SET outcome = :outcome, code = :code WHERE op_id = :op",
+        {"op": op_id, "outcome": outcome.value, "code": code},
+    )
+
+
+@impersonal("numbers of ops, nothing of a child")
+def advance(tx: Transaction, stream: Stream, seqs: Sequence[int]) -> None:
+    """Move the stream's marks past `seqs`, just received. Updates `stream` as well."""
+    if not seqs:
+        return
+    highest = max(stream.highest, *seqs)
+    start = stream.contiguous_through
+    above: Iterable[int] = seqs
+    if highest != start + len(set(seqs)):
+        # A gap, a retry, or a gap that now closes: what came earlier above the mark counts too.
+        above = [
+            seq
+            for (seq,) in tx.rows(
+                "SELECT seq FROM op WHERE stream_id = :stream AND seq > :start ORDER BY seq LIMIT :most",
+                {"stream": stream.stream_id, "start": start, "most": OWED_SEQS_MAX},
+            )
+        ]
+    reached = inbox.contiguous_through(start, above)
+    if (reached, highest) != (start, stream.highest):
+        tx.execute(
+            "UPDATE op_stream SET contiguous_through = :reached, highest = :highest WHERE stream_id = :stream",
+            {"reached": reached, "highest": highest, "stream": stream.stream_id},
+        )
+    stream.contiguous_through, stream.highest = reached, highest
+
+
+@impersonal("numbers of ops, nothing of a child")
+def durable_through(tx: Transaction, device_id: str) -> dict[str, int]:
+    """By epoch: every seq up to this one is on this server's disk."""
+    return dict(
+        tx.rows(
+            "SELECT epoch, contiguous_through FROM op_stream WHERE device_id = :device",
+            {"device": device_id},
+        )
+    )
+
+
+@impersonal("numbers of ops, nothing of a child")
+def owed(tx: Transaction) -> list[Owed]:
+    """Every phone whose numbering has a gap, with the gaps."""
+    found = []
+    for stream_id, device_id, epoch, start in tx.rows(
+        "SELECT stream_id, device_id, epoch, contiguous_through FROM op_stream"
+        " WHERE highest > contiguous_through ORDER BY device_id, epoch"
+    ):
+        seqs = tx.rows(
+            "SELECT seq FROM op WHERE stream_id = :stream AND seq > :start ORDER BY seq LIMIT :most",
+            {"stream": stream_id, "start": start, "most": OWED_SEQS_MAX},
+        )
+        gaps = inbox.owed(start, (seq for (seq,) in seqs))
+        if gaps:
+            found.append(Owed(device_id=device_id, epoch=epoch, gaps=gaps))
+    return found
+
+
+@impersonal("counts only")
+def counts(tx: Transaction) -> dict[str, int]:
+    """How many ops ended how, and how many lines wait for an administrator."""
+    by_outcome = dict(tx.rows("SELECT outcome, COUNT(*) FROM op GROUP BY outcome"))
+    by_outcome[Code.KEY_REUSED.value] = tx.value("SELECT COUNT(*) FROM quarantine WHERE op_id IS NULL")
+    return by_outcome
