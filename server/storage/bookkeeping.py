@@ -13,6 +13,7 @@ from server.storage.port import (
     MISSED,
     NOTIFY_BYTES_MAX,
     StorageError,
+    StorageUnavailable,
     Transaction,
     TransactionEnded,
 )
@@ -27,10 +28,13 @@ LAST_WORK_MAX = 1_000
 class TransactionState:
     """The part of a transaction that no engine needs to know about.
 
-    `broken` means that a statement failed and the savepoint around it has not been left yet.
+    `broken` means that a statement failed and the savepoint around it has not been left yet. `fatal`
+    is a failure of the database itself (a full disk, a lost connection, a deadlock): whatever the
+    work does with that exception, the whole transaction fails with it, so that a good record is
+    never taken for a bad one.
     """
 
-    __slots__ = ("_ended", "broken", "last_work", "notes", "notices", "writable")
+    __slots__ = ("_ended", "broken", "fatal", "last_work", "notes", "notices", "writable")
 
     def __init__(self, *, writable: bool, notes: dict[str, Any] | None = None) -> None:
         self.notes: dict[str, Any] = {} if notes is None else notes
@@ -38,6 +42,7 @@ class TransactionState:
         self.notices: list[Notice] = []
         self.writable = writable
         self.broken = False
+        self.fatal: StorageUnavailable | None = None
         self._ended = False
 
     # What the engine provides.
@@ -76,8 +81,17 @@ class TransactionState:
                 "inside the function given to Store.read or Store.write."
             )
 
+    def note_failure(self, error: StorageError) -> StorageError:
+        """Remember that a statement failed; the error, to be raised."""
+        self.broken = True
+        if self.fatal is None and isinstance(error, StorageUnavailable):
+            self.fatal = error
+        return error
+
     def check_unbroken(self) -> None:
         """Refuse to commit over a failure that somebody caught without a savepoint around it."""
+        if self.fatal is not None:
+            raise self.fatal
         if self.broken:
             raise StorageError(
                 "A statement failed and the error was caught outside a savepoint, so the transaction "
@@ -93,7 +107,16 @@ class TransactionState:
             work = self.last_work[done]
             done += 1
             work(tx)
-        self.last_work.clear()
+
+    def last_work_for_write(self) -> LastWork:
+        """What a read was given for its end, to be run as the work of a write transaction."""
+        works = tuple(self.last_work)
+
+        def run(tx: Transaction) -> None:
+            for work in works:
+                work(tx)
+
+        return run
 
 
 class Savepoint:

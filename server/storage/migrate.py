@@ -109,9 +109,8 @@ def apply_to_sqlite(connection: sqlite3.Connection, found: list[Migration]) -> l
 
     database = Database(connection, recursive_triggers=False, execute_plugins=False)
     chain = Migrations(MIGRATION_SET)
-    tokens = sqlite_tokens()
     for migration in found:
-        chain(name=migration.name)(_step(connection, render(migration.text, tokens)))
+        chain(name=migration.name)(_step(connection, migration))
     connection.execute("PRAGMA foreign_keys=OFF")
     try:
         connection.execute("BEGIN IMMEDIATE")
@@ -129,19 +128,23 @@ def apply_to_sqlite(connection: sqlite3.Connection, found: list[Migration]) -> l
     except sqlite3.OperationalError as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
             raise StorageUnavailable("Another process holds the database. Migrate again soon.") from error
-        raise StorageError(f"A migration failed and was undone: {error}.") from error
+        raise StorageError(f"Migrating failed and was undone: {error}.") from error
     finally:
         connection.execute("PRAGMA foreign_keys=ON")
     return pending
 
 
 
-def _step(connection: sqlite3.Connection, script: str) -> Callable[[object], None]:
+def _step(connection: sqlite3.Connection, migration: Migration) -> Callable[[object], None]:
     """One migration in the shape that sqlite-utils calls."""
+    script = render(migration.text, sqlite_tokens())
 
     def apply(_database: object, /) -> None:
         # Not executescript, which would commit the transaction that protects the whole.
-        for statement in statements(script):
-            connection.execute(statement)
+        try:
+            for statement in statements(script):
+                connection.execute(statement)
+        except sqlite3.Error as error:
+            raise StorageError(f"Migration {migration.name} failed and was undone: {error}.") from error
 
     return apply

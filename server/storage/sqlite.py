@@ -79,7 +79,7 @@ class SqliteStore:
             return answer
         answer, tx = await asyncio.wrap_future(self._start_read(work))
         if tx.last_work:
-            await self._submit(Job(tx.run_last_work, *_promise_in_loop(), notes=tx.notes))
+            await self._submit(Job(tx.last_work_for_write(), *_promise_in_loop(), notes=tx.notes))
         return answer
 
     def write_now(self, work: Callable[[Transaction], T]) -> T:
@@ -92,7 +92,7 @@ class SqliteStore:
             return answer
         answer, tx = self._start_read(work).result()
         if tx.last_work:
-            self._submit_now(Job(tx.run_last_work, Future(), None, notes=tx.notes))
+            self._submit_now(Job(tx.last_work_for_write(), Future(), None, notes=tx.notes))
         return answer
 
     def subscribe(self, topic: str) -> AbstractAsyncContextManager[AsyncIterator[str]]:

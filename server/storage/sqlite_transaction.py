@@ -96,20 +96,22 @@ class SqliteTransaction(TransactionState):
             self._real_cursor.execute(sql)
         except sqlite3.Error as error:
             # A full disk, for one, makes SQLite undo the whole transaction on its own.
-            raise StorageUnavailable(f"The transaction was lost ({reason(error)}). Try again.") from None
+            raise self.note_failure(
+                StorageUnavailable(f"The transaction was lost ({reason(error)}). Try again.")
+            ) from None
 
     def mend(self) -> None:
-        self.broken = False
-        self._cursor = self._real_cursor
+        if self.fatal is None:
+            self.broken = False
+            self._cursor = self._real_cursor
 
     def end(self) -> None:
         self._ended = True
         self._cursor = _Refusal(self.check_open)
 
     def _failed(self, error: Exception, sql: str) -> StorageError:
-        self.broken = True
         self._cursor = _Refusal(self.check_unbroken)
-        return translated(error, sql, writable=self.writable)
+        return self.note_failure(translated(error, sql, writable=self.writable))
 
 
 class _Refusal:

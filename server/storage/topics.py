@@ -79,7 +79,7 @@ class Topics:
     def publish(self, notices: Iterable[tuple[str, str]]) -> None:
         """Hand committed notices to their subscribers, in order."""
         with self._lock:
-            for topic, payload in notices:
+            for topic, payload in dict.fromkeys(notices):  # said twice in one commit is said once
                 for subscription in self._by_topic.get(topic, ()):
                     _call_in(subscription, subscription.push, payload)
 
