@@ -1,0 +1,388 @@
+"""One sync: hello, push until the server has signed for everything, pull to the end, forget what may go.
+
+It ends early, with everything still on the device, whenever the line or the server fails too often. Whatever
+step it is killed at, the next sync goes on from what is on disk: a resend is recognised by the server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
+
+import msgspec
+
+from client_stub import keys
+from client_stub.device import Device
+from client_stub.transport import (
+    Busy,
+    ClockWrong,
+    NoSignal,
+    NotUnderstood,
+    Refused,
+    Revoked,
+    ServerFault,
+    TokenOver,
+    Transport,
+    TransportError,
+)
+from sync import limits, receipts
+from sync.envelope import Code, Hello, PullAnswer, PullRequest, PushAnswer, join_lines
+from sync.holdings import apply_page, wrong_buckets
+from sync.limits import Limits
+from sync.outbox import (
+    Entry,
+    Event,
+    State,
+    may_forget,
+    must_rotate_epoch,
+    next_batch,
+    on_answer,
+    on_hello,
+    retry_delay_ms,
+    step,
+    sync_state,
+)
+from sync.receipts import Receipt, ReceiptError
+
+T = TypeVar("T")
+
+KEEP_SENT_MS = 24 * 60 * 60 * 1000
+"""A phone keeps what was receipted for a day: a server restored from last night's backup gets it back."""
+ANSWERS_WITHOUT_RECEIPT_MAX = 3
+"""How often one op is sent in one sync where the server answers but does not sign for it."""
+RESYNCS_MAX = 3
+"""How often a pull may start anew in one sync: a fourth time is a loop, which a later sync may not meet."""
+SPLIT_STATUSES = frozenset({400, 413, 422})
+"""Answers that may be the fault of one op: the push is halved until that op stands alone."""
+
+
+class Patience(msgspec.Struct, frozen=True, kw_only=True):
+    """How hard one sync tries. `tries_max` failures in a row end it; waits are drawn with full jitter."""
+
+    tries_max: int = 6
+    base_ms: int = 1_000
+    cap_ms: int = 60_000
+    wait_max_ms: int = 120_000
+    """A server that asks for longer (Retry-After) is taken at its word, and the sync ends."""
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """Where a sync is: `done` of `total` ops receipted, or `done` changes pulled (`total` unknown: None)."""
+
+    phase: str
+    done: int
+    total: int | None
+
+
+class Report(msgspec.Struct, kw_only=True):
+    """What one sync did. Counts of ops, requests and rows."""
+
+    pushes: int = 0
+    sent: int = 0
+    receipted: int = 0
+    retries: int = 0
+    pulled: int = 0
+    forgotten: int = 0
+    wiped: bool = False
+    all_sent: bool = False
+    problems: list[str] = msgspec.field(default_factory=list)
+
+
+class Stopped(Exception):
+    """This sync ends here; the reason is in its report."""
+
+
+class Sync:
+    """One run over one transport. Use `run()` once."""
+
+    def __init__(
+        self,
+        device: Device,
+        transport: Transport,
+        *,
+        patience: Patience | None = None,
+        progress: Callable[[Progress], None] = lambda _progress: None,
+    ) -> None:
+        self._device = device
+        self._store = device.store
+        self._around = device.surroundings
+        self._transport = transport
+        self._patience = patience or Patience()
+        self._progress = progress
+        self._identity = device.enrolled()
+        self._verify = keys.receipt_verifier(self._identity.server_key)
+        self._pem = device.private_key()
+        self._token: str | None = None
+        self._failures = 0
+        self._rotated = False
+        self.report = Report()
+
+    def run(self) -> Report:
+        """Sync once, to the end or until it is hopeless for now. Raises StoreError, never TransportError."""
+        with self._store.only_one_sync():
+            try:
+                self._steps()
+            except Stopped as stopped:
+                self._problem(str(stopped))
+            except TransportError as error:
+                self._problem(f"{error} {error.hint}")
+            if not self.report.wiped:
+                self._last_words()
+        if self.report.wiped:
+            self._store.erase(self._around.now_ms(), "told by the server")
+        return self.report
+
+    def _steps(self) -> None:
+        revoked = False
+        limits_now = Limits()
+        try:
+            hello = self._persistently(self._ask_hello)
+            limits_now = hello.limits
+            revoked = hello.wipe
+        except Revoked:
+            revoked = True
+        if revoked:
+            # What was lent goes at once; what the officer wrote goes only when the server has it.
+            with self._store.transaction():
+                self._store.replace_holdings(self._store.holdings(), {})
+        self._push_all(limits_now)
+        if not revoked:
+            try:
+                self._pull_all(limits_now)
+            except Revoked:
+                revoked = True
+        if revoked:
+            if sync_state(self._store.all_entries()).waiting:
+                raise Stopped("The server wants this device wiped; that waits until your notes have arrived.")
+            self._around.reached("wipe.before")
+            self.report.wiped = True
+            self.report.all_sent = True
+
+    def _last_words(self) -> None:
+        state = sync_state(self._store.all_entries())
+        self.report.all_sent = state.all_sent
+        if not self.report.problems:
+            with self._store.transaction():
+                self._store.put("last_sync_at", str(self._around.now_ms()))
+        durable = self._store.durable()
+        may_go = [e for e in self._store.all_entries() if e.held and may_forget(e, durable)]
+        with self._store.transaction():
+            self.report.forgotten = self._store.forget_lines(may_go, self._around.now_ms() - KEEP_SENT_MS)
+
+    def _problem(self, sentence: str) -> None:
+        if sentence not in self.report.problems:
+            self.report.problems.append(sentence)
+
+    # Talking
+
+    def _persistently(self, ask: Callable[[str], T]) -> T:
+        """`ask(token)`, again after failures that may pass. Raises Stopped, Refused, NotUnderstood."""
+        while True:
+            try:
+                answer = ask(self._access_token())
+            except (NoSignal, Busy, ServerFault, TokenOver) as error:
+                self._after_failure(error)
+            else:
+                self._failures = 0
+                return answer
+
+    def _access_token(self) -> str:
+        if self._token is None:
+            try:
+                token = self._transport.token(self._assertion())
+            except ClockWrong as wrong:
+                self._device.correct_clock(wrong.server_time, self._around.now_ms())
+                token = self._transport.token(self._assertion())
+            self._token = token.access_token
+        return self._token
+
+    def _assertion(self) -> str:
+        return keys.assertion(
+            self._pem,
+            device_id=self._identity.device_id,
+            audience=self._identity.audience,
+            now_ms=self._device.corrected_now_ms(),
+            jti=self._around.new_id(),
+        )
+
+    def _after_failure(self, error: TransportError) -> None:
+        """Wait as long as is polite, or raise Stopped."""
+        self._failures += 1
+        self.report.retries += 1
+        if self._failures >= self._patience.tries_max:
+            raise Stopped(f"{error} {error.hint}") from error
+        if isinstance(error, TokenOver):
+            self._token = None
+            if self._failures == 1:
+                return
+        wait_ms = retry_delay_ms(
+            self._failures,
+            self._around.random(),
+            base_ms=self._patience.base_ms,
+            cap_ms=self._patience.cap_ms,
+        )
+        if isinstance(error, Busy) and error.retry_after_ms is not None:
+            if error.retry_after_ms > self._patience.wait_max_ms:
+                raise Stopped(
+                    f"The server asks to wait {error.retry_after_ms // 1000} seconds. Sync again then."
+                )
+            wait_ms += error.retry_after_ms
+        self._around.sleep(wait_ms / 1000)
+
+    # Hello
+
+    def _ask_hello(self, token: str) -> Hello:
+        before = self._around.now_ms()
+        hello = self._transport.hello(token)
+        after = self._around.now_ms()
+        known = self._store.get("incarnation")
+        with self._store.transaction():
+            self._store.put("clock_offset_ms", str(hello.server_time - (before + after) // 2))
+            self._store.keep(on_hello(self._store.all_entries(), hello, known))
+            self._store.put_durable(hello.durable_through, anew=known != hello.incarnation)
+            self._store.put("incarnation", hello.incarnation)
+        self._around.reached("hello.stored")
+        return hello
+
+    # Push
+
+    def _push_all(self, limits_now: Limits) -> None:
+        aside: set[tuple[str, int]] = set()
+        answers: dict[tuple[str, int], int] = {}
+        while True:
+            waiting = [e for e in self._store.unfinished() if (e.epoch, e.seq) not in aside]
+            self._tell("push", self.report.receipted, self.report.receipted + len(waiting))
+            batch = next_batch(waiting, limits_now)
+            if not batch:
+                return
+            with self._store.transaction():
+                batch = [step(entry, Event.SEND) for entry in batch]
+                self._store.keep(batch)
+            self._around.reached("push.marked")
+            try:
+                answer = self._push(batch)
+            except (Refused, NotUnderstood, Stopped) as error:
+                self._lost(batch)
+                status = error.status if isinstance(error, Refused) else None
+                if status not in SPLIT_STATUSES:
+                    raise
+                if len(batch) > 1:
+                    limits_now = msgspec.structs.replace(limits_now, ops_per_push=len(batch) // 2)
+                else:
+                    aside.add((batch[0].epoch, batch[0].seq))
+                    self._problem(f"The server does not take one entry, which stays on this device. {error}")
+                continue
+            for entry in self._store_answer(batch, answer):
+                key = (entry.epoch, entry.seq)
+                answers[key] = answers.get(key, 0) + 1
+                if entry.state is not State.RECEIPTED and answers[key] >= ANSWERS_WITHOUT_RECEIPT_MAX:
+                    aside.add(key)
+                    self._problem("The server did not sign for some entries. They stay on this device.")
+            self._around.reached("push.stored")
+            if answer.backoff_ms:
+                self._around.sleep(answer.backoff_ms * (0.5 + self._around.random()) / 1000)
+
+    def _push(self, batch: Sequence[Entry]) -> PushAnswer:
+        body = join_lines(self._store.lines(batch))
+
+        def send(token: str) -> PushAnswer:
+            self.report.pushes += 1
+            self.report.sent += len(batch)
+            return self._transport.push(token, body)
+
+        answer = self._persistently(send)
+        self._around.reached("push.answered")
+        return answer
+
+    def _lost(self, batch: Sequence[Entry]) -> None:
+        with self._store.transaction():
+            self._store.keep([step(entry, Event.LOST) for entry in batch])
+
+    def _store_answer(self, batch: Sequence[Entry], answer: PushAnswer) -> list[Entry]:
+        """Keep what the answer changes, in one transaction; gives the entries as they are now."""
+        receipt = self._open_receipt(answer)
+        after = on_answer(batch, answer, receipt)
+        covered = [entry for entry in after if entry.state is State.RECEIPTED]
+        now = self._around.now_ms()
+        with self._store.transaction():
+            self._store.keep(after)
+            if answer.receipt is not None and covered:
+                self._store.keep_receipt(answer.receipt, covered, now)
+            self._keep_places(batch, answer)
+            if answer.epoch is not None:
+                self._store.put_durable({answer.epoch: answer.durable_through})
+            if must_rotate_epoch(answer):
+                self._rotate(after)
+            self._around.reached("push.before_commit")
+        self.report.receipted += len(covered)
+        return after
+
+    def _open_receipt(self, answer: PushAnswer) -> Receipt | None:
+        """The receipt once its signature held and it speaks of this device, else None."""
+        if answer.receipt is None:
+            return None
+        try:
+            receipt = receipts.open_sealed(answer.receipt, self._verify)
+        except ReceiptError as error:
+            self._problem(f"A receipt was not accepted: {error}. Tell the administrator.")
+            return None
+        return receipt if receipt.device == self._identity.device_id else None
+
+    def _keep_places(self, batch: Sequence[Entry], answer: PushAnswer) -> None:
+        by_key = {(entry.epoch, entry.seq): entry for entry in batch}
+        for verdict in answer.verdicts:
+            entry = by_key.get((verdict.epoch or "", verdict.seq or 0))
+            if entry is not None and isinstance(verdict.current, dict):
+                place = verdict.current.get("at")
+                if isinstance(place, str):
+                    self._store.say_where(entry, place[:200])
+
+    def _rotate(self, after: Sequence[Entry]) -> None:
+        """Start a new epoch, once in a sync, and issue again what met a number that was taken."""
+        if self._rotated:
+            self._problem("The numbers of this device are taken a second time. Tell the administrator.")
+            return
+        self._rotated = True
+        self._device.start_epoch()
+        taken = {(e.epoch, e.seq) for e in after if e.code == Code.KEY_REUSED}
+        for item in self._store.items():
+            if (item.epoch, item.seq) in taken:
+                self._device.issue_again(item)
+
+    # Pull
+
+    def _pull_all(self, limits_now: Limits) -> None:
+        held = self._store.holdings()
+        cursor = self._store.get("cursor")
+        resyncs = 0
+        rows = max(1, min(limits_now.pull_changes, limits.PULL_CHANGES_MAX))
+        while True:
+            request = PullRequest(cursor=cursor, limit=rows)
+            page = self._persistently(partial(self._pull, request))
+            self._around.reached("pull.answered")
+            after = apply_page(held if cursor is not None else {}, page)
+            cursor = page.cursor if page.resync is None else page.resync.cursor
+            with self._store.transaction():
+                self._store.replace_holdings(held, after)
+                self._store.put("cursor", cursor)
+            self._around.reached("pull.stored")
+            held = after
+            self.report.pulled += len(page.changes)
+            self._tell("pull", self.report.pulled, None)
+            wrong = [] if page.more or page.checkpoint is None else wrong_buckets(held, page.checkpoint)
+            if page.resync is None and not wrong:
+                if page.more:
+                    continue
+                return
+            resyncs += 1
+            if resyncs > RESYNCS_MAX:
+                raise Stopped("This device's copy of the server's lists is not complete. Sync again later.")
+            if wrong:
+                cursor = None
+
+    def _pull(self, request: PullRequest, token: str) -> PullAnswer:
+        return self._transport.pull(token, request)
+
+    def _tell(self, phase: str, done: int, total: int | None) -> None:
+        self._progress(Progress(phase, done, total))

@@ -1,0 +1,122 @@
+"""What the officer is told of each entry, in words. "All sent" is said in one case only (invariant 16)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from client_stub.device import Status
+from client_stub.store import Item
+from sync.envelope import Code, Outcome
+from sync.note import Amendment, Note
+from sync.operations import Kind, parse_body, parse_envelope
+from sync.outbox import State, SyncState
+from sync.vocabulary import CATEGORY_LABELS
+
+SUMMARY_CHARACTERS_MAX = 60
+
+REASONS: dict[str, str] = {
+    Code.NOT_AN_OP: "the server could not read it",
+    Code.OP_TOO_LARGE: "it is too long",
+    Code.SCHEMA_UNKNOWN: "the server does not know this program's version",
+    Code.KIND_UNKNOWN: "the server does not know this kind of entry",
+    Code.BODY_INVALID: "a field is not valid",
+    Code.BODY_DIGEST_MISMATCH: "it was damaged on the way",
+    Code.KEY_REUSED: "its number was taken by a copy of this device",
+    Code.DEVICE_MISMATCH: "it came from another device",
+    Code.USER_MISMATCH: "it was written by another officer",
+    Code.DEVICE_REVOKED: "this device has been revoked",
+    Code.ENTITY_TAKEN: "another note has the same id",
+    Code.NOT_THE_AUTHOR: "the note is somebody else's",
+    Code.OBSERVED_OUT_OF_RANGE: "its time cannot be right",
+    Code.FAILED: "the server met something unexpected in it",
+}
+
+
+def headline(state: SyncState) -> str:
+    """The sync state in one sentence, true by construction."""
+    total = state.waiting + state.unconfirmed + state.receipted
+    if total == 0:
+        return "Nothing has been written on this device yet."
+    if state.all_sent:
+        sentence = f"All sent. The server has signed for all {total}."
+    else:
+        parts = []
+        if state.waiting:
+            parts.append(f"{state.waiting} only on this device")
+        if state.unconfirmed:
+            parts.append(f"{state.unconfirmed} sent but not signed for yet")
+        sentence = f"Not all sent: {', '.join(parts)}. {state.receipted} received."
+    if state.quarantined:
+        sentence += f" {state.quarantined} set aside at the server for a person to look at."
+    return sentence
+
+
+def sentence_of(item: Item) -> str:
+    """Where one entry is."""
+    if item.state is State.QUEUED:
+        return "On this device"
+    if item.state is State.SENT:
+        return "On this device (sent, no answer yet)"
+    if item.state is State.SETTLED:
+        return "Received, not signed for yet"
+    if Outcome.QUARANTINED in (item.outcome, item.code):
+        reason = REASONS.get(item.code or "", "a person will look at it")
+        place = f" ({item.at.removeprefix('$.')})" if item.at else ""
+        return f"Received, set aside: {reason}{place}"
+    if item.outcome == Outcome.PARKED:
+        return "Received, waits for the note it belongs to"
+    return "Received"
+
+
+def summary_of(item: Item) -> str:
+    """A few words to know the entry by, from its own text; empty where the bytes are gone."""
+    if item.line is None:
+        return ""
+    try:
+        body = parse_body(Kind(item.kind), parse_envelope(item.line).body)
+    except (msgspec.DecodeError, ValueError):
+        return ""
+    if isinstance(body, Amendment):
+        return body.text[:SUMMARY_CHARACTERS_MAX]
+    if not isinstance(body, Note):
+        return ""
+    who = body.subjects[0]
+    name = " ".join(part for part in (who.given_names, who.family_name) if part)
+    if not name and who.approximate_age is not None:
+        name = f"about {who.approximate_age:g}"
+    danger = "DANGER NOW. " if body.danger_now else ""
+    words = f"{danger}{CATEGORY_LABELS[body.category]}" + (f": {name}" if name else "")
+    return words[:SUMMARY_CHARACTERS_MAX]
+
+
+def json_of(shown: Status) -> dict[str, Any]:
+    """The status as plain JSON: counts and states, no content of notes."""
+    return {
+        "enrolled": shown.identity is not None,
+        "device_id": None if shown.identity is None else shown.identity.device_id,
+        "user": None if shown.identity is None else shown.identity.user,
+        "server": None if shown.identity is None else shown.identity.server,
+        "protection": shown.protection.value,
+        "all_sent": shown.state.all_sent,
+        "waiting": shown.state.waiting,
+        "unconfirmed": shown.state.unconfirmed,
+        "receipted": shown.state.receipted,
+        "quarantined": shown.state.quarantined,
+        "lent_rows": shown.lent_rows,
+        "last_sync_at": shown.last_sync_at,
+        "notes": [
+            {
+                "id": item.entity_id,
+                "kind": item.kind,
+                "epoch": item.epoch,
+                "seq": item.seq,
+                "state": item.state.value,
+                "outcome": item.outcome,
+                "code": item.code,
+                "where": sentence_of(item),
+            }
+            for item in shown.items
+        ],
+    }
