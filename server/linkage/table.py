@@ -101,7 +101,7 @@ def _lines(file: TextIO, name: str) -> Iterator[str]:
         yield line
 
 
-def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+def table_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
     """(line number, cells that are not empty) for every row. Raises TableError."""
     name = path.name
     try:
@@ -185,7 +185,7 @@ def _sex(name: str, line: int, row: dict[str, str]) -> str | None:
     return text.lower()
 
 
-def _description(name: str, line: int, row: dict[str, str]) -> Description:
+def described(name: str, line: int, row: dict[str, str]) -> Description:
     aliases = tuple(filter(None, (a.strip() for a in row.get("aliases", "").split(";"))))
     return Description(
         given_names=row.get("given_names"),
@@ -208,7 +208,7 @@ def _description(name: str, line: int, row: dict[str, str]) -> Description:
 def _identified(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, str, Record]]:
     """(line, id, record) for every row; ids are present and unique."""
     seen: dict[str, int] = {}
-    for line, row in _rows(path, columns):
+    for line, row in table_rows(path, columns):
         own = row.get(columns[0])
         if own is None:
             raise TableError(f"{path.name}, line {line}: {columns[0]} is empty. Every row needs one.")
@@ -217,7 +217,7 @@ def _identified(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, str
                 f"{path.name}, line {line}: the same {columns[0]} as on line {seen[own]}. Keep one of them."
             )
         seen[own] = line
-        yield line, own, standardise(_description(path.name, line, row))
+        yield line, own, standardise(described(path.name, line, row))
 
 
 def _read_known(path: Path, progress: Progress | None) -> _Known:

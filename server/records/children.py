@@ -151,6 +151,44 @@ def add(
     return child_id
 
 
+class Registered(msgspec.Struct, frozen=True, kw_only=True):
+    """A child as a registry gives one."""
+
+    registry_id: str
+    details: Details
+    circumstances: Circumstances
+
+
+@impersonal("numbers and registry ids, for the server's own work")
+def known_registry_ids(tx: Transaction, registry_ids: Sequence[str]) -> dict[str, int]:
+    """The children that are here already, by their id in the registry."""
+    if not registry_ids:
+        return {}
+    marks = {f"r{index}": registry_id for index, registry_id in enumerate(registry_ids)}
+    wanted = ", ".join(f":{name}" for name in marks)
+    rows = tx.rows(f"SELECT registry_id, child_id FROM child WHERE registry_id IN ({wanted})", marks)
+    return dict(rows)
+
+
+@audited(Verb.COLLECTION)
+def add_from_registry(tx: Transaction, actor: Actor, rows: Sequence[Registered], *, now: int) -> list[int]:
+    """Add many children of a registry with their blocking keys; their ids."""
+    ids: list[int] = []
+    keys: list[dict[str, object]] = []
+    seen_by: list[dict[str, object]] = []
+    for row in rows:
+        record_ = standardise(row.details.description())
+        values = _values(row.details, record_, Standing.KNOWN, row.circumstances, row.registry_id, now)
+        child_id: int = tx.value(_INSERT + " RETURNING child_id", values)
+        ids.append(child_id)
+        keys += [{"key": key, "child": child_id} for key in blocking_keys(record_)]
+        seen_by += [{"child": child_id, "borough": code} for code in row.circumstances.boroughs()]
+    tx.executemany("INSERT INTO child_key (key, child_id) VALUES (:key, :child)", keys)
+    tx.executemany("INSERT INTO child_borough (child_id, borough) VALUES (:child, :borough)", seen_by)
+    record(tx, actor, Verb.COLLECTION, "child", ids, now=now, reason="registry import")
+    return ids
+
+
 @audited(Verb.ALTERATION)
 def replace_from_registry(
     tx: Transaction, actor: Actor, child_id: int, details: Details, circumstances: Circumstances, *, now: int
