@@ -1,0 +1,109 @@
+"""What the count rules mean, written as slowly and plainly as possible. Shares no code with `server`.
+
+Incidents: every pair compared, then the closure. Windows: every window that ends at an incident.
+"""
+
+import math
+from itertools import combinations
+
+HOUR = 3_600_000
+DAY = 24 * HOUR
+
+EXPLOITATION_FAMILY = {"cse", "cce", "county_lines", "trafficking", "gangs", "sexual"}
+VIOLENCE_FAMILY = {"gangs", "knife", "physical"}
+HOUSEHOLD_FAMILY = {
+    "neglect",
+    "emotional",
+    "domestic_abuse_household",
+    "substance_parent",
+    "substance_household",
+    "parental_mental_health",
+}
+
+
+def alike(a, b):  # type: ignore[no-untyped-def]  # an oracle is read, not called by anything typed
+    one, two = {str(c) for c in a.categories}, {str(c) for c in b.categories}
+    if a.missing_hours is not None:
+        one.add("missing")
+    if b.missing_hours is not None:
+        two.add("missing")
+    families = (EXPLOITATION_FAMILY, VIOLENCE_FAMILY, HOUSEHOLD_FAMILY)
+    return bool(one & two) or any(one & f and two & f for f in families)
+
+
+def away(a):  # type: ignore[no-untyped-def]  # as above
+    is_missing = a.missing_hours is not None or "missing" in {str(c) for c in a.categories}
+    if not is_missing:
+        return None
+    return a.observed_at - min(int((a.missing_hours or 0) * HOUR), 7 * DAY), a.observed_at
+
+
+def kilometres(a, b):  # type: ignore[no-untyped-def]  # as above
+    p, q = math.radians(a.latitude), math.radians(b.latitude)
+    half = math.radians(b.longitude - a.longitude) / 2
+    h = math.sin((q - p) / 2) ** 2 + math.cos(p) * math.cos(q) * math.sin(half) ** 2
+    return 2 * 6371.0088 * math.asin(math.sqrt(h))
+
+
+def near(a, b):  # type: ignore[no-untyped-def]  # as above
+    both_positions = a.latitude is not None and b.latitude is not None
+    both_typed = bool(a.place) and bool(b.place)
+    if both_positions and kilometres(a, b) <= 0.5:
+        return True
+    if both_typed and a.place.lower() == b.place.lower():
+        return True
+    if both_positions or both_typed:
+        return False
+    common = a.words & b.words
+    return len(common) >= 3 and len(common) * 2 >= min(len(a.words), len(b.words))
+
+
+def same(a, b):  # type: ignore[no-untyped-def]  # as above
+    gap = abs(a.observed_at - b.observed_at)
+    one, two = away(a), away(b)
+    # A note of a time away without a length is an instant, and two of those are two episodes.
+    if one and two and (a.missing_hours or b.missing_hours):
+        later, earlier = (a, b) if (a.observed_at, a.note_id) > (b.observed_at, b.note_id) else (b, a)
+        if later.missing_hours and away(later)[0] <= earlier.observed_at:
+            return True
+    if not alike(a, b):
+        return False
+    if a.author == b.author:
+        return gap <= 10 * 60_000
+    return gap <= 2 * HOUR and near(a, b)
+
+
+def incidents(notes):  # type: ignore[no-untyped-def]  # as above
+    groups = [{n.note_id} for n in notes if not n.withdrawn]
+    by_id = {n.note_id: n for n in notes}
+    changed = True
+    while changed:
+        changed = False
+        for one, two in combinations(groups, 2):
+            if any(same(by_id[x], by_id[y]) for x in one for y in two):
+                groups.remove(one)
+                groups.remove(two)
+                groups.append(one | two)
+                changed = True
+                break
+    return {frozenset(g) for g in groups}
+
+
+def counted(notes, days, at_least, only_missing=False, sources=False):  # type: ignore[no-untyped-def]  # as above
+    """The ids of the notes of every window of `days` that ends at an incident and qualifies; or nothing."""
+    by_id = {n.note_id: n for n in notes}
+    events = []
+    for group in incidents(notes):
+        members = [by_id[i] for i in group]
+        if only_missing and not any(away(m) for m in members):
+            continue
+        events.append((min(m.observed_at for m in members), members))
+    result = set()
+    for end, _ in events:
+        window = [members for t, members in events if end - days * DAY <= t <= end]
+        enough = len(window) >= at_least
+        if sources:
+            enough = enough and len({m.source for members in window for m in members}) >= at_least
+        if enough:
+            result |= {m.note_id for members in window for m in members}
+    return result
