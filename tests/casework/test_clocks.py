@@ -1,0 +1,137 @@
+"""Clocks, lateness and escalation."""
+
+import pytest
+
+from server.casework.clocks import (
+    SECTION_46_MS,
+    Clock,
+    Escalation,
+    deadline,
+    escalations,
+    in_words,
+    section_46_ends_at,
+)
+from server.casework.facts import HOUR_MS, MINUTE_MS
+from server.casework.pack import EscalationRole, PackError, default_pack
+from sync.vocabulary import Grade
+
+RECEIVED_MS = 1_735_689_600_000
+PACK = default_pack()
+SUPERVISOR = EscalationRole.BOROUGH_SUPERVISOR
+INSPECTOR = EscalationRole.BCU_DUTY_INSPECTOR
+FORCE = EscalationRole.FORCE_DUTY_OFFICER
+
+
+def clock(grade: Grade, hours_before: float = 0.0, preset: str = "merton") -> Clock:
+    return deadline(grade, preset, RECEIVED_MS, RECEIVED_MS - round(hours_before * HOUR_MS), PACK)
+
+
+@pytest.mark.parametrize(
+    ("preset", "grade", "hours"),
+    [
+        ("merton", Grade.RED, 2),
+        ("merton", Grade.AMBER, 6),
+        ("merton", Grade.GREEN, 24),
+        ("merton", Grade.BLUE, None),
+        ("surrey", Grade.RED, 4),
+        ("surrey", Grade.AMBER, 24),
+        ("surrey", Grade.GREEN, 72),
+        ("surrey", Grade.BLUE, None),
+    ],
+)
+def test_the_clock_runs_from_the_servers_receipt(preset: str, grade: Grade, hours: int | None) -> None:
+    found = clock(grade, 1.0, preset)
+    assert found.starts_at == RECEIVED_MS
+    assert found.deadline_at == (None if hours is None else RECEIVED_MS + hours * HOUR_MS)
+    assert found.sync_delay_ms == HOUR_MS
+
+
+@pytest.mark.parametrize(
+    ("hours_before", "late_hours"), [(0.0, 0.0), (1.99, 0.0), (2.0, 0.0), (2.5, 0.5), (14.0, 12.0), (-3.0, 0.0)]
+)
+def test_a_note_whose_clock_was_spent_on_the_phone_is_late_on_arrival(
+    hours_before: float, late_hours: float
+) -> None:
+    found = clock(Grade.RED, hours_before)
+    assert found.late_by_ms == round(late_hours * HOUR_MS)
+    assert found.sync_delay_ms == max(0, round(hours_before * HOUR_MS))
+    # Hours lost to late sync are not lost to inaction: the people at the desk have the whole clock.
+    assert found.deadline_at == RECEIVED_MS + 2 * HOUR_MS
+    assert found.overdue_ms(RECEIVED_MS) == 0
+
+
+def test_a_grade_without_a_clock_is_never_late() -> None:
+    found = clock(Grade.BLUE, 500.0)
+    assert (found.late_by_ms, found.overdue_ms(RECEIVED_MS * 2), found.left_ms(0)) == (0, 0, None)
+
+
+def test_time_left_and_time_lost_to_inaction() -> None:
+    found = clock(Grade.RED)
+    assert found.left_ms(RECEIVED_MS + HOUR_MS) == HOUR_MS
+    assert found.overdue_ms(RECEIVED_MS + 2 * HOUR_MS) == 0
+    assert found.overdue_ms(RECEIVED_MS + 5 * HOUR_MS) == 3 * HOUR_MS
+    assert found.left_ms(RECEIVED_MS + 5 * HOUR_MS) == -3 * HOUR_MS
+
+
+def test_an_unknown_preset_is_named() -> None:
+    with pytest.raises(PackError, match=r"`kent`.*merton, surrey"):
+        clock(Grade.RED, preset="kent")
+
+
+def test_each_borough_has_a_preset() -> None:
+    assert PACK.preset_of("E09000024") == "merton"
+    assert PACK.preset_of("E09000001") == "merton"
+    assert PACK.preset_of(None) == "merton"
+
+
+def test_an_unacknowledged_red_climbs_at_15_30_and_60_minutes() -> None:
+    assert escalations(Grade.RED, RECEIVED_MS, RECEIVED_MS + 2 * HOUR_MS, PACK) == (
+        Escalation(1, SUPERVISOR, RECEIVED_MS + 15 * MINUTE_MS),
+        Escalation(2, INSPECTOR, RECEIVED_MS + 30 * MINUTE_MS),
+        Escalation(3, FORCE, RECEIVED_MS + 60 * MINUTE_MS),
+    )
+
+
+def test_amber_climbs_at_half_and_at_the_end_of_its_clock() -> None:
+    assert escalations(Grade.AMBER, RECEIVED_MS, RECEIVED_MS + 6 * HOUR_MS, PACK) == (
+        Escalation(1, SUPERVISOR, RECEIVED_MS + 3 * HOUR_MS),
+        Escalation(2, INSPECTOR, RECEIVED_MS + 6 * HOUR_MS),
+    )
+
+
+def test_green_climbs_at_the_end_of_its_clock_and_blue_never() -> None:
+    assert escalations(Grade.GREEN, RECEIVED_MS, RECEIVED_MS + 24 * HOUR_MS, PACK) == (
+        Escalation(1, SUPERVISOR, RECEIVED_MS + 24 * HOUR_MS),
+    )
+    assert escalations(Grade.BLUE, RECEIVED_MS, None, PACK) == ()
+    assert escalations(Grade.AMBER, RECEIVED_MS, None, PACK) == ()
+
+
+def test_half_of_an_odd_clock_is_never_early() -> None:
+    assert escalations(Grade.AMBER, 0, 3, PACK)[0].at == 2
+    assert escalations(Grade.AMBER, 0, -5, PACK)[0].at == 0
+
+
+def test_section_46_ends_after_72_hours() -> None:
+    assert section_46_ends_at(RECEIVED_MS) == RECEIVED_MS + 72 * HOUR_MS
+    assert SECTION_46_MS == 259_200_000
+
+
+@pytest.mark.parametrize(
+    ("hours_before", "now_minutes", "words"),
+    [
+        (0.0, 83, "37 min left"),
+        (0.0, 0, "2 h left"),
+        (0.0, 120, "0 s left"),
+        (0.0, 245, "overdue by 2 h 5 min"),
+        (7.0, 0, "late by 5 h on arrival, 2 h left"),
+        (7.0, 180, "late by 5 h on arrival, overdue by 1 h"),
+        (100.0, 0, "late by 4 days 2 h on arrival, 2 h left"),
+    ],
+)
+def test_a_clock_in_words(hours_before: float, now_minutes: int, words: str) -> None:
+    assert in_words(clock(Grade.RED, hours_before), RECEIVED_MS + now_minutes * MINUTE_MS) == words
+
+
+def test_no_clock_in_words() -> None:
+    assert in_words(clock(Grade.BLUE), RECEIVED_MS) == "no clock"
