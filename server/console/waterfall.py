@@ -4,7 +4,7 @@ import itertools
 
 import msgspec
 
-from server.console.views import Explanation
+from server.console.views_child import Explanation
 
 SCALE = 100.0
 """Bars are placed on a scale of 0 to 100, so that a template needs no arithmetic."""

@@ -66,22 +66,22 @@ def day(at: int, now: int) -> str:
 
 
 def short_day(date: datetime.date) -> str:
-    """"4 March 2025": a date that is not about the clock, such as a date of birth."""
+    """ "4 March 2025": a date that is not about the clock, such as a date of birth."""
     return f"{date.day} {date:%B %Y}"
 
 
 def clock_time(at: int) -> str:
-    """"14:05", London time."""
+    """ "14:05", London time."""
     return f"{local(at):%H:%M}"
 
 
 def absolute(at: int, now: int) -> str:
-    """"Today 14:05", "Tuesday 4 March 14:05"."""
+    """ "Today 14:05", "Tuesday 4 March 14:05"."""
     return f"{day(at, now)} {clock_time(at)}"
 
 
 def when(at: int, now: int) -> str:
-    """"Today 14:05 (12 minutes ago)"."""
+    """ "Today 14:05 (12 minutes ago)"."""
     return f"{absolute(at, now)} ({ago(at, now)})"
 
 
@@ -91,7 +91,7 @@ def inside(text: str) -> str:
 
 
 def ago(at: int, now: int) -> str:
-    """"12 minutes ago", "in 2 hours", "just now": one unit, rounded down, as people say it."""
+    """ "12 minutes ago", "in 2 hours", "just now": one unit, rounded down, as people say it."""
     distance = abs(now - at)
     if distance < MINUTE_MS:
         return "just now"
@@ -163,18 +163,20 @@ def about_age(years: float) -> str:
 
 
 def percent(probability: float) -> str:
-    """"99.97 %", never rounded up to certainty or down to impossibility."""
+    """ "99.97 %", never rounded up to certainty or down to impossibility."""
     value = probability * 100
     if value > 99.99:
         return f"over 99.99{NBSP}%"
     if value < 0.01:
         return f"under 0.01{NBSP}%"
     places = 2 if value >= 99 or value < 1 else 0
-    return f"{math.floor(value * 10**places) / 10**places:.{places}f}{NBSP}%"
+    # Rounded first where the product of two fractions falls just short (57 is 56.99999999999999).
+    floored = math.floor(round(value * 10**places, 6)) / 10**places
+    return f"{floored:.{places}f}{NBSP}%"
 
 
 def signed(weight: float) -> str:
-    """A weight in bits with its sign: "+8.3", "−2.1", "0"."""
+    """A weight in bits with its sign: "+8.3", "0", and a true minus sign below."""
     text = f"{abs(weight):.1f}"
     if text == "0.0":
         return "0"
@@ -186,7 +188,9 @@ def weight_words(weight: float) -> str:
     size = abs(weight)
     if size < 0.5:
         return "says nothing"
-    strength = "weakly" if size < 2 else "fairly" if size < 5 else "strongly" if size < 10 else "very strongly"
+    strength = (
+        "weakly" if size < 2 else "fairly" if size < 5 else "strongly" if size < 10 else "very strongly"
+    )
     return f"{strength} {'for' if weight > 0 else 'against'}"
 
 
@@ -203,12 +207,12 @@ def odds_words(weight: float) -> str:
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:
-    """"1 note", "2 notes"; `plural` where adding an s is wrong."""
+    """ "1 note", "2 notes"; `plural` where adding an s is wrong."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def listed(items: list[str] | tuple[str, ...], last: str = "and") -> str:
-    """"a", "a and b", "a, b and c"."""
+    """ "a", "a and b", "a, b and c"."""
     if len(items) < 2:
         return "".join(items)
     return f"{', '.join(items[:-1])} {last} {items[-1]}"

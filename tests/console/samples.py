@@ -3,37 +3,41 @@
 import datetime
 
 from server.console.views import (
-    Amendment,
-    CandidateColumn,
-    ChildPage,
     Choice,
     ErrorPage,
+    HandOverPage,
+    HomePage,
+    NavItem,
+    Notice,
+    QueueFilters,
+    QueuePage,
+    QueueRow,
+    Shell,
+    SignInPage,
+)
+from server.console.views_child import (
+    Amendment,
+    ChildPage,
     Event,
     Explanation,
     Fact,
     FieldComparison,
     FlagEntry,
     FlagWords,
-    HandOverPage,
-    HomePage,
     Identity,
     LinkWords,
     Look,
     Marker,
-    NavItem,
     NoteEntry,
-    Notice,
     Person,
     Place,
-    QueueFilters,
-    QueuePage,
-    QueueRow,
     RecordEntry,
+)
+from server.console.views_review import (
+    CandidateColumn,
     ReviewListPage,
     ReviewPage,
     ReviewRow,
-    Shell,
-    SignInPage,
     SubjectColumn,
 )
 from server.console.words import DAY_MS, HOUR_MS, MINUTE_MS
@@ -164,7 +168,7 @@ def filters(narrowed: str | None = None) -> QueueFilters:
         views=(
             Choice(value="open", label="Open", selected=True, href="/alerts", count=7),
             Choice(value="mine", label="Mine", href="/alerts?view=mine", count=2),
-            Choice(value="nobody", label="Nobody’s", href="/alerts?view=nobody", count=2),
+            Choice(value="nobody", label="Nobody's", href="/alerts?view=nobody", count=2),
             Choice(value="acknowledged", label="Acknowledged", href="/alerts?view=acknowledged", count=2),
             Choice(value="closed", label="Closed", href="/alerts?view=closed"),
         ),
@@ -203,13 +207,47 @@ def explanation(kind: str = "link") -> Explanation:
             probability=0.99974,
             start_weight=-14.3,
             fields=(
-                FieldComparison(label="Given name", described="Ameera", known="Amira", verdict="near", weight=5.4, remark="sounds the same"),
-                FieldComparison(label="Family name", described="Hassan", known="Hassan", verdict="agree", weight=6.1, remark="a common name here"),
-                FieldComparison(label="Date of birth", described="7 March 2011", known="3 July 2011", verdict="near", weight=8.8, remark="day and month swapped"),
+                FieldComparison(
+                    label="Given name",
+                    described="Ameera",
+                    known="Amira",
+                    verdict="near",
+                    weight=5.4,
+                    remark="sounds the same",
+                ),
+                FieldComparison(
+                    label="Family name",
+                    described="Hassan",
+                    known="Hassan",
+                    verdict="agree",
+                    weight=6.1,
+                    remark="a common name here",
+                ),
+                FieldComparison(
+                    label="Date of birth",
+                    described="7 March 2011",
+                    known="3 July 2011",
+                    verdict="near",
+                    weight=8.8,
+                    remark="day and month swapped",
+                ),
                 FieldComparison(label="Sex", described="Female", known="Female", verdict="agree", weight=1.0),
                 FieldComparison(label="Address", described=None, known="14 Larkhall Rise", verdict="missing"),
-                FieldComparison(label="Postcode", described="SW4 6JH", known="SW9 8EX", verdict="differ", weight=-1.9, remark="people move"),
-                FieldComparison(label="School", described="Stockwell Park", known="Stockwell Park", verdict="agree", weight=6.8),
+                FieldComparison(
+                    label="Postcode",
+                    described="SW4 6JH",
+                    known="SW9 8EX",
+                    verdict="differ",
+                    weight=-1.9,
+                    remark="people move",
+                ),
+                FieldComparison(
+                    label="School",
+                    described="Stockwell Park",
+                    known="Stockwell Park",
+                    verdict="agree",
+                    weight=6.8,
+                ),
                 FieldComparison(label="Phone", described=None, known="07700 900123", verdict="missing"),
             ),
             total_weight=11.9,
@@ -220,18 +258,42 @@ def explanation(kind: str = "link") -> Explanation:
         probability=0.61,
         start_weight=-14.3,
         fields=(
-            FieldComparison(label="Given name", described="Jay", known="Jayden", verdict="near", weight=3.9, remark="a short form"),
-            FieldComparison(label="Family name", described="Okafor", known="Okafor", verdict="agree", weight=7.2),
+            FieldComparison(
+                label="Given name",
+                described="Jay",
+                known="Jayden",
+                verdict="near",
+                weight=3.9,
+                remark="a short form",
+            ),
+            FieldComparison(
+                label="Family name", described="Okafor", known="Okafor", verdict="agree", weight=7.2
+            ),
             FieldComparison(label="Date of birth", described=None, known="19 May 2011", verdict="missing"),
             FieldComparison(label="Age", described="about 13", known="13", verdict="agree", weight=2.7),
             FieldComparison(label="Sex", described="Male", known="Male", verdict="agree", weight=1.0),
-            FieldComparison(label="Address", described="Flat 9, Rye Hill Estate", known="9 Rye Hill Estate", verdict="near", weight=6.3, remark="same number and street"),
-            FieldComparison(label="School", described="Harris Peckham", known="St Thomas the Apostle", verdict="differ", weight=-3.2),
+            FieldComparison(
+                label="Address",
+                described="Flat 9, Rye Hill Estate",
+                known="9 Rye Hill Estate",
+                verdict="near",
+                weight=6.3,
+                remark="same number and street",
+            ),
+            FieldComparison(
+                label="School",
+                described="Harris Peckham",
+                known="St Thomas the Apostle",
+                verdict="differ",
+                weight=-3.2,
+            ),
         ),
         total_weight=3.6,
         household="Same address and surname: could be a brother.",
         household_probability=0.27,
-        rules=("The given name is only near while a household explains the rest: never linked automatically.",),
+        rules=(
+            "The given name is only near while a household explains the rest: never linked automatically.",
+        ),
         model_version="hand-set 1",
     )
 
@@ -239,18 +301,51 @@ def explanation(kind: str = "link") -> Explanation:
 def poor(position: int) -> Explanation:
     """A weak candidate."""
     names = {2: ("Joshua", "differ", -4.1), 3: ("Jamal", "differ", -3.8)}
-    known, verdict, weight = names[position]
+    known, _, weight = names[position]
     return Explanation(
         probability=0.27 if position == 2 else 0.02,
         start_weight=-14.3,
         fields=(
-            FieldComparison(label="Given name", described="Jay", known=known, verdict="differ", weight=weight),
-            FieldComparison(label="Family name", described="Okafor", known="Okafor" if position == 2 else "Okafor-Mensah", verdict="agree" if position == 2 else "near", weight=7.2 if position == 2 else 4.0, remark=None if position == 2 else "half of a double name"),
-            FieldComparison(label="Date of birth", described=None, known="2 August 2009" if position == 2 else None, verdict="missing"),
-            FieldComparison(label="Age", described="about 13", known="15" if position == 2 else "about 14", verdict="near", weight=0.4, remark="two years apart" if position == 2 else None),
+            FieldComparison(
+                label="Given name", described="Jay", known=known, verdict="differ", weight=weight
+            ),
+            FieldComparison(
+                label="Family name",
+                described="Okafor",
+                known="Okafor" if position == 2 else "Okafor-Mensah",
+                verdict="agree" if position == 2 else "near",
+                weight=7.2 if position == 2 else 4.0,
+                remark=None if position == 2 else "half of a double name",
+            ),
+            FieldComparison(
+                label="Date of birth",
+                described=None,
+                known="2 August 2009" if position == 2 else None,
+                verdict="missing",
+            ),
+            FieldComparison(
+                label="Age",
+                described="about 13",
+                known="15" if position == 2 else "about 14",
+                verdict="near",
+                weight=0.4,
+                remark="two years apart" if position == 2 else None,
+            ),
             FieldComparison(label="Sex", described="Male", known="Male", verdict="agree", weight=1.0),
-            FieldComparison(label="Address", described="Flat 9, Rye Hill Estate", known="9 Rye Hill Estate" if position == 2 else None, verdict="near" if position == 2 else "missing", weight=6.3 if position == 2 else 0.0),
-            FieldComparison(label="School", described="Harris Peckham", known="Harris Peckham" if position == 2 else "Ark Walworth", verdict="agree" if position == 2 else "differ", weight=5.9 if position == 2 else -3.2),
+            FieldComparison(
+                label="Address",
+                described="Flat 9, Rye Hill Estate",
+                known="9 Rye Hill Estate" if position == 2 else None,
+                verdict="near" if position == 2 else "missing",
+                weight=6.3 if position == 2 else 0.0,
+            ),
+            FieldComparison(
+                label="School",
+                described="Harris Peckham",
+                known="Harris Peckham" if position == 2 else "Ark Walworth",
+                verdict="agree" if position == 2 else "differ",
+                weight=5.9 if position == 2 else -3.2,
+            ),
         ),
         total_weight=2.4 if position == 2 else -15.9,
         household="Same address and surname: could be a brother." if position == 2 else None,
@@ -262,8 +357,13 @@ def poor(position: int) -> Explanation:
 def link(**changes: object) -> LinkWords:
     """An automatic link with its explanation."""
     base: dict[str, object] = {
-        "link_id": 88, "automatic": True, "author": "the system", "at": ago(hours=4, minutes=10),
-        "probability": 0.99974, "explanation": explanation(), "can_undo": True,
+        "link_id": 88,
+        "automatic": True,
+        "author": "the system",
+        "at": ago(hours=4, minutes=10),
+        "probability": 0.99974,
+        "explanation": explanation(),
+        "can_undo": True,
     }
     return LinkWords(**(base | changes))  # type: ignore[arg-type]  # the mapping is the constructor's own
 
@@ -279,13 +379,15 @@ def latest_note() -> NoteEntry:
         categories=("Child criminal exploitation",),
         author="PC Daniel Okafor, schools officer",
         place="Stockwell bus garage",
-        facts="Amira was with two men who look about 25, in a grey VW Golf. She had a second phone and would not say whose it was.\nShe said she had not been home since Sunday night.",
-        voice="“They said I owe them now. I can’t go back till it’s sorted.”",
+        facts="Amira was with two men who look about 25, in a grey VW Golf. "
+        "She had a second phone and would not say whose it was.\n"
+        "She said she had not been home since Sunday night.",
+        voice="“They said I owe them now. I can't go back till it's sorted.”",
         assessment="I think she is being made to carry. She looked to the driver before every answer.",
         demeanour="Tired, would not sit down, kept checking the phone",
         child_seen="Seen, not alone",
         danger_now=False,
-        action_taken="Offered a lift home, refused. Told the school’s safeguarding lead by phone.",
+        action_taken="Offered a lift home, refused. Told the school's safeguarding lead by phone.",
         missing="Missing 38 hours, risk level high, not yet returned",
         described_as="Ameera Hassan, born 7 March 2011, Stockwell Park, SW4 6JH",
         advice=(("streetwise", "say what the child knows or did, and what worries you about it"),),
@@ -302,14 +404,27 @@ def story() -> tuple[NoteEntry | FlagEntry | RecordEntry, ...]:
             at=ago(hours=4, minutes=10),
             grade="red",
             title="Third missing episode in 90 days",
-            reason="Three separate missing episodes since 11 December, told by two officers in two wards. One lasted over 24 hours.",
+            reason="Three separate missing episodes since 11 December, told by two officers in two wards. "
+            "One lasted over 24 hours.",
             rule="Repeat missing",
-            notes=(("note-5b1e", "today’s note by PC Okafor"), ("note-41aa", "17 February, PCSO Lindqvist"), ("note-2c09", "9 January, PC Okafor")),
+            notes=(
+                ("note-5b1e", "today's note by PC Okafor"),
+                ("note-41aa", "17 February, PCSO Lindqvist"),
+                ("note-2c09", "9 January, PC Okafor"),
+            ),
             proposal="Hold a strategy discussion.",
             events=(
                 Event(at=ago(hours=4, minutes=10), text="Told the Lambeth queue"),
-                Event(at=ago(hours=3, minutes=55), text="Nobody acknowledged in 15 minutes: told Sgt Whitfield, supervisor", tone="late"),
-                Event(at=ago(hours=3, minutes=40), text="Nobody acknowledged in 30 minutes: told Insp Grant, duty inspector", tone="late"),
+                Event(
+                    at=ago(hours=3, minutes=55),
+                    text="Nobody acknowledged in 15 minutes: told Sgt Whitfield, supervisor",
+                    tone="late",
+                ),
+                Event(
+                    at=ago(hours=3, minutes=40),
+                    text="Nobody acknowledged in 30 minutes: told Insp Grant, duty inspector",
+                    tone="late",
+                ),
             ),
         ),
         latest_note(),
@@ -322,15 +437,28 @@ def story() -> tuple[NoteEntry | FlagEntry | RecordEntry, ...]:
             author="PCSO Maja Lindqvist, ward officer",
             place="Larkhall Park",
             facts="Found at 01:20 on a bench with two older girls. Mother had reported her missing at 19:00.",
-            voice="“I just didn’t want to be there when he’s there.”",
+            voice="“I just didn't want to be there when he's there.”",
             child_seen="Seen alone",
             demeanour="Quiet, cold, polite",
             missing="Missing 6 hours, risk level medium, returned",
             action_taken="Taken home. Return home interview asked for.",
             link=link(link_id=71, probability=0.9991, automatic=True, at=ago(days=15), explanation=None),
-            amendments=(Amendment(at=ago(days=14), author="PCSO Maja Lindqvist", reason="left out", text="“He” is mother’s new partner, first name Carl."),),
+            amendments=(
+                Amendment(
+                    at=ago(days=14),
+                    author="PCSO Maja Lindqvist",
+                    reason="left out",
+                    text="“He” is mother's new partner, first name Carl.",
+                ),
+            ),
         ),
-        RecordEntry(entry_id="r4", at=ago(days=15, minutes=20), title="Link confirmed by a person", author="DC Marcus Hale", detail="“Same school, and I know the family.”"),
+        RecordEntry(
+            entry_id="r4",
+            at=ago(days=15, minutes=20),
+            title="Link confirmed by a person",
+            author="DC Marcus Hale",
+            detail="“Same school, and I know the family.”",
+        ),
         NoteEntry(
             note_id="2c09",
             observed_at=ago(days=54),
@@ -341,7 +469,14 @@ def story() -> tuple[NoteEntry | FlagEntry | RecordEntry, ...]:
             facts="Did not come to school and was not at home. Came back in the evening by herself.",
             child_seen="Not seen: she was back before I called",
             missing="Missing 11 hours, risk level medium, returned",
-            link=link(link_id=60, automatic=False, author="DC Ruth Adeyemi", probability=0.82, at=ago(days=53), explanation=None),
+            link=link(
+                link_id=60,
+                automatic=False,
+                author="DC Ruth Adeyemi",
+                probability=0.82,
+                at=ago(days=53),
+                explanation=None,
+            ),
         ),
         NoteEntry(
             note_id="1f77",
@@ -367,10 +502,25 @@ def child(**changes: object) -> ChildPage:
             date_of_birth=datetime.date(2011, 7, 3),
             sex="Female",
             also_known_as=("Ameera", "Mimi"),
-            uncertain=("date of birth is 3 July on the register and 7 March in one note", "two postcodes in 30 days"),
+            uncertain=(
+                "date of birth is 3 July on the register and 7 March in one note",
+                "two postcodes in 30 days",
+            ),
             markers=(
-                Marker(label="At risk of exploitation", tone="red", reason="Two notes name older men", author="DC Marcus Hale", expires_at=NOW + 60 * DAY_MS),
-                Marker(label="Looked-after child", tone="amber", reason="Register", author="Lambeth", expires_at=NOW + 300 * DAY_MS),
+                Marker(
+                    label="At risk of exploitation",
+                    tone="red",
+                    reason="Two notes name older men",
+                    author="DC Marcus Hale",
+                    expires_at=NOW + 60 * DAY_MS,
+                ),
+                Marker(
+                    label="Looked-after child",
+                    tone="amber",
+                    reason="Register",
+                    author="Lambeth",
+                    expires_at=NOW + 300 * DAY_MS,
+                ),
             ),
             responsible_authority="Lambeth",
             owner="DC Marcus Hale",
@@ -388,9 +538,12 @@ def child(**changes: object) -> ChildPage:
         "people": (
             Person(name="Yasmin Hassan", relation="Mother", detail="07700 900456", source="Register"),
             Person(name="Bilal Hassan", relation="Brother", detail="16, same address", child_id=8),
-            Person(name="“Carl”", relation="Mother’s partner", source="Note, 17 February"),
+            Person(name="“Carl”", relation="Mother's partner", source="Note, 17 February"),
         ),
-        "places": (Place(name="Stockwell bus garage", relation="Found here", detail="Today"), Place(name="Larkhall Park", relation="Found here", detail="17 February, 01:20")),
+        "places": (
+            Place(name="Stockwell bus garage", relation="Found here", detail="Today"),
+            Place(name="Larkhall Park", relation="Found here", detail="17 February, 01:20"),
+        ),
         "looks": (
             Look(at=ago(minutes=50), person="DC Marcus Hale", role="Borough investigator"),
             Look(at=ago(hours=3), person="Insp Helen Grant", role="Duty inspector", reason="Escalated alert"),
@@ -413,19 +566,43 @@ def review(**changes: object) -> ReviewPage:
         author="PC Sarah Lim, ward officer",
         place="Peckham bus station",
         facts="A boy who gave his name as Jay Okafor had a rucksack with about 40 small bags of cannabis.",
-        voice="“It’s not mine, I’m holding it.”",
+        voice="“It's not mine, I'm holding it.”",
         child_seen="Seen alone",
     )
     base: dict[str, object] = {
-        "review_id": 5, "rev": 1, "asked_at": ago(hours=1, minutes=58),
+        "review_id": 5,
+        "rev": 1,
+        "asked_at": ago(hours=1, minutes=58),
         "why": "Two brothers at one address both fit, and the note gives only a short form of the name.",
-        "subject": SubjectColumn(name="Jay Okafor, about 13", fields=tuple((field.label, field.described) for field in fields), note=note),
-        "candidates": (
-            CandidateColumn(child_id=201, position=1, name="Jayden Okafor", age="13", explanation=explanation("doubt"), notes=2, flags=(FlagWords(flag_id=3, label="flag", grade="amber"),)),
-            CandidateColumn(child_id=202, position=2, name="Joshua Okafor", age="15", explanation=poor(2), notes=0),
-            CandidateColumn(child_id=209, position=3, name="Jamal Okafor-Mensah", age="about 14", explanation=poor(3), notes=1),
+        "subject": SubjectColumn(
+            name="Jay Okafor, about 13",
+            fields=tuple((field.label, field.described) for field in fields),
+            note=note,
         ),
-        "new_probability": 0.10, "waiting": 2,
+        "candidates": (
+            CandidateColumn(
+                child_id=201,
+                position=1,
+                name="Jayden Okafor",
+                age="13",
+                explanation=explanation("doubt"),
+                notes=2,
+                flags=(FlagWords(flag_id=3, label="flag", grade="amber"),),
+            ),
+            CandidateColumn(
+                child_id=202, position=2, name="Joshua Okafor", age="15", explanation=poor(2), notes=0
+            ),
+            CandidateColumn(
+                child_id=209,
+                position=3,
+                name="Jamal Okafor-Mensah",
+                age="about 14",
+                explanation=poor(3),
+                notes=1,
+            ),
+        ),
+        "new_probability": 0.10,
+        "waiting": 2,
     }
     return ReviewPage(**(base | changes))  # type: ignore[arg-type]  # the mapping is the constructor's own
 
@@ -436,25 +613,60 @@ def reviews() -> ReviewListPage:
         heading="Links in doubt, Lambeth",
         decided_today=4,
         rows=(
-            ReviewRow(review_id=5, asked_at=ago(hours=2), subject="Jay, about 13", why="Two brothers at one address both fit.", candidates=3, best=0.61, grade="amber"),
-            ReviewRow(review_id=6, asked_at=ago(hours=3), subject="Mia, 9", why="The date of birth differs and the school agrees.", candidates=2, best=0.74),
+            ReviewRow(
+                review_id=5,
+                asked_at=ago(hours=2),
+                subject="Jay, about 13",
+                why="Two brothers at one address both fit.",
+                candidates=3,
+                best=0.61,
+                grade="amber",
+            ),
+            ReviewRow(
+                review_id=6,
+                asked_at=ago(hours=3),
+                subject="Mia, 9",
+                why="The date of birth differs and the school agrees.",
+                candidates=2,
+                best=0.74,
+            ),
         ),
     )
 
 
 def hand_over(error: str | None = None) -> HandOverPage:
     """The form that gives an alert away."""
-    return HandOverPage(row=rows()[1], recipients=(Choice(value="p:3", label="DC Marcus Hale"), Choice(value="b:E09000028", label="Southwark")), error=error)
+    return HandOverPage(
+        row=rows()[1],
+        recipients=(
+            Choice(value="p:3", label="DC Marcus Hale"),
+            Choice(value="b:E09000028", label="Southwark"),
+        ),
+        error=error,
+    )
 
 
 def home() -> HomePage:
     """An administrator's plain home."""
-    return HomePage(role="Administrator", links=(NavItem(label="API documentation", href="/schema"),), commands=(("earlysign devices list", "Which phones there are, and what they owe"), ("earlysign audit verify", "Checks that nobody changed the log")))
+    return HomePage(
+        role="Administrator",
+        links=(NavItem(label="API documentation", href="/schema"),),
+        commands=(
+            ("earlysign devices list", "Which phones there are, and what they owe"),
+            ("earlysign audit verify", "Checks that nobody changed the log"),
+        ),
+    )
 
 
 def error() -> ErrorPage:
     """A page that is not there."""
-    return ErrorPage(status=404, heading="This page is not here", what="There is no such record, or it is not in your boroughs.", todo="Check the address. If a colleague sent it, ask them which borough it belongs to.", reference="7f3a9c")
+    return ErrorPage(
+        status=404,
+        heading="This page is not here",
+        what="There is no such record, or it is not in your boroughs.",
+        todo="Check the address. If a colleague sent it, ask them which borough it belongs to.",
+        reference="7f3a9c",
+    )
 
 
 def sign_in(error: str | None = None) -> SignInPage:

@@ -1,0 +1,253 @@
+"""The shapes of a child's page: who, the story, and why each note is on it. See `views` for the rules."""
+
+import datetime
+from typing import Literal
+
+from server.console.views import Grade, QueueRow, View
+
+Verdict = Literal["agree", "near", "differ", "missing"]
+
+
+class FieldComparison(View, frozen=True, kw_only=True):
+    """One field, as the note describes it and as the record has it. `weight` is in bits."""
+
+    label: str
+    described: str | None
+    known: str | None
+    verdict: Verdict
+    weight: float = 0.0
+    remark: str | None = None
+    """Why near or differ, in words: "sounds the same", "day and month swapped", "a common name here"."""
+
+
+class Explanation(View, frozen=True, kw_only=True):
+    """Why a note was, or might be, this child's. `start_weight` is before any field was looked at."""
+
+    probability: float
+    start_weight: float
+    fields: tuple[FieldComparison, ...]
+    total_weight: float
+    household: str | None = None
+    """"Same address and surname: could be a brother." None when no household explains the likeness."""
+    household_probability: float | None = None
+    rules: tuple[str, ...] = ()
+    """Hard rules that applied, in words: "No given name: never linked automatically."."""
+    model_version: str = ""
+
+
+class Marker(View, frozen=True, kw_only=True):
+    """An attribute of a child with author, reason and expiry."""
+
+    label: str
+    tone: Literal["red", "amber", "plain"] = "plain"
+    reason: str = ""
+    author: str = ""
+    expires_at: int | None = None
+
+
+class Fact(View, frozen=True, kw_only=True):
+    """One thing known about a child, and where it is known from."""
+
+    label: str
+    value: str
+    source: str | None = None
+    uncertain: bool = False
+
+
+class Identity(View, frozen=True, kw_only=True):
+    """The identity bar. `uncertain` are sentences, shown beside the name."""
+
+    child_id: int
+    name: str
+    age: str | None = None
+    date_of_birth: datetime.date | None = None
+    sex: str | None = None
+    also_known_as: tuple[str, ...] = ()
+    uncertain: tuple[str, ...] = ()
+    markers: tuple[Marker, ...] = ()
+    responsible_authority: str | None = None
+    owner: str | None = None
+    provisional: bool = False
+    restricted: bool = False
+    merged_into: int | None = None
+
+
+class LinkWords(View, frozen=True, kw_only=True):
+    """How an entry came to be on this child's record, with its explanation where there is one."""
+
+    link_id: int
+    automatic: bool
+    author: str
+    at: int
+    probability: float | None = None
+    explanation: Explanation | None = None
+    undone: str | None = None
+    """Set when the link no longer stands: who undid it, and why."""
+    can_undo: bool = False
+
+
+class FlagWords(View, frozen=True, kw_only=True):
+    """A flag that a note raised or that an entry is about."""
+
+    flag_id: int
+    label: str
+    grade: Grade
+
+
+class NoteEntry(View, frozen=True, kw_only=True):
+    """A concern note in the officer's words."""
+
+    note_id: str
+    observed_at: int
+    recorded_at: int
+    received_at: int
+    title: str
+    """The primary category."""
+    categories: tuple[str, ...] = ()
+    """The others."""
+    author: str
+    role_in_note: str = "Child of concern"
+    place: str | None = None
+    facts: str | None = None
+    assessment: str | None = None
+    voice: str | None = None
+    demeanour: str | None = None
+    child_seen: str | None = None
+    """"Seen alone", "Not seen: asleep"."""
+    danger_now: bool = False
+    action_taken: str | None = None
+    missing: str | None = None
+    """The missing episode in words: "Missing 26 hours, risk level medium, returned"."""
+    advice: tuple[tuple[str, str], ...] = ()
+    """Phrases to reconsider, each with other words: shown to the reader, never altering the note."""
+    described_as: str | None = None
+    """The subject as this note described them."""
+    link: LinkWords | None = None
+    flags: tuple[FlagWords, ...] = ()
+    amendments: tuple["Amendment", ...] = ()
+    withdrawn: str | None = None
+    attachments: tuple[str, ...] = ()
+    same_incident_as: str | None = None
+    """Where another officer's note tells of the same incident."""
+
+    @property
+    def kind(self) -> str:
+        return "note"
+
+    @property
+    def at(self) -> int:
+        return self.observed_at
+
+    @property
+    def anchor(self) -> str:
+        return f"note-{self.note_id}"
+
+
+class Amendment(View, frozen=True, kw_only=True):
+    """What the author of a note added or corrected later."""
+
+    at: int
+    author: str
+    reason: str
+    text: str = ""
+
+
+class FlagEntry(View, frozen=True, kw_only=True):
+    """A flag: what a rule raised, the notes that caused it, and what became of it."""
+
+    flag_id: int
+    at: int
+    grade: Grade
+    title: str
+    reason: str
+    rule: str
+    notes: tuple[tuple[str, str], ...] = ()
+    """(anchor, words) of each note that raised it: ("note-3f2a", "Missing, 4 March, PC Okafor")."""
+    proposal: str | None = None
+    withdrawn: str | None = None
+    events: tuple["Event", ...] = ()
+    """Who was told, who acknowledged, what was decided: oldest first."""
+
+    @property
+    def kind(self) -> str:
+        return "flag"
+
+    @property
+    def anchor(self) -> str:
+        return f"flag-{self.flag_id}"
+
+
+class Event(View, frozen=True, kw_only=True):
+    """One step in the life of a flag: "Told Insp Grant (borough supervisor)"."""
+
+    at: int
+    text: str
+    tone: Literal["plain", "late", "done"] = "plain"
+
+
+class RecordEntry(View, frozen=True, kw_only=True):
+    """Something done to the record itself: created, merged, unmerged, marker set, review decided."""
+
+    entry_id: str
+    at: int
+    title: str
+    author: str
+    detail: str | None = None
+    link: LinkWords | None = None
+
+    @property
+    def kind(self) -> str:
+        return "record"
+
+    @property
+    def anchor(self) -> str:
+        return f"entry-{self.entry_id}"
+
+
+TimelineEntry = NoteEntry | FlagEntry | RecordEntry
+
+
+class Person(View, frozen=True, kw_only=True):
+    """Somebody in the child's life. `child_id` when they are a known child the reader may open."""
+
+    name: str
+    relation: str
+    detail: str | None = None
+    source: str | None = None
+    child_id: int | None = None
+
+
+class Place(View, frozen=True, kw_only=True):
+    """A place in the child's life."""
+
+    name: str
+    relation: str
+    detail: str | None = None
+
+
+class Look(View, frozen=True, kw_only=True):
+    """One consultation of this record, from the audit log."""
+
+    at: int
+    person: str
+    role: str | None = None
+    what: str = "Opened the record"
+    reason: str | None = None
+
+
+class ChildPage(View, frozen=True, kw_only=True):
+    """The single view of a child. `story`: newest first; print turns it into a chronology."""
+
+    identity: Identity
+    live: tuple[QueueRow, ...] = ()
+    live_reviews: tuple[tuple[int, str], ...] = ()
+    """(review id, words) of doubtful links that wait on this child."""
+    story: tuple[TimelineEntry, ...] = ()
+    facts: tuple[Fact, ...] = ()
+    people: tuple[Person, ...] = ()
+    places: tuple[Place, ...] = ()
+    looks: tuple[Look, ...] = ()
+    looks_total: int = 0
+    earlier_href: str | None = None
+    """Where older entries are, when not all fit."""
+    here: str = ""
