@@ -5,7 +5,6 @@ is a pair because PostgreSQL hands out identity values before commit: `seq` alon
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 
@@ -42,12 +41,16 @@ def open_sealed(text: str, key: bytes) -> Cursor:
     """The cursor in `text`. Raises CursorError if this server did not make it."""
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError) as error:
+    except ValueError as error:  # binascii.Error is one; text beyond ASCII raises the plain kind
         raise CursorError("not a cursor: it cannot be read") from error
     tag, payload = raw[:TAG_BYTES], raw[TAG_BYTES:]
     if not hmac.compare_digest(tag, _tag(payload, key)):
         raise CursorError("not a cursor of this server")
-    return _decoder.decode(payload)
+    try:
+        return _decoder.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        # Signed by this key, but of another shape: an older or newer server made it.
+        raise CursorError("not a cursor of this version of the server") from error
 
 
 def _tag(payload: bytes, key: bytes) -> bytes:

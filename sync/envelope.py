@@ -65,6 +65,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     line: int | None = None
     v: Outcome
     code: str | None = None
+    why: str | None = None
+    """Of a duplicate: the code that it had then."""
     rev: int | None = None
     current: Any = None
 

@@ -39,8 +39,9 @@ def checksum(rows: Iterable[tuple[str, str, int]]) -> str:
 
 
 def apply_page(holdings: Holdings, page: PullAnswer) -> Holdings:
-    """What the phone holds after `page`. A row moves forward by rev and never back.
+    """What the phone holds after `page`. A row moves forward by rev and never back; a removal always removes.
 
+    A row that is missing shows at the next checkpoint; one that stays after it left scope is a breach.
     A resync starts from nothing: the answer's cursor is at the beginning of what follows.
     """
     after: Holdings = {} if page.resync else {bucket: dict(rows) for bucket, rows in holdings.items()}
@@ -50,11 +51,9 @@ def apply_page(holdings: Holdings, page: PullAnswer) -> Holdings:
         rows = after.setdefault(change.bucket, {})
         key = (change.kind, change.id)
         held = rows.get(key)
-        if held is not None and held.rev > change.rev:
-            continue
         if change.op is ChangeOp.REMOVE:
             rows.pop(key, None)
-        else:
+        elif held is None or held.rev <= change.rev:
             rows[key] = Held(change.rev, change.data or {})
     return after
 

@@ -95,7 +95,10 @@ def against_ledger(arrival: Arrival, recorded: Recorded | None) -> Verdict | Non
     if recorded is None:
         return None
     if recorded.digest == arrival.digest:
-        return arrival.verdict(Outcome.DUPLICATE, recorded.outcome, recorded.rev)
+        then = arrival.verdict(recorded.outcome, recorded.code, recorded.rev)
+        return msgspec.structs.replace(
+            then, v=Outcome.DUPLICATE, code=recorded.outcome.value, why=recorded.code
+        )
     return arrival.verdict(Outcome.QUARANTINED, Code.KEY_REUSED)
 
 

@@ -9,7 +9,7 @@ OPS_PER_PUSH_MAX = 200
 """A phone on a bad line should lose at most one short request; 200 notes of 1.5 kB are about 300 kB."""
 
 OP_BYTES_MAX = 256 * KIBIBYTE
-"""One op. The longest texts allowed below fit several times over; photographs do not travel in ops."""
+"""One op: some 30 printed pages. A phone refuses to write a longer one; photographs do not travel in ops."""
 
 PUSH_WIRE_BYTES_MAX = 4 * MEBIBYTE
 """A push as it travels, compressed or not."""

@@ -12,14 +12,18 @@ import msgspec
 from sync import limits
 from sync.vocabulary import Category, ChildSeen, RiskLevel, Sex, SubjectRole
 
-Text = Annotated[str, msgspec.Meta(max_length=limits.TEXT_CHARACTERS_MAX)]
-Line = Annotated[str, msgspec.Meta(max_length=limits.SHORT_TEXT_CHARACTERS_MAX)]
+NO_NUL = r"^[^\x00]*$"
+"""Any script, any symbol, any control character but NUL: no keyboard makes one, and PostgreSQL keeps none."""
+Text = Annotated[str, msgspec.Meta(max_length=limits.TEXT_CHARACTERS_MAX, pattern=NO_NUL)]
+Line = Annotated[str, msgspec.Meta(max_length=limits.SHORT_TEXT_CHARACTERS_MAX, pattern=NO_NUL)]
 Instant = Annotated[datetime.datetime, msgspec.Meta(tz=True)]
 Latitude = Annotated[float, msgspec.Meta(ge=-90, le=90)]
 Longitude = Annotated[float, msgspec.Meta(ge=-180, le=180)]
 Metres = Annotated[float, msgspec.Meta(ge=0, le=100_000)]
-Years = Annotated[float, msgspec.Meta(ge=0, le=25)]
-Hours = Annotated[float, msgspec.Meta(ge=0, le=24 * 366)]
+Years = Annotated[float, msgspec.Meta(ge=0, le=130)]
+"""Of anybody in a note: a suspect may be grown up."""
+Hours = Annotated[float, msgspec.Meta(ge=0, le=25 * 24 * 366)]
+"""Some children are missing for years."""
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):

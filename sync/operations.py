@@ -18,9 +18,10 @@ from sync.note import Amendment, Note, Withdrawal
 SCHEMA_NEWEST = 1
 SCHEMA_OLDEST = 1
 
-Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._~-]+$")]
+Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._~-]+(?!\n)$")]
+"""Safe in a log, a path and a database. Without `(?!\\n)` the `$` would let a last newline pass."""
 Seq = Annotated[int, msgspec.Meta(ge=1, le=limits.SEQ_MAX)]
-Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}(?!\n)$")]
 
 
 class Kind(StrEnum):
@@ -51,11 +52,11 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     seq: Seq
     user: Identifier
     schema: Annotated[int, msgspec.Meta(ge=1, le=10_000)]
-    kind: str
+    kind: Identifier
     entity_id: Identifier
     body: msgspec.Raw
     body_sha256: Sha256
-    base_rev: int | None = None
+    base_rev: Annotated[int, msgspec.Meta(ge=0, le=limits.SEQ_MAX)] | None = None
     blobs: Annotated[tuple[Sha256, ...], msgspec.Meta(max_length=limits.BLOBS_PER_OP_MAX)] = ()
 
 

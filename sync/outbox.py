@@ -14,7 +14,7 @@ from enum import StrEnum
 
 import msgspec
 
-from sync.envelope import CUSTODY, Code, Hello, Outcome, PushAnswer
+from sync.envelope import CUSTODY, Code, Hello, Outcome, PushAnswer, Verdict
 from sync.limits import Limits
 from sync.receipts import Receipt
 
@@ -98,16 +98,22 @@ def step(entry: Entry, event: Event) -> Entry:
 
 
 def next_batch(entries: Iterable[Entry], limits: Limits) -> list[Entry]:
-    """What to push now, oldest first: at most `limits.ops_per_push` ops and `limits.push_wire_bytes` bytes.
+    """What to push now, oldest first: at most `limits.ops_per_push` ops and as many bytes as a push may have.
 
-    An op larger than a whole push still goes, alone: the server keeps it in quarantine rather than nowhere.
+    All of one epoch, for the answer's counters speak of one. An op larger than a whole push still goes, alone:
+    the server says what becomes of it.
     """
     batch: list[Entry] = []
     size = 0
+    bytes_max = min(limits.push_wire_bytes, limits.push_unpacked_bytes)
     for entry in entries:
         if entry.state is State.RECEIPTED or not entry.held:
             continue
-        if batch and (len(batch) >= limits.ops_per_push or size + entry.size + 1 > limits.push_wire_bytes):
+        if batch and (
+            entry.epoch != batch[0].epoch
+            or len(batch) >= limits.ops_per_push
+            or size + entry.size + 1 > bytes_max
+        ):
             break
         batch.append(entry)
         size += entry.size + 1
@@ -117,21 +123,33 @@ def next_batch(entries: Iterable[Entry], limits: Limits) -> list[Entry]:
 def on_answer(batch: Sequence[Entry], answer: PushAnswer, receipt: Receipt | None) -> list[Entry]:
     """The entries of `batch` after the server's answer. `receipt` is the answer's, once its signature held.
 
-    A verdict that the phone cannot match to an op changes nothing: that op stays and is sent again.
+    A verdict that the phone cannot match to an op changes nothing: that op stays and is sent again. Only the
+    digest in a receipt covers an op: bytes that were damaged on the way are not the op. Of a duplicate, the
+    outcome and code that it had the first time are kept.
     """
     verdicts = {(v.epoch, v.seq): v for v in answer.verdicts if v.seq is not None}
     by_line = {v.line: v for v in answer.verdicts if v.seq is None}
-    signed = {(epoch, seq): digest for epoch, seq, digest in receipt.ops} if receipt else {}
+    signed = {digest for _, _, digest in receipt.ops} if receipt else set()
     after = []
     for index, entry in enumerate(batch):
         verdict = verdicts.get((entry.epoch, entry.seq)) or by_line.get(index)
         if verdict is None or verdict.v not in CUSTODY:
             after.append(step(entry, Event.LOST))
             continue
-        settled = msgspec.structs.replace(step(entry, Event.CUSTODY), outcome=verdict.v, code=verdict.code)
-        covered = signed.get((entry.epoch, entry.seq)) == entry.digest
-        after.append(step(settled, Event.RECEIPT) if covered else settled)
+        outcome, code = _as_recorded(verdict)
+        settled = msgspec.structs.replace(step(entry, Event.CUSTODY), outcome=outcome, code=code)
+        after.append(step(settled, Event.RECEIPT) if entry.digest in signed else settled)
     return after
+
+
+def _as_recorded(verdict: Verdict) -> tuple[Outcome, str | None]:
+    """How the op ended when it first arrived: a duplicate says it in its code."""
+    if verdict.v is not Outcome.DUPLICATE:
+        return verdict.v, verdict.code
+    try:
+        return Outcome(verdict.code or Outcome.DUPLICATE), verdict.why
+    except ValueError:  # an outcome that this phone does not know yet
+        return Outcome.DUPLICATE, verdict.code
 
 
 def on_hello(entries: Iterable[Entry], hello: Hello, known_incarnation: str | None) -> list[Entry]:
@@ -150,7 +168,7 @@ def on_hello(entries: Iterable[Entry], hello: Hello, known_incarnation: str | No
 def may_forget(entry: Entry, durable_through: Mapping[str, int]) -> bool:
     """Whether the phone may drop the line's bytes: the server signed for it, what it said to be durable
     (by epoch, from hello and answers) covers it, and it was not set aside for a person to look at."""
-    refused = entry.outcome is Outcome.QUARANTINED or entry.code == Outcome.QUARANTINED
+    refused = entry.outcome is Outcome.QUARANTINED
     covered = durable_through.get(entry.epoch, 0) >= entry.seq
     return entry.state is State.RECEIPTED and covered and not refused
 
@@ -164,7 +182,7 @@ def sync_state(entries: Iterable[Entry]) -> SyncState:
     """The counts behind the sentence on the phone's first screen."""
     waiting = unconfirmed = receipted = quarantined = 0
     for entry in entries:
-        if entry.outcome is Outcome.QUARANTINED or entry.code == Outcome.QUARANTINED:
+        if entry.outcome is Outcome.QUARANTINED:
             quarantined += 1
         if entry.state is State.RECEIPTED:
             receipted += 1

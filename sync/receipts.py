@@ -6,7 +6,6 @@ can check it later without the server.
 """
 
 import base64
-import binascii
 from collections.abc import Callable
 
 import msgspec
@@ -24,7 +23,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     device: str
     received_at: int
     ops: tuple[tuple[str, int, str], ...]
-    """(epoch, seq, digest) of each op in the push that the server now answers for."""
+    """(epoch, seq, digest) of each op in the push that the server now answers for. The digest decides: it is
+    over the whole line, key and all. A line that could not be read has the epoch "" and the seq 0."""
 
 
 _encoder = msgspec.json.Encoder(order="deterministic")
@@ -47,7 +47,9 @@ def open_sealed(text: str, verify: Callable[[bytes, bytes], bool]) -> Receipt:
         if not verify(payload, _to_bytes(signature)):
             raise ReceiptError("the receipt's signature does not match the server's key")
         return _decoder.decode(payload)
-    except (binascii.Error, msgspec.DecodeError) as error:
+    except ReceiptError:
+        raise
+    except (ValueError, msgspec.DecodeError) as error:  # binascii.Error is a ValueError, msgspec's is not
         raise ReceiptError("not a receipt: it cannot be read") from error
 
 

@@ -4,6 +4,7 @@ Codes travel on the wire and are stored for ever, so a code is never renamed or 
 change at any time. The lists follow the London Child Protection Procedures and the police's own forms.
 """
 
+import re
 from enum import StrEnum
 
 
@@ -150,14 +151,17 @@ PHRASES_TO_RECONSIDER: dict[str, str] = {
 }
 """Phrases that blame a child, each with what to write in its place. They advise and never block."""
 
+# Over the text itself, not a lowered copy: lowering can change the length, and the offsets with it.
+_PHRASES = {
+    phrase: re.compile(r"\s+".join(map(re.escape, phrase.split())), re.IGNORECASE)
+    for phrase in PHRASES_TO_RECONSIDER
+}
+
 
 def phrases_to_reconsider(text: str) -> list[tuple[int, str, str]]:
     """Where `text` blames a child: (offset in characters, the phrase, what to write in its place)."""
-    lowered = text.lower()
-    found = []
-    for phrase, advice in PHRASES_TO_RECONSIDER.items():
-        start = lowered.find(phrase)
-        while start >= 0:
-            found.append((start, phrase, advice))
-            start = lowered.find(phrase, start + 1)
-    return sorted(found)
+    return sorted(
+        (match.start(), phrase, advice)
+        for phrase, advice in PHRASES_TO_RECONSIDER.items()
+        for match in _PHRASES[phrase].finditer(text)
+    )
