@@ -8,6 +8,10 @@ from __future__ import annotations
 import re
 from typing import Final
 
+import msgspec
+
+from server.storage.port import Params
+
 TEXTS_MAX: Final = 4_096
 """Translations kept. Far more than the server has statements; a runaway generator of SQL texts
 empties the memory instead of filling the machine's."""
@@ -21,19 +25,39 @@ _PIECE: Final = re.compile(
     | /\*.*?\*/                                   # a longer comment
     | ::                                          # a cast
     | (?<![\w:]):(?P<name>[A-Za-z_]\w*)           # a parameter
+      (?P<test>\s+IS\s+(?P<not>NOT\s+)?NULL\b)?   # and whether it is absent
     | %                                           # what psycopg would take for one
     """,
-    re.VERBOSE | re.DOTALL,
+    re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
 
-_known: dict[str, tuple[str, bool]] = {}
 
+class Translation(msgspec.Struct, frozen=True):
+    """A statement for psycopg.
 
-def translated(sql: str) -> tuple[str, bool]:
-    """The text for psycopg, and whether it has parameters.
-
-    Without parameters the text is left as it is, because psycopg then reads no `%` in it.
+    `null_tests` names the parameters of which the statement asks whether they are NULL. PostgreSQL
+    cannot tell the type of a parameter from that question, so the answer is sent in its place.
     """
+
+    text: str
+    has_parameters: bool
+    null_tests: tuple[str, ...]
+
+    def bound(self, params: Params) -> Params | None:
+        """What to hand to psycopg. None where there are no parameters: then it reads no `%`."""
+        if not self.has_parameters:
+            return None
+        if not self.null_tests:
+            return params
+        answers = {_answer(name): 1 if params.get(name) is None else 0 for name in self.null_tests}
+        return {**params, **answers}
+
+
+_known: dict[str, Translation] = {}
+
+
+def translated(sql: str) -> Translation:
+    """The statement for psycopg."""
     found = _known.get(sql)
     if found is None:
         if len(_known) >= TEXTS_MAX:
@@ -42,16 +66,23 @@ def translated(sql: str) -> tuple[str, bool]:
     return found
 
 
-def _translate(sql: str) -> tuple[str, bool]:
-    names = 0
+def _translate(sql: str) -> Translation:
+    names: set[str] = set()
+    tested: set[str] = set()
 
     def piece(match: re.Match[str]) -> str:
-        nonlocal names
         name = match.group("name")
         if name is None:
             return match.group().replace("%", "%%")
-        names += 1
-        return f"%({name})s"
+        names.add(name)
+        if match.group("test") is None:
+            return f"%({name})s"
+        tested.add(name)
+        return f"(%({_answer(name)})s::int = {0 if match.group('not') else 1})"
 
     text = _PIECE.sub(piece, sql)
-    return (text, True) if names else (sql, False)
+    return Translation(text if names else sql, bool(names), tuple(sorted(tested)))
+
+
+def _answer(name: str) -> str:
+    return f"{name} is null"

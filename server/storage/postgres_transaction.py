@@ -61,9 +61,9 @@ class PostgresTransaction(TransactionState):
     def executemany(self, sql: str, rows: Iterable[Params]) -> None:
         if self.broken or self._ended:
             self._refuse()
-        text, _ = with_psycopg_names(sql)
+        statement = with_psycopg_names(sql)
         try:
-            self._cursor.executemany(text, rows)
+            self._cursor.executemany(statement.text, (statement.bound(row) or {} for row in rows))
         except ENGINE_ERRORS as error:
             raise self.note_failure(translated(error, sql)) from None
 
@@ -107,9 +107,9 @@ class PostgresTransaction(TransactionState):
     def _run(self, sql: str, params: Params) -> Cursor:
         if self.broken or self._ended:
             self._refuse()
-        text, has_params = with_psycopg_names(sql)
+        statement = with_psycopg_names(sql)
         try:
-            return self._cursor.execute(text, params if has_params else None)
+            return self._cursor.execute(statement.text, statement.bound(params))
         except ENGINE_ERRORS as error:
             raise self.note_failure(translated(error, sql)) from None
 

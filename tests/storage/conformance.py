@@ -1,0 +1,353 @@
+"""What every engine must do with one transaction. Engines inherit this and override nothing."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from server.storage import (
+    StorageConflict,
+    StorageError,
+    StorageUnavailable,
+    Store,
+    Transaction,
+    TransactionEnded,
+)
+from tests.storage.engines import Engine, add, names, put
+
+# Names as London has them; that a Cyrillic letter resembles a Latin one is the point.
+NAMES = [
+    "Zoë",
+    "Nguyễn",
+    "О'Брайен",  # noqa: RUF001 - as above
+    "עדי",
+    "محمد",
+    "王小明",
+    "ਜਸਪ੍ਰੀਤ",
+    "👩‍👧",
+    "a:b %s %(x)s ::text ' \"",
+    "é",
+]
+
+
+class Boom(Exception):
+    """Raised by the tests' own work."""
+
+
+class TransactionConformance:
+    """Reading, writing, savepoints, last work, and errors."""
+
+    @pytest.fixture
+    def things(self, engine: Engine) -> Store:
+        return engine.open()
+
+    # Values
+
+    def test_what_is_written_is_read_back_as_it_was(self, things: Store) -> None:
+        row = {"name": "".join(NAMES), "size": 2**63 - 1, "weight": 51.4775, "picture": bytes(range(256))}
+        things.write_now(
+            lambda tx: tx.execute(
+                "INSERT INTO thing (name, size, weight, picture) VALUES (:name, :size, :weight, :picture)", row
+            )
+        )
+        found = things.read_now(lambda tx: tx.row("SELECT name, size, weight, picture FROM thing"))
+        assert found == tuple(row.values())
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_a_name_in_any_script_is_found_again(self, things: Store, name: str) -> None:
+        things.write_now(add(name))
+        found = things.read_now(lambda tx: tx.rows("SELECT name FROM thing WHERE name = :n", {"n": name}))
+        assert found == [(name,)]
+
+    def test_nothing_is_null(self, things: Store) -> None:
+        things.write_now(add("bare"))
+        found = things.read_now(lambda tx: tx.row("SELECT weight, picture FROM thing"))
+        assert found == (None, None)
+
+    def test_truth_is_one_and_a_sum_is_an_integer(self, things: Store) -> None:
+        def work(tx: Transaction) -> None:
+            tx.execute("INSERT INTO thing (name, size) VALUES (:n, :yes)", {"n": "a", "yes": True})
+            add("b", 5)(tx)
+
+        things.write_now(work)
+        total = things.read_now(lambda tx: tx.value("SELECT sum(size) FROM thing"))
+        assert total == 6 and type(total) is int
+
+    def test_text_with_nul_is_refused_or_kept_whole(self, things: Store) -> None:
+        try:
+            things.write_now(add("before\0after"))
+        except StorageError as error:
+            assert "NUL" in str(error)
+            assert things.read_now(names) == []
+        else:
+            assert things.read_now(names) == ["before\0after"]
+
+    @pytest.mark.parametrize(
+        ("column", "value"), [("name", "half \ud83d"), ("size", 2**63), ("size", -(2**70))]
+    )
+    def test_what_cannot_be_kept_is_a_storage_error(self, things: Store, column: str, value: object) -> None:
+        row = {"name": "x", "size": 1, column: value}
+        with pytest.raises(StorageError):
+            things.write_now(
+                lambda tx: tx.execute("INSERT INTO thing (name, size) VALUES (:name, :size)", row)
+            )
+        assert things.read_now(names) == []
+
+    # Statements
+
+    def test_execute_counts_rows_and_queries_give_them(self, things: Store) -> None:
+        def work(tx: Transaction) -> None:
+            for name in ("a", "b", "c"):
+                add(name)(tx)
+            assert tx.execute("UPDATE thing SET size = 7 WHERE name <> :n", {"n": "a"}) == 2
+            assert tx.execute("DELETE FROM thing WHERE name = :n", {"n": "nobody"}) == 0
+            assert tx.rows("SELECT name, size FROM thing ORDER BY name") == [("a", 0), ("b", 7), ("c", 7)]
+            assert tx.row("SELECT name FROM thing WHERE size = :s ORDER BY name", {"s": 7}) == ("b",)
+            assert tx.row("SELECT name FROM thing WHERE size = :s", {"s": 8}) is None
+            assert tx.value("SELECT name FROM thing WHERE size = :s", {"s": 8}) is None
+            assert tx.rows("DELETE FROM thing WHERE size = 7 RETURNING name") in (
+                [("b",), ("c",)],
+                [("c",), ("b",)],
+            )
+            assert tx.rows("UPDATE thing SET size = 1") == []
+
+        things.write_now(work)
+
+    def test_upserts_answer_with_the_row_there_is(self, things: Store) -> None:
+        upsert = (
+            "INSERT INTO thing (name, size) VALUES (:n, :s) "
+            "ON CONFLICT (name) DO UPDATE SET size = thing.size + excluded.size RETURNING size"
+        )
+        found = things.write_now(lambda tx: [tx.value(upsert, {"n": "a", "s": s}) for s in (1, 2, 3)])
+        assert found == [1, 3, 6]
+
+    def test_text_of_a_statement_is_not_taken_for_parameters(self, things: Store) -> None:
+        def work(tx: Transaction) -> list[Any]:
+            add("100% :n -- 'x'")(tx)
+            return tx.rows(
+                "SELECT ':n', '100%' /* :m % */, \"name\" FROM thing -- :o %\n WHERE name LIKE '100%' AND name <> :n",
+                {"n": "it's"},
+            )
+
+        assert things.write_now(work) == [(":n", "100%", "100% :n -- 'x'")]
+
+    def test_a_percent_needs_no_care_without_parameters(self, things: Store) -> None:
+        things.write_now(add("50% off"))
+        assert things.read_now(lambda tx: tx.value("SELECT count(*) FROM thing WHERE name LIKE '50\\%%' ESCAPE '\\'"))
+
+    def test_a_parameter_may_be_absent_twice_over(self, things: Store) -> None:
+        things.write_now(add("a", 3))
+        ask = (
+            "SELECT name FROM thing WHERE (:size IS NULL OR size = :size) "
+            "AND (:name IS NULL OR name = :name) LIMIT :n"
+        )
+        for size, name, expected in ((None, None, 1), (3, "a", 1), (4, None, 0), (None, "b", 0)):
+            params = {"size": size, "name": name, "n": 10}
+            found = things.read_now(lambda tx, params=params: tx.rows(ask, params))  # type: ignore[misc]
+            assert len(found) == expected, params
+
+    def test_executemany_takes_any_number_of_rows(self, things: Store) -> None:
+        insert = "INSERT INTO thing (name, size) VALUES (:name, :size)"
+
+        def work(tx: Transaction) -> None:
+            tx.executemany(insert, [])
+            tx.executemany(insert, ({"name": f"n{i}", "size": i} for i in range(500)))
+
+        things.write_now(work)
+        assert things.read_now(lambda tx: tx.row("SELECT count(*), max(size) FROM thing")) == (500, 499)
+
+    # Commit, undo, savepoints
+
+    def test_an_exception_undoes_the_work_and_reaches_the_caller(self, things: Store) -> None:
+        def work(tx: Transaction) -> None:
+            add("a")(tx)
+            raise Boom
+
+        with pytest.raises(Boom):
+            things.write_now(work)
+        assert things.read_now(names) == []
+
+    def test_a_savepoint_undoes_what_is_inside_it_and_only_that(self, things: Store) -> None:
+        def work(tx: Transaction) -> None:
+            add("before")(tx)
+            with pytest.raises(Boom), tx.savepoint():
+                add("inside")(tx)
+                with tx.savepoint():
+                    add("deeper")(tx)
+                raise Boom
+            with tx.savepoint():
+                add("kept")(tx)
+                with pytest.raises(Boom), tx.savepoint():
+                    add("lost")(tx)
+                    raise Boom
+            add("after")(tx)
+
+        things.write_now(work)
+        assert things.read_now(names) == ["before", "kept", "after"]
+
+    def test_invariant_5_one_bad_op_never_changes_another(self, things: Store) -> None:
+        def one(tx: Transaction, i: int) -> str:
+            try:
+                with tx.savepoint():
+                    add("taken" if i % 3 == 0 else f"op {i}", -1 if i % 5 == 0 else i)(tx)
+                return "applied"
+            except StorageConflict:
+                return "quarantined"
+
+        things.write_now(add("taken"))
+        verdicts = things.write_now(lambda tx: [one(tx, i) for i in range(1, 60)])
+        expected = [i % 3 != 0 and i % 5 != 0 for i in range(1, 60)]
+        assert [verdict == "applied" for verdict in verdicts] == expected
+        assert things.read_now(names) == ["taken", *(f"op {i}" for i in range(1, 60) if expected[i - 1])]
+
+    def test_an_undone_savepoint_takes_its_notes_and_its_last_work_along(self, things: Store) -> None:
+        ran: list[str] = []
+
+        def work(tx: Transaction) -> None:
+            tx.notes["list"] = buffer = [1]
+            tx.notes["word"] = "outside"
+            tx.at_commit(lambda _tx: ran.append("outside"))
+            with pytest.raises(Boom), tx.savepoint():
+                buffer.append(2)
+                tx.notes["word"] = "inside"
+                tx.notes["new"] = [3]
+                tx.at_commit(lambda _tx: ran.append("inside"))
+                raise Boom
+            assert tx.notes == {"list": [1], "word": "outside"}
+            assert tx.notes["list"] is buffer
+            with tx.savepoint():
+                buffer.append(4)
+            assert buffer == [1, 4]
+
+        things.write_now(work)
+        assert ran == ["outside"]
+
+    def test_a_failure_caught_without_a_savepoint_cannot_commit(self, things: Store) -> None:
+        def work(tx: Transaction) -> None:
+            add("a")(tx)
+            with pytest.raises(StorageConflict):
+                add("a")(tx)
+            with pytest.raises(StorageError):
+                add("b")(tx)
+
+        with pytest.raises(StorageError, match="savepoint"):
+            things.write_now(work)
+        assert things.read_now(names) == []
+
+    def test_a_failure_caught_inside_its_savepoint_undoes_that_savepoint(self, things: Store) -> None:
+        def work(tx: Transaction) -> None:
+            add("a")(tx)
+            with pytest.raises(StorageError, match="savepoint"), tx.savepoint():
+                add("b")(tx)
+                with pytest.raises(StorageConflict):
+                    add("a")(tx)
+            add("c")(tx)
+
+        things.write_now(work)
+        assert things.read_now(names) == ["a", "c"]
+
+    def test_a_transaction_is_of_no_use_after_its_work(self, things: Store) -> None:
+        uses: list[Callable[[Transaction], object]] = [
+            names,
+            lambda tx: tx.execute("DELETE FROM thing"),
+            lambda tx: tx.executemany("DELETE FROM thing WHERE name = :n", [{"n": "a"}]),
+            lambda tx: tx.savepoint(),
+            lambda tx: tx.lock("x"),
+            lambda tx: tx.at_commit(print),
+            lambda tx: tx.notify("t", "p"),
+        ]
+        for kept in (things.write_now(lambda tx: tx), things.read_now(lambda tx: tx)):
+            for use in uses:
+                with pytest.raises(TransactionEnded):
+                    use(kept)
+
+    # Last work
+
+    def test_last_work_runs_last_and_its_failure_undoes_everything(self, things: Store) -> None:
+        def work(tx: Transaction) -> None:
+            tx.at_commit(lambda tx: tx.at_commit(put("third")))
+            tx.at_commit(put("second"))
+            add("first")(tx)
+
+        things.write_now(work)
+        assert things.read_now(names) == ["first", "second", "third"]
+
+        def fail(_tx: Transaction) -> None:
+            raise Boom
+
+        def doomed(tx: Transaction) -> None:
+            add("never")(tx)
+            tx.at_commit(fail)
+
+        with pytest.raises(Boom):
+            things.write_now(doomed)
+        assert len(things.read_now(names)) == 3
+
+    def test_last_work_of_a_read_writes_before_the_answer_is_seen(self, things: Store) -> None:
+        def look(tx: Transaction) -> int:
+            tx.notes["seen"] = ["child 5"]
+
+            def last(tx: Transaction) -> None:
+                add(tx.notes["seen"][0])(tx)
+                tx.at_commit(put("and more"))
+
+            tx.at_commit(last)
+            return len(names(tx))
+
+        assert things.read_now(look) == 0
+        assert things.read_now(names) == ["child 5", "and more"]
+
+    def test_nothing_is_shown_when_the_last_work_of_a_read_fails(self, things: Store) -> None:
+        things.write_now(add("child 5"))
+        with pytest.raises(StorageConflict):
+            things.read_now(lambda tx: tx.at_commit(put("child 5")))
+
+    @pytest.mark.parametrize(
+        "use", [add("a"), lambda tx: tx.lock("x"), lambda tx: tx.notify("t", "p")], ids=["write", "lock", "notify"]
+    )
+    def test_a_read_changes_nothing(self, things: Store, use: Callable[[Transaction], object]) -> None:
+        with pytest.raises(StorageError, match="read") as caught:
+            things.read_now(use)
+        assert not isinstance(caught.value, StorageUnavailable)
+        assert things.read_now(names) == []
+
+    # Errors
+
+    def test_a_conflict_names_its_constraint(self, things: Store) -> None:
+        things.write_now(add("a"))
+        with pytest.raises(StorageConflict) as caught:
+            things.write_now(add("a"))
+        assert "thing" in caught.value.constraint and "name" in caught.value.constraint
+
+    @pytest.mark.parametrize(
+        "sql",
+        [
+            "INSERT INTO thing (name) VALUES (:n)",  # a key that exists
+            "INSERT INTO thing (name, size) VALUES ('b', :n)",  # not a number
+            "INSERT INTO thing (name, size) VALUES (:n, -1)",  # a check
+            "INSERT INTO thing (name, size) VALUES (:n, NULL)",
+            "INSERT INTO nowhere VALUES (:n)",
+            "INSERT INTO thing (name) VALUES (:n) (",
+            "SELECT :n, :not_given",
+        ],
+    )
+    def test_no_error_repeats_what_people_wrote(self, things: Store, sql: str) -> None:
+        secret = "Wilhelmina"
+        things.write_now(add(secret))
+        with pytest.raises(StorageError) as caught:
+            things.write_now(lambda tx: tx.execute(sql, {"n": secret}))
+        told = "".join(traceback.format_exception(caught.value))
+        assert secret not in told.replace(f'secret = "{secret}"', "")
+        assert not isinstance(caught.value, StorageUnavailable)
+
+    def test_a_mistake_in_sql_says_where(self, things: Store) -> None:
+        with pytest.raises(StorageError, match="nowhere"):
+            things.read_now(lambda tx: tx.rows("SELECT * FROM nowhere"))
+
+    def test_settled_is_a_condition_on_a_change(self, things: Store) -> None:
+        things.write_now(lambda tx: tx.execute("INSERT INTO change (writer, round) VALUES (1, 1)"))
+        found = things.read_now(lambda tx: tx.rows(f"SELECT writer FROM change WHERE {tx.settled}"))
+        assert found == [(1,)]
