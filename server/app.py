@@ -22,13 +22,16 @@ from server.access.policy import load_policy
 from server.access.sessions import SessionRules
 from server.access.signing import SigningKey
 from server.access.throttle import Limits
-from server.http import devices, health, problems, sign_in
+from server.casework.pack import Pack, default_pack, load_pack
+from server.http import devices, health, problems, sign_in, sync
 from server.http.auth import PUBLIC, authenticate, provide_device, provide_person, provide_services
 from server.http.csrf import COOKIE, HEADER, CSRFCheck
 from server.http.docs import StrictStructSchemaPlugin, openapi_config
 from server.http.metrics import Metrics
 from server.http.observe import Observe
 from server.http.services import Services
+from server.placing import Worlds
+from server.records import reference
 from server.settings import Settings
 from server.storage import Store, open_store
 
@@ -40,6 +43,7 @@ HANDLERS: list[ControllerRouterHandler] = [
     *devices.HANDLERS,
     *sign_in.HANDLERS,
     *health.HANDLERS,
+    *sync.HANDLERS,
     problems.problem_page,
 ]
 
@@ -84,7 +88,15 @@ def make_services(settings: Settings, store: Store, metrics: Metrics) -> Service
         secret=secret,
         receipt_key=SigningKey(secret),
         metrics=metrics,
+        worlds=Worlds(make_pack(settings)),
+        incarnation=store.write_now(reference.incarnation),
+        cursor_key=derive(secret, "cursor"),
     )
+
+
+def make_pack(settings: Settings) -> Pack:
+    """The rules: those that ship, or the file that the settings name. Raises `PackError` with the key."""
+    return load_pack(settings.rules) if settings.rules else default_pack()
 
 
 def create_app(

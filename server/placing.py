@@ -18,8 +18,9 @@ from server.casework.facts import NoteFact
 from server.casework.pack import Pack
 from server.linkage.blocking import blocking_keys
 from server.linkage.decide import LINK, REVIEW, Decider, Decision
+from server.linkage.model import Model, default_model
 from server.linkage.standardise import Record, standardise
-from server.records import alerts, cases, children, links, notes
+from server.records import alerts, cases, children, index, links, notes, reference
 from server.records.children import Details, Standing
 from server.records.index import StoredIndex
 from server.records.links import Action
@@ -48,6 +49,32 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
             if borough is not None:
                 return borough
         return found.borough
+
+
+class Worlds:
+    """The world as of the database's reference data; made anew when those change, in whatever process."""
+
+    def __init__(self, pack: Pack, channels: tuple[str, ...] = (), model: Model | None = None) -> None:
+        self._pack = pack
+        self._channels = channels
+        self._model = model or default_model()
+        self._generation = -1
+        self._world: World | None = None
+
+    def current(self, tx: Transaction) -> World:
+        """The world as this transaction must see it. One small query when nothing has changed."""
+        generation = reference.generation(tx)
+        if self._world is None or generation != self._generation:
+            counts = index.load_frequencies(tx)
+            model = self._model.with_term_frequencies(counts) if counts else self._model
+            self._world = World(
+                decider=Decider(model),
+                pack=self._pack,
+                areas=Areas(reference.areas(tx)),
+                channels=self._channels,
+            )
+            self._generation = generation
+        return self._world
 
 
 class Described(msgspec.Struct, frozen=True):

@@ -84,6 +84,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "(`server/casework/boroughs.toml` shows the form)."
         ),
     ] = None
+    rules: Annotated[
+        Path | None,
+        Meta(
+            description="A TOML file with the rules, clocks and escalations to use in place of the built-in pack "
+            "(`server/casework/rules.toml` shows the form)."
+        ),
+    ] = None
     secret: Annotated[
         str,
         Meta(

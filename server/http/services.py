@@ -13,6 +13,7 @@ from server.access.sessions import SessionRules
 from server.access.signing import SigningKey
 from server.access.throttle import Limits
 from server.http.metrics import Metrics
+from server.placing import Worlds
 from server.settings import Settings
 from server.storage.port import Store
 
@@ -29,6 +30,9 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     secret: bytes
     receipt_key: SigningKey
     metrics: Metrics
+    worlds: Worlds
+    incarnation: str
+    cursor_key: bytes
 
 
 def services_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Services:

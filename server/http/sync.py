@@ -3,7 +3,8 @@
 from typing import Any
 
 from litestar import Request, get, post
-from litestar.params import JSONBody, NamedDependency
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
 
 from server import intake
 from server.access.identity import DeviceIdentity
@@ -92,7 +93,7 @@ async def push(
     prepared = intake.prepare(lines, device.device_id)
     now = now_ms()
     received = await services.store.write(
-        lambda tx: intake.receive(tx, device, prepared, now=now, world=services.world)
+        lambda tx: intake.receive(tx, device, prepared, now=now, world=services.worlds.current(tx))
     )
     receipt = receipts.seal(
         receipts.Receipt(
@@ -194,3 +195,6 @@ def _page(
         held = notes.own_revisions(tx, device.username)
         checkpoint = {bucket: (len(held), checksum(held))}
     return tuple(page), after, more, checkpoint
+
+
+HANDLERS = [hello, push, pull]

@@ -4,13 +4,14 @@ Read inside the transaction that stores the note, so that a child made a moment 
 an index that lags behind misses pairs for good).
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
 from server.audit import impersonal
 from server.linkage.model import TermFrequencies, count_terms
 from server.linkage.standardise import Record, decode_record
+from server.records import reference
 from server.storage.port import Transaction
 
 FREQUENCIES = "linkage.term_frequencies"
@@ -26,15 +27,16 @@ class StoredIndex:
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
 
-    def children(self, keys: Sequence[int], limit: int) -> Iterable[tuple[int, int]]:
+    def children(self, keys: Sequence[int], limit: int) -> list[tuple[int, int]]:
         """(key, child) for every child under each key, at most `limit + 1` for a key."""
         if not keys:
             return []
         marks: dict[str, object] = {f"k{index}": key for index, key in enumerate(keys)}
         marks["most"] = limit + 1
-        return self._tx.rows(_children_sql(len(keys)), marks)
+        found: list[tuple[int, int]] = self._tx.rows(_children_sql(len(keys)), marks)
+        return found
 
-    def records(self, child_ids: Collection[int]) -> Iterable[tuple[int, Record, bool]]:
+    def records(self, child_ids: Collection[int]) -> list[tuple[int, Record, bool]]:
         """(child, record, restricted) of each."""
         found: list[tuple[int, Record, bool]] = []
         ids = list(child_ids)
@@ -82,4 +84,5 @@ def count_again(tx: Transaction) -> TermFrequencies:
         " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
         {"name": FREQUENCIES, "value": msgspec.msgpack.encode(counts)},
     )
+    reference.changed(tx)
     return counts
