@@ -23,8 +23,9 @@ from client_stub.device import Device, DeviceError, Status
 from client_stub.keys import KeyProblem
 from client_stub.protection import ProtectionError
 from client_stub.store import Store, StoreError
-from client_stub.telling import REASONS, headline, json_of, sentence_of, summary_of
+from client_stub.telling import headline, json_of, sentence_of, summary_of
 from client_stub.transport import AddressProblem, Refused, Transport, TransportError, clean_address
+from sync.limits import OPS_PER_PUSH_MAX
 from sync.note import Amendment, Note, Withdrawal
 from sync.operations import Kind
 
@@ -435,6 +436,9 @@ def simulate(
     server: Annotated[str | None, typer.Option(help="Address of the server, with --codes.")] = None,
     cut: Annotated[float, typer.Option(min=0, max=0.95, help="Share of requests whose line is cut.")] = 0.0,
     repeat: Annotated[float, typer.Option(min=0, max=1, help="Share of pushes that arrive twice.")] = 0.0,
+    batch: Annotated[
+        int, typer.Option(min=1, max=OPS_PER_PUSH_MAX, help="Entries in one push, at most.")
+    ] = OPS_PER_PUSH_MAX,
     seed: Annotated[int, typer.Option(help="The same seed cuts at the same places.")] = 1,
     deadline: Annotated[float, typer.Option(min=1, help="Seconds until it gives up.")] = simulator.DEADLINE_S,
     parallel: Annotated[int, typer.Option(min=1, max=64, help="Phones at work at once.")] = 8,
@@ -481,7 +485,7 @@ def simulate(
             summary = simulator.rehearse(
                 phones,
                 hands,
-                simulator.Line(cut=cut, repeat=repeat, seed=seed),
+                simulator.Line(cut=cut, repeat=repeat, seed=seed, ops_per_push=batch),
                 passphrase=os.environ.get(PASSPHRASE_VARIABLE),
                 accept_unencrypted=not_encrypted,
                 deadline_s=deadline,
@@ -496,6 +500,3 @@ def simulate(
 def main() -> None:
     """The entry point."""
     app()
-
-
-__all__ = ["REASONS", "app", "main"]

@@ -24,6 +24,7 @@ from client_stub.device import Device, Surroundings
 from client_stub.store import Store
 from client_stub.syncing import Patience, Progress, Sync
 from client_stub.transport import Transport, TransportError
+from sync.limits import OPS_PER_PUSH_MAX
 from sync.note import Amendment, Note, Withdrawal
 
 ENROL_TRIES_MAX = 40
@@ -59,6 +60,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     cut: float = 0.0
     repeat: float = 0.0
     seed: int = 1
+    ops_per_push: int = OPS_PER_PUSH_MAX
 
 
 class Summary(msgspec.Struct, kw_only=True):
@@ -226,7 +228,7 @@ def _one_phone(
             summary.written += 1
             tell(1, 0)
         if sync:
-            _sync_until_done(device, bad_line, deadline, summary, tell)
+            _sync_until_done(device, bad_line, line.ops_per_push, deadline, summary, tell)
         _count(device, bad_line, summary)
     return summary
 
@@ -264,12 +266,14 @@ def _write(device: Device, entry: Entry) -> None:
 def _sync_until_done(
     device: Device,
     line: BadLine,
+    ops_per_push: int,
     deadline: float,
     summary: Summary,
     tell: Callable[[int, int], None],
 ) -> None:
     """Sync again and again, as a phone does that comes in and out of signal."""
     reached = 0
+    patience = msgspec.structs.replace(REHEARSAL_PATIENCE, ops_per_push=ops_per_push)
 
     def progress(step: Progress) -> None:
         nonlocal reached
@@ -280,12 +284,13 @@ def _sync_until_done(
     while True:
         reached = 0
         with Transport(device.enrolled().server, line=_KeptLine(line)) as transport:
-            report = Sync(device, transport, patience=REHEARSAL_PATIENCE, progress=progress).run()
+            report = Sync(device, transport, patience=patience, progress=progress).run()
         summary.syncs += 1
         summary.sent += report.sent
         summary.retries += report.retries
         if report.wiped:
             summary.wiped = 1
+            summary.receipted = report.receipted
             return
         if report.all_sent and not report.problems:
             return

@@ -65,6 +65,8 @@ class Patience(msgspec.Struct, frozen=True, kw_only=True):
     cap_ms: int = 60_000
     wait_max_ms: int = 120_000
     """A server that asks for longer (Retry-After) is taken at its word, and the sync ends."""
+    ops_per_push: int = limits.OPS_PER_PUSH_MAX
+    """The most ops that this phone puts into one push; the server may allow fewer."""
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -138,7 +140,8 @@ class Sync:
         limits_now = Limits()
         try:
             hello = self._persistently(self._ask_hello)
-            limits_now = hello.limits
+            fewest = min(hello.limits.ops_per_push, self._patience.ops_per_push)
+            limits_now = msgspec.structs.replace(hello.limits, ops_per_push=fewest)
             revoked = hello.wipe
         except Revoked:
             revoked = True

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from client_stub.device import Status
 from client_stub.store import Item
 from sync.envelope import Code, Outcome
@@ -61,7 +59,7 @@ def sentence_of(item: Item) -> str:
         return "On this device (sent, no answer yet)"
     if item.state is State.SETTLED:
         return "Received, not signed for yet"
-    if Outcome.QUARANTINED in (item.outcome, item.code):
+    if item.outcome == Outcome.QUARANTINED:
         reason = REASONS.get(item.code or "", "a person will look at it")
         place = f" ({item.at.removeprefix('$.')})" if item.at else ""
         return f"Received, set aside: {reason}{place}"
@@ -76,7 +74,7 @@ def summary_of(item: Item) -> str:
         return ""
     try:
         body = parse_body(Kind(item.kind), parse_envelope(item.line).body)
-    except (msgspec.DecodeError, ValueError):
+    except ValueError:
         return ""
     if isinstance(body, Amendment):
         return body.text[:SUMMARY_CHARACTERS_MAX]

@@ -49,7 +49,7 @@ def open_sealed(text: str, verify: Callable[[bytes, bytes], bool]) -> Receipt:
         return _decoder.decode(payload)
     except ReceiptError:
         raise
-    except (ValueError, msgspec.DecodeError) as error:  # binascii.Error is a ValueError, msgspec's is not
+    except ValueError as error:  # binascii.Error, UnicodeDecodeError and msgspec.DecodeError are ones
         raise ReceiptError("not a receipt: it cannot be read") from error
 
 
