@@ -1,7 +1,7 @@
 """Turns a view into a page: the Jinja environment, addresses of assets, and the content security policy.
 
-`page("queue.html", shell, view)` answers the HTML of a whole page, and
-`part("parts/queue_rows.html", shell, view)` that of a piece that htmx puts into a page. Templates get `shell`, `view` and the words of `words`.
+`page("queue.html", shell, view)` answers the HTML of a whole page; `part("parts/queue_rows.html", shell,
+view)` that of a piece that htmx puts into one. Templates get `shell`, `view` and the words of `words`.
 """
 
 import functools

@@ -67,7 +67,7 @@ async function unlock(event) {
 }
 
 if (cover) {
-  let last = 0;
+  let last = -Infinity;
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || event.repeat) return;
     const now = performance.now();
@@ -137,15 +137,6 @@ if (made) {
 // --- print -----------------------------------------------------------------------------------------------
 
 for (const button of document.querySelectorAll("[data-print]")) button.addEventListener("click", () => window.print());
-
-let openedForPrint = [];
-window.addEventListener("beforeprint", () => {
-  openedForPrint = [...document.querySelectorAll(".story details:not([open])")];
-  for (const part of openedForPrint) part.open = true;
-});
-window.addEventListener("afterprint", () => {
-  for (const part of openedForPrint) part.open = false;
-});
 
 // --- a link to an entry shows which one ------------------------------------------------------------------
 
