@@ -20,9 +20,10 @@ import msgspec
 
 from server.casework.facts import ChildFacts, NoteFact
 from server.casework.grades import URGENCY
+from server.casework.history import History
 from server.casework.incidents import Incident
 from server.casework.pack import CONCERN, ConcernOf, Pack
-from server.casework.rules import History, Raised, evaluate
+from server.casework.rules import Raised, evaluate
 from sync.vocabulary import Grade
 
 

@@ -6,10 +6,12 @@ before it arrived is shown as late at once, and is not escalated for a delay tha
 All times are milliseconds since the epoch, UTC; presets count plain hours.
 """
 
+import math
+
 import msgspec
 
 from server.casework.facts import HOUR_MS, MINUTE_MS
-from server.casework.pack import EscalationRole, Pack, PackError
+from server.casework.pack import Pack, PackError
 from server.casework.words import duration
 from sync.vocabulary import Grade
 
@@ -42,10 +44,10 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Escalation(msgspec.Struct, frozen=True, gc=False):
-    """One step of a chain: `level` from 1, the role that hears, and when if still unacknowledged."""
+    """One step of a chain: `level` from 1, the id of the role that hears, and when if still unacknowledged."""
 
     level: int
-    role: EscalationRole
+    role: str
     at: int
 
 
@@ -75,16 +77,28 @@ def escalations(
     grade: Grade, started_at: int, deadline_at: int | None, pack: Pack
 ) -> tuple[Escalation, ...]:
     """The chain of a duty that nobody acknowledges, in order of time; steps of a clock need a deadline."""
-    steps: list[tuple[int, EscalationRole]] = []
+    steps: list[tuple[int, str]] = []
     for step in pack.escalations.chain(grade):
         if step.minutes is not None:
-            steps.append((started_at + step.minutes * MINUTE_MS, step.role))
+            steps.append((started_at + math.ceil(step.minutes * MINUTE_MS), step.role))
         elif step.percent is not None and deadline_at is not None:
             # Whole milliseconds, rounded up: never before the share of the clock has passed.
             length_ms = max(0, deadline_at - started_at)
             steps.append((started_at - -length_ms * step.percent // 100, step.role))
     steps.sort(key=lambda entry: entry[0])
     return tuple(Escalation(level, role, at) for level, (at, role) in enumerate(steps, start=1))
+
+
+def steps_from(grade: Grade, preset: str, level: int, due_at: int, pack: Pack) -> tuple[Escalation, ...]:
+    """The steps of a chain above `level`, of which the first is due at `due_at`.
+
+    A duty that grew graver started its chain anew, so the steps after the next are counted from the next and
+    not from when the duty began. Empty where the chain has no step above `level`. Raises as `deadline` does.
+    """
+    ladder = escalations(grade, 0, deadline(grade, preset, 0, 0, pack).deadline_at, pack)
+    above = ladder[level:]
+    shift = due_at - above[0].at if above else 0
+    return tuple(Escalation(step.level, step.role, step.at + shift) for step in above)
 
 
 def section_46_ends_at(began_at: int) -> int:

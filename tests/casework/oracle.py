@@ -4,7 +4,12 @@ Incidents: every pair compared, then the closure. Windows: every window that end
 """
 
 import math
+from collections.abc import Sequence
 from itertools import combinations
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the type only: not a line of the server runs here
+    from server.casework.facts import NoteFact
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
@@ -21,7 +26,7 @@ HOUSEHOLD_FAMILY = {
 }
 
 
-def alike(a, b):  # type: ignore[no-untyped-def]  # an oracle is read, not called by anything typed
+def alike(a: "NoteFact", b: "NoteFact") -> bool:
     one, two = {str(c) for c in a.categories}, {str(c) for c in b.categories}
     if a.missing_hours is not None:
         one.add("missing")
@@ -31,40 +36,41 @@ def alike(a, b):  # type: ignore[no-untyped-def]  # an oracle is read, not calle
     return bool(one & two) or any(one & f and two & f for f in families)
 
 
-def away(a):  # type: ignore[no-untyped-def]  # as above
+def away(a: "NoteFact") -> tuple[int, int] | None:
     is_missing = a.missing_hours is not None or "missing" in {str(c) for c in a.categories}
     if not is_missing:
         return None
     return a.observed_at - min(int((a.missing_hours or 0) * HOUR), 7 * DAY), a.observed_at
 
 
-def kilometres(a, b):  # type: ignore[no-untyped-def]  # as above
-    p, q = math.radians(a.latitude), math.radians(b.latitude)
-    half = math.radians(b.longitude - a.longitude) / 2
+def kilometres(one: tuple[float, float], two: tuple[float, float]) -> float:
+    p, q = math.radians(one[0]), math.radians(two[0])
+    half = math.radians(two[1] - one[1]) / 2
     h = math.sin((q - p) / 2) ** 2 + math.cos(p) * math.cos(q) * math.sin(half) ** 2
     return 2 * 6371.0088 * math.asin(math.sqrt(h))
 
 
-def near(a, b):  # type: ignore[no-untyped-def]  # as above
-    both_positions = a.latitude is not None and b.latitude is not None
-    both_typed = bool(a.place) and bool(b.place)
-    if both_positions and kilometres(a, b) <= 0.5:
+def near(a: "NoteFact", b: "NoteFact") -> bool:
+    position_a, position_b = (a.latitude, a.longitude), (b.latitude, b.longitude)
+    both_positions = None not in position_a and None not in position_b
+    if both_positions and kilometres(position_a, position_b) <= 0.5:  # type: ignore[arg-type]  # no None in it
         return True
-    if both_typed and a.place.lower() == b.place.lower():
+    if a.place and b.place and a.place.lower() == b.place.lower():
         return True
-    if both_positions or both_typed:
+    if both_positions or (a.place and b.place):
         return False
     common = a.words & b.words
     return len(common) >= 3 and len(common) * 2 >= min(len(a.words), len(b.words))
 
 
-def same(a, b):  # type: ignore[no-untyped-def]  # as above
+def same(a: "NoteFact", b: "NoteFact") -> bool:
     gap = abs(a.observed_at - b.observed_at)
     one, two = away(a), away(b)
     # A note of a time away without a length is an instant, and two of those are two episodes.
     if one and two and (a.missing_hours or b.missing_hours):
         later, earlier = (a, b) if (a.observed_at, a.note_id) > (b.observed_at, b.note_id) else (b, a)
-        if later.missing_hours and away(later)[0] <= earlier.observed_at:
+        began, _ = away(later) or (later.observed_at, 0)
+        if later.missing_hours and began <= earlier.observed_at:
             return True
     if not alike(a, b):
         return False
@@ -73,7 +79,7 @@ def same(a, b):  # type: ignore[no-untyped-def]  # as above
     return gap <= 2 * HOUR and near(a, b)
 
 
-def incidents(notes):  # type: ignore[no-untyped-def]  # as above
+def incidents(notes: Sequence["NoteFact"]) -> set[frozenset[str]]:
     groups = [{n.note_id} for n in notes if not n.withdrawn]
     by_id = {n.note_id: n for n in notes}
     changed = True
@@ -89,7 +95,13 @@ def incidents(notes):  # type: ignore[no-untyped-def]  # as above
     return {frozenset(g) for g in groups}
 
 
-def counted(notes, days, at_least, only_missing=False, sources=False):  # type: ignore[no-untyped-def]  # as above
+def counted(
+    notes: Sequence["NoteFact"],
+    days: int,
+    at_least: int,
+    only_missing: bool = False,
+    sources: bool = False,
+) -> set[str]:
     """The ids of the notes of every window of `days` that ends at an incident and qualifies; or nothing."""
     by_id = {n.note_id: n for n in notes}
     events = []
@@ -98,7 +110,7 @@ def counted(notes, days, at_least, only_missing=False, sources=False):  # type: 
         if only_missing and not any(away(m) for m in members):
             continue
         events.append((min(m.observed_at for m in members), members))
-    result = set()
+    result: set[str] = set()
     for end, _ in events:
         window = [members for t, members in events if end - days * DAY <= t <= end]
         enough = len(window) >= at_least

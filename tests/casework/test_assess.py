@@ -58,7 +58,7 @@ def facts(draw: Any) -> list[NoteFact]:
     return notes
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(facts(), st.randoms(use_true_random=False))
 def test_the_order_of_notes_makes_no_difference(notes: list[NoteFact], random: Any) -> None:
     shuffled = list(notes)
@@ -66,7 +66,7 @@ def test_the_order_of_notes_makes_no_difference(notes: list[NoteFact], random: A
     assert assess(CHILD, shuffled, default_pack(), NOW_MS) == assess(CHILD, notes, default_pack(), NOW_MS)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=200)
 @given(facts())
 def test_incidents_and_counts_are_those_of_an_oracle_that_shares_no_code(notes: list[NoteFact]) -> None:
     found = assessed(*notes)
@@ -77,7 +77,7 @@ def test_incidents_and_counts_are_those_of_an_oracle_that_shares_no_code(notes: 
     assert by_key.get("sources_several", set()) == oracle.counted(notes, 30, 2, sources=True)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(facts(), st.booleans())
 def test_every_live_note_is_in_a_flag_at_its_own_grade_or_above(notes: list[NoteFact], marked: bool) -> None:
     child = ChildFacts(child_id=1, looked_after=marked, exploitation_marker=marked)
@@ -92,7 +92,7 @@ def test_every_live_note_is_in_a_flag_at_its_own_grade_or_above(notes: list[Note
         assert any(flag.grade.urgency >= own and flag.raised_at <= fact.received_at for flag in mine)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(facts())
 def test_flags_are_well_formed_unique_and_gravest_first(notes: list[NoteFact]) -> None:
     found = assessed(*notes)
@@ -109,7 +109,7 @@ def test_flags_are_well_formed_unique_and_gravest_first(notes: list[NoteFact]) -
         assert flag.raised_at in {fact.received_at for fact in members}
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(facts())
 def test_raised_at_is_when_the_rule_first_held_on_what_had_been_received(notes: list[NoteFact]) -> None:
     # Only where no two notes are one incident: an incident may join notes that arrive later.
@@ -134,7 +134,7 @@ ALLOWED = re.compile(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(facts())
 def test_no_sentence_or_reason_says_anything_from_the_note(notes: list[NoteFact]) -> None:
     found = assessed(*notes)

@@ -1,7 +1,10 @@
 """Clocks, lateness and escalation."""
 
+import importlib.resources
+
 import pytest
 
+from server.access.policy import load_policy
 from server.casework.clocks import (
     SECTION_46_MS,
     Clock,
@@ -10,16 +13,18 @@ from server.casework.clocks import (
     escalations,
     in_words,
     section_46_ends_at,
+    steps_from,
 )
 from server.casework.facts import HOUR_MS, MINUTE_MS
-from server.casework.pack import EscalationRole, PackError, default_pack
+from server.casework.pack import PackError, default_pack, load_pack
 from sync.vocabulary import Grade
 
 RECEIVED_MS = 1_735_689_600_000
 PACK = default_pack()
-SUPERVISOR = EscalationRole.BOROUGH_SUPERVISOR
-INSPECTOR = EscalationRole.BCU_DUTY_INSPECTOR
-FORCE = EscalationRole.FORCE_DUTY_OFFICER
+RULES = importlib.resources.files("server.casework").joinpath("rules.toml").read_text("utf-8")
+SUPERVISOR = "supervisor"
+INSPECTOR = "duty_inspector"
+FORCE = "force_duty_officer"
 
 
 def clock(grade: Grade, hours_before: float = 0.0, preset: str = "merton") -> Clock:
@@ -110,6 +115,33 @@ def test_green_climbs_at_the_end_of_its_clock_and_blue_never() -> None:
 def test_half_of_an_odd_clock_is_never_early() -> None:
     assert escalations(Grade.AMBER, 0, 3, PACK)[0].at == 2
     assert escalations(Grade.AMBER, 0, -5, PACK)[0].at == 0
+
+
+def test_the_steps_that_are_left_are_counted_from_the_one_that_is_due() -> None:
+    """A duty that turned red long after it began climbs by the red chain from then on."""
+    late = RECEIVED_MS + 7 * HOUR_MS
+    assert steps_from(Grade.RED, "merton", 1, late, PACK) == (
+        Escalation(2, INSPECTOR, late),
+        Escalation(3, FORCE, late + 30 * MINUTE_MS),
+    )
+    assert steps_from(Grade.AMBER, "surrey", 0, late, PACK) == (
+        Escalation(1, SUPERVISOR, late),
+        Escalation(2, INSPECTOR, late + 12 * HOUR_MS),
+    )
+    assert steps_from(Grade.AMBER, "merton", 2, late, PACK) == ()
+    assert steps_from(Grade.BLUE, "merton", 0, late, PACK) == ()
+
+
+def test_a_drill_may_count_in_seconds() -> None:
+    text = RULES.replace("minutes = 15,", "minutes = 0.05,").replace("red = 2\n", "red = 0.01\n", 1)
+    drill = load_pack(text)
+    assert escalations(Grade.RED, RECEIVED_MS, None, drill)[0].at == RECEIVED_MS + 3_000
+    assert deadline(Grade.RED, "merton", 0, 0, drill).deadline_at == 36_000
+
+
+def test_every_role_of_the_chains_is_one_of_the_policy() -> None:
+    assert set(PACK.escalations.roles()) <= set(load_policy().roles)
+    assert PACK.escalations.roles() == (SUPERVISOR, INSPECTOR, FORCE)
 
 
 def test_section_46_ends_after_72_hours() -> None:

@@ -1,6 +1,7 @@
 """When two notes are one incident."""
 
 from itertools import permutations
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.casework.builders import missing, note
 
 MINUTE = MINUTE_MS / DAY_MS
 MS = 1 / DAY_MS
-STATION = {"latitude": 51.4739, "longitude": -0.0691}
+STATION: dict[str, Any] = {"latitude": 51.4739, "longitude": -0.0691}
 
 
 def found(*notes: NoteFact) -> tuple[Incident, ...]:
@@ -36,7 +37,7 @@ def test_a_millisecond_over_two_hours_is_another_incident() -> None:
 
 @pytest.mark.parametrize(("north", "same"), [(0.0, True), (0.00449, True), (0.00451, False), (0.1, False)])
 def test_positions_are_near_up_to_five_hundred_metres(north: float, same: bool) -> None:
-    there = {"latitude": 51.4739 + north, "longitude": -0.0691}
+    there: dict[str, Any] = {"latitude": 51.4739 + north, "longitude": -0.0691}
     assert one(note("a", 0, **STATION), note("b", MINUTE, **there)) is same
 
 
@@ -69,7 +70,7 @@ def test_alike_words_need_half_of_the_shorter_note() -> None:
 def test_alike_words_do_not_join_places_that_differ() -> None:
     words = frozenset({"lantern", "harbour", "copper"})
     assert not one(note("a", 0, words=words, place="Library"), note("b", 0, words=words, place="Market"))
-    far = {"latitude": 51.6, "longitude": -0.2}
+    far: dict[str, Any] = {"latitude": 51.6, "longitude": -0.2}
     assert not one(note("a", 0, words=words, **STATION), note("b", 0, words=words, **far))
     assert one(note("a", 0, words=words, **STATION), note("b", 0, words=words, place="Market"))
 

@@ -6,7 +6,8 @@ import pathlib
 import pytest
 
 from server.casework.boroughs import load_force
-from server.casework.pack import PackError, Proposal, default_pack, load_pack
+from server.casework.pack import PackError, default_pack, load_pack
+from server.casework.shapes import Proposal
 from sync.vocabulary import Category, Grade
 from tests.casework.builders import concerns, flags, missing, note
 
@@ -109,7 +110,8 @@ def test_concern_grades_are_in_the_pack() -> None:
         ("red = 4", 'red = 4\nworking_hours = ["red", "amber"]', "surrey.working_hours.*not supported yet"),
         ("minutes = 15, ", "", r"escalations.red\[0\]: give either"),
         ("minutes = 15, ", "minutes = 15, percent = 5, ", r"escalations.red\[0\]: give either"),
-        ('role = "force_duty_officer"', 'role = "mayor"', "mayor"),
+        ('role = "force_duty_officer"', 'role = "Mayor!"', r"escalations.*role"),
+        ("minutes = 15, ", "minutes = 0, ", "minutes"),
         ("green = [{ percent = 100", "blue = [{ percent = 100", "no clock for blue"),
         ('"child_of_concern", ', '"child_of_concrn", ', "child_of_concrn"),
         ("physical = ", "phisical = ", "phisical"),

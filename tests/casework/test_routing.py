@@ -110,7 +110,7 @@ def test_an_open_case_goes_to_its_lead_and_danger_goes_to_the_borough() -> None:
     case = {"open_case_borough": MERTON, "open_case_lead": "person-7", "home_borough": LAMBETH}
     assert routed(**case).lead == "person-7"  # type: ignore[arg-type]  # as above
     assert routed(open_case_lead="person-7", home_borough=LAMBETH).lead == "person-7"
-    in_danger = routed(found=SOUTHWARK, danger=True, **case)  # type: ignore[arg-type]  # as above
+    in_danger = routed(found=SOUTHWARK, danger=True, **case)
     assert (in_danger.owner, in_danger.lead) == (SOUTHWARK, None)
     assert MERTON in in_danger.copies
 

@@ -1,6 +1,7 @@
 """Each default rule at its boundary."""
 
 import datetime
+from typing import Any
 
 import pytest
 
@@ -116,7 +117,7 @@ def test_two_sources_of_one_incident_are_one_incident() -> None:
     "sign",
     [{"exploitation_indicator": True}, {"categories": (Category.MISSING, Category.COUNTY_LINES)}],
 )
-def test_missing_with_a_sign_of_exploitation_is_at_least_amber(sign: dict[str, object]) -> None:
+def test_missing_with_a_sign_of_exploitation_is_at_least_amber(sign: dict[str, Any]) -> None:
     flag = flags(missing("a", **sign))["missing_exploitation"]
     assert flag.grade is Grade.AMBER
     assert flag.sentence == "Missing, with a sign of exploitation"
