@@ -62,7 +62,7 @@ def add_person(
 
 
 class Desk:
-    """A signed-in person's browser: the session cookie, and the token against forged requests with every change."""
+    """A signed-in person's browser: the session cookie, and the token against forged requests."""
 
     def __init__(self, client: Client, person_id: int) -> None:
         services = services_of(client)
@@ -158,7 +158,9 @@ class Phone:
         services.store.write_now(lambda tx: devices.revoke(tx, self.device_id, actor=ADMIN, now=now_ms()))
 
 
-def make_code(client: Client, username: str = "rivera", *, ward: str | None = None, lifetime_ms: int = 900_000) -> str:
+def make_code(
+    client: Client, username: str = "rivera", *, ward: str | None = None, lifetime_ms: int = 900_000
+) -> str:
     """A one-time code for this officer's phone."""
     return services_of(client).store.write_now(
         lambda tx: devices.make_code(tx, username, ward=ward, now=now_ms(), lifetime_ms=lifetime_ms)

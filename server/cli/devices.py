@@ -1,0 +1,166 @@
+"""`earlysign devices`: one-time codes for phones, what is enrolled, revoking."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import quote
+
+import segno
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from server.access import devices
+from server.access.devices import DeviceRow
+from server.access.errors import AccountError
+from server.cli.common import (
+    CommandError,
+    DataOption,
+    examples,
+    in_database,
+    make_typer,
+    open_database,
+    operator,
+    out,
+    say,
+    settings_from,
+)
+from server.clock import now_ms
+from server.storage import Transaction
+
+MINUTE_MS = 60_000
+AGES = ((86_400_000, "day"), (3_600_000, "hour"), (MINUTE_MS, "minute"))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group."""
+    group = make_typer("Enrol phones, list them, revoke one that is lost.")
+    group.command(
+        "enrol-code",
+        epilog=examples(
+            "earlysign devices enrol-code --officer okafor",
+            "earlysign devices enrol-code --officer okafor --ward E05014095 --minutes 60",
+        ),
+    )(enrol_code)
+    group.command(
+        "list", epilog=examples("earlysign devices list", "earlysign devices list --officer okafor")
+    )(list_devices)
+    group.command("revoke", epilog=examples("earlysign devices revoke 3f2c --yes"))(revoke)
+    app.add_typer(group, name="devices")
+
+
+def enrol_code(
+    officer: Annotated[str, typer.Option(help="Username of the officer.", show_default=False)],
+    ward: Annotated[str | None, typer.Option(help="ONS code of the ward.", show_default=False)] = None,
+    minutes: Annotated[
+        int | None,
+        typer.Option(min=1, max=10_080, help="How long it can be used.", show_default="the setting"),
+    ] = None,
+    qr: Annotated[bool, typer.Option("--qr/--no-qr", help="Draw the QR code too.")] = True,
+    plain: Annotated[bool, typer.Option("--plain", help="Print the code alone, for scripts.")] = False,
+    data: DataOption = None,
+) -> None:
+    """Make a one-time code with which an officer's phone enrols.
+
+    The phone types it or reads the QR code, which holds the server's address too. It works once, and not for
+    long.
+    """
+    settings = settings_from(data)
+    if ward is not None and not (len(ward) == 9 and ward.isascii() and ward.isalnum()):
+        raise CommandError("That is not a ward's ONS code.", "It looks like E05014095.", 2)
+    lifetime_minutes = minutes or settings.enrol_code_minutes
+    now = now_ms()
+    code = in_database(
+        settings,
+        lambda tx: devices.make_code(
+            tx, officer, ward=ward, now=now, lifetime_ms=lifetime_minutes * MINUTE_MS
+        ),
+    )
+    if plain:
+        typer.echo(code)
+        return
+    if qr:
+        segno.make(qr_text(settings.base_url, code), error="m").terminal(compact=True)
+    say(f"Server: [bold]{escape(settings.base_url)}[/bold]")
+    say(f"Code:   [bold]{code}[/bold]")
+    say(f"It works once, within {lifetime_minutes} minutes. On the phone:")
+    typer.echo(f"  earlysign-device enrol --server {settings.base_url} --code {code}")
+
+
+def qr_text(base_url: str, code: str) -> str:
+    """What the QR code holds. The code stands after `#`, so that it never reaches a server's log."""
+    return f"{base_url}/enrol#code={quote(code)}"
+
+
+def list_devices(
+    officer: Annotated[str | None, typer.Option(help="Only this officer's.", show_default=False)] = None,
+    data: DataOption = None,
+) -> None:
+    """Show the phones that are or were enrolled."""
+    with open_database(settings_from(data)) as store:
+        found = store.read_now(lambda tx: devices.everything(tx, username=officer))
+    if not found:
+        say("No phone yet. Make a code: earlysign devices enrol-code --officer USERNAME")
+        return
+    now = now_ms()
+    table = Table("Phone", "Name", "Officer", "Ward", "State", "Last seen", "Version")
+    for device in found:
+        table.add_row(
+            device.device_id,
+            escape(device.name),
+            escape(device.username),
+            device.ward or "",
+            device.status,
+            "never" if device.last_seen_at is None else ago(now - device.last_seen_at),
+            escape(device.app_version or ""),
+        )
+    out.print(table)
+
+
+def revoke(
+    device: Annotated[str, typer.Argument(help="The phone's id, or its beginning.", show_default=False)],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    data: DataOption = None,
+) -> None:
+    """Revoke a phone that is lost, stolen or handed back.
+
+    From now on it reads nothing and is told to wipe. What it still holds it may hand in: that goes to a
+    quarantine which a person releases.
+    """
+    settings = settings_from(data)
+    with open_database(settings) as store:
+        found = one_device(store.read_now(devices.everything), device)
+        if found.status == devices.REVOKED:
+            say("That phone was revoked before.")
+            return
+        say(f"Phone {escape(found.name)} of {escape(found.username)}, {found.device_id}")
+        if not yes:
+            typer.confirm("Revoke it?", abort=True)
+        actor, now = operator(), now_ms()
+
+        def work(tx: Transaction) -> bool:
+            return devices.revoke(tx, found.device_id, actor=actor, now=now)
+
+        store.write_now(work)
+    say("Revoked. It is told to wipe when it next connects.")
+
+
+def one_device(known: list[DeviceRow], wanted: str) -> DeviceRow:
+    """The one phone whose id is or begins with `wanted`. Raises `AccountError` for none or several."""
+    matching = [device for device in known if device.device_id.startswith(wanted.lower())]
+    if len(matching) != 1 or len(wanted) < 4:
+        many = len(matching) > 1 or len(wanted) < 4
+        raise AccountError(
+            "Several phones' ids could begin so." if many else "There is no such phone.",
+            "Give at least four characters of one id; earlysign devices list shows them all.",
+        )
+    return matching[0]
+
+
+def ago(ms: int) -> str:
+    """`3 hours ago`, for a table."""
+    for unit_ms, unit in AGES:
+        count = ms // unit_ms
+        if count:
+            return f"{count} {unit}{'' if count == 1 else 's'} ago"
+    return "just now"

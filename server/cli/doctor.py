@@ -1,0 +1,277 @@
+"""`earlysign doctor`: looks at everything the server stands on, and says what to do about what is wrong."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import shutil
+import sqlite3
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from server.access.crypto import SECRET_BYTES, SECRET_FILE
+from server.access.policy import Permission, PolicyError, load_policy
+from server.app import STATIC
+from server.cli.common import FAILED, OK, DataOption, examples, out, settings_from
+from server.clock import now_ms
+from server.settings import LOOPBACK, Settings, settings_table
+from server.storage import StorageError, Store, open_store
+from server.storage.migrate import read_migrations, shipped_migrations
+
+GIBIBYTE = 1024**3
+DISK_WARN_BYTES = 2 * GIBIBYTE  # some 200,000 notes with their audit trail: weeks in London
+DISK_FAIL_BYTES = GIBIBYTE // 10  # below this SQLite's log cannot grow, and the next push may fail
+CLOCK_AHEAD_MS = 60_000  # a minute after the newest thing stored means that a clock went back
+RELEASED = datetime.date(2026, 1, 1)  # no right clock shows a date before this program was written
+SQL_APPLIED = {True: "SELECT name FROM _sqlite_migrations", False: "SELECT migration_id FROM _yoyo_migration"}
+
+
+class Verdict(StrEnum):
+    """How a check ended."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+COLOURS = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One line of the report: what was looked at, how it is, and what to do unless it is well."""
+
+    subject: str
+    verdict: Verdict
+    found: str
+    todo: str = ""
+
+
+Check = Callable[[Settings], Iterator[Finding]]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("doctor", epilog=examples("earlysign doctor", "earlysign doctor --settings"))(doctor)
+
+
+def doctor(
+    data: DataOption = None,
+    settings_only: Annotated[
+        bool, typer.Option("--settings", help="List every setting (a table in Markdown) and stop.")
+    ] = False,
+) -> int:
+    """Check configuration, database, clock, data folder, disk and pages; say what to do.
+
+    Changes nothing. Exit code 0 when nothing has failed (warnings are allowed), 1 otherwise.
+    """
+    if settings_only:
+        typer.echo(settings_table())
+        return OK
+    findings = examine(settings_from(data))
+    table = Table("", "What", "How it is", box=None, pad_edge=False)
+    for finding in findings:
+        colour = COLOURS[finding.verdict]
+        text = escape(finding.found) + (f"\n[bold]{escape(finding.todo)}[/bold]" if finding.todo else "")
+        table.add_row(f"[{colour}]{finding.verdict}[/{colour}]", finding.subject, text)
+    out.print(table)
+    return FAILED if any(finding.verdict is Verdict.FAIL for finding in findings) else OK
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Every finding. A check that fails does not stop the others."""
+    checks: tuple[Check, ...] = (
+        programs,
+        configuration,
+        data_folder,
+        secret_file,
+        disk,
+        database,
+        clock,
+        pages,
+    )
+    return [finding for check in checks for finding in check(settings)]
+
+
+def programs(_settings: Settings) -> Iterator[Finding]:
+    """Python, SQLite and this program."""
+    try:
+        ours = version("earlysign")
+    except PackageNotFoundError:
+        ours = "not installed, run from a folder"
+    python = ".".join(str(part) for part in sys.version_info[:3])
+    yield Finding(
+        "Program", Verdict.OK, f"earlysign {ours}, Python {python}, SQLite {sqlite3.sqlite_version}"
+    )
+
+
+def configuration(settings: Settings) -> Iterator[Finding]:
+    """Roles and boroughs, and whether the server would be reachable without TLS."""
+    try:
+        policy = load_policy(settings.policy, settings.boroughs)
+    except PolicyError as error:
+        yield Finding("Roles", Verdict.FAIL, str(error), "Correct the file, or unset EARLYSIGN_POLICY.")
+    else:
+        roles, boroughs = len(policy.roles), len(policy.force.boroughs)
+        yield Finding("Roles", Verdict.OK, f"{roles} roles; {policy.force.name}: {boroughs} boroughs")
+    if settings.behind_tls:
+        yield Finding("Address", Verdict.OK, settings.base_url)
+    elif settings.host in LOOPBACK:
+        yield Finding(
+            "Address",
+            Verdict.WARN,
+            f"{settings.base_url}: no TLS, for this machine only",
+            "Before phones use it: a proxy with TLS in front, and EARLYSIGN_PUBLIC_URL=https://...",
+        )
+    else:
+        yield Finding(
+            "Address",
+            Verdict.FAIL,
+            f"{settings.base_url} can be reached from outside without TLS: notes would travel readable",
+            "Set EARLYSIGN_HOST=127.0.0.1, a proxy with TLS in front, and EARLYSIGN_PUBLIC_URL=https://...",
+        )
+
+
+def data_folder(settings: Settings) -> Iterator[Finding]:
+    """Whether the data folder is there, ours, and closed to others."""
+    folder = settings.data
+    if not folder.exists():
+        todo = "earlysign serve or earlysign migrate makes it."
+        yield Finding("Data folder", Verdict.WARN, f"{folder} does not exist yet", todo)
+        return
+    if not folder.is_dir() or not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        todo = "Give it to the account that runs the server."
+        yield Finding("Data folder", Verdict.FAIL, f"{folder} cannot be written", todo)
+        return
+    if _open_to_others(folder):
+        todo = f"chmod 700 {folder}"
+        yield Finding("Data folder", Verdict.FAIL, f"{folder} is open to other accounts", todo)
+        return
+    yield Finding("Data folder", Verdict.OK, f"{folder.resolve()}, for its owner only")
+
+
+def _open_to_others(path: Path) -> bool:
+    return os.name == "posix" and bool(stat.S_IMODE(path.stat().st_mode) & (stat.S_IRWXG | stat.S_IRWXO))
+
+
+def secret_file(settings: Settings) -> Iterator[Finding]:
+    """The key from which all others are derived."""
+    path = settings.data / SECRET_FILE
+    if settings.secret:
+        yield Finding("Secret key", Verdict.OK, "given by EARLYSIGN_SECRET")
+    elif not settings.uses_sqlite and not path.exists():
+        todo = "Set EARLYSIGN_SECRET to the same value on all of them: openssl rand -hex 32"
+        yield Finding("Secret key", Verdict.WARN, "each server on this database would make its own", todo)
+    elif not path.exists():
+        yield Finding("Secret key", Verdict.OK, "is made when the server first starts")
+    elif path.stat().st_size != SECRET_BYTES:
+        todo = "Restore it from the backup. A new one signs everybody out and voids every phone's receipts."
+        yield Finding("Secret key", Verdict.FAIL, f"{path} is damaged", todo)
+    elif _open_to_others(path):
+        yield Finding("Secret key", Verdict.FAIL, f"{path} is open to other accounts", f"chmod 600 {path}")
+    else:
+        yield Finding("Secret key", Verdict.OK, f"{path}: keep a copy with every backup")
+
+
+def disk(settings: Settings) -> Iterator[Finding]:
+    """Free space where the data folder is or will be."""
+    folder = settings.data.resolve()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    verdict = (
+        Verdict.OK if free >= DISK_WARN_BYTES else Verdict.WARN if free >= DISK_FAIL_BYTES else Verdict.FAIL
+    )
+    todo = "" if verdict is Verdict.OK else "Make room: when the disk is full no note can be received."
+    yield Finding("Free disk", verdict, f"{free / GIBIBYTE:.1f} GiB", todo)
+
+
+def database(settings: Settings) -> Iterator[Finding]:
+    """Whether it opens, is up to date, and has somebody to run it."""
+    if settings.uses_sqlite and not settings.sqlite_path.exists():
+        yield Finding("Database", Verdict.WARN, "there is none yet", "earlysign migrate makes it.")
+        return
+    try:
+        store = open_store(settings.sqlite_path if settings.uses_sqlite else settings.database)
+    except StorageError as error:
+        yield Finding(
+            "Database", Verdict.FAIL, str(error), "Check EARLYSIGN_DATABASE, and that it is running."
+        )
+        return
+    try:
+        yield from _inside(store, settings)
+    except StorageError as error:
+        yield Finding("Database", Verdict.FAIL, str(error), "Restore it from a backup if it is damaged.")
+    finally:
+        store.close_now()
+
+
+def _inside(store: Store, settings: Settings) -> Iterator[Finding]:
+    shipped = {migration.name for migration in read_migrations(shipped_migrations())}
+    try:
+        rows = store.read_now(lambda tx: tx.rows(SQL_APPLIED[settings.uses_sqlite]))
+    except StorageError:
+        rows = []
+    applied = {str(row[0]) for row in rows}
+    missing, unknown = sorted(shipped - applied), sorted(applied - shipped)
+    if unknown:
+        todo = "Install the newer version again: this one may not understand what is stored."
+        yield Finding("Database", Verdict.FAIL, f"it is from a newer version ({', '.join(unknown)})", todo)
+        return
+    if missing:
+        verdict = Verdict.WARN if settings.migrates_on_start else Verdict.FAIL
+        yield Finding("Database", verdict, f"{len(missing)} migrations are missing", "earlysign migrate")
+        return
+    engine = "SQLite" if settings.uses_sqlite else "PostgreSQL"
+    yield Finding("Database", Verdict.OK, f"{engine}, up to date")
+    policy = load_policy(settings.policy, settings.boroughs)
+    people = store.read_now(lambda tx: tx.rows("SELECT role FROM person WHERE active = 1"))
+    unknown_roles = sorted({role for (role,) in people if role not in policy.roles})
+    if unknown_roles:
+        todo = "Put the role back into the policy, or give these people another."
+        yield Finding("People", Verdict.FAIL, f"roles that no longer exist: {', '.join(unknown_roles)}", todo)
+    elif not any(Permission.ACKNOWLEDGE_ALERTS in policy.roles[role].permissions for (role,) in people):
+        todo = "earlysign people add rivera --role investigator --borough E09000022"
+        yield Finding("People", Verdict.WARN, f"{len(people)} people, nobody who can take an alert", todo)
+    else:
+        yield Finding("People", Verdict.OK, f"{len(people)} people who may sign in")
+    newest = store.read_now(
+        lambda tx: tx.value(
+            "SELECT max(t) FROM (SELECT max(started_at) AS t FROM person_session "
+            "UNION ALL SELECT max(enrolled_at) FROM device "
+            "UNION ALL SELECT max(last_seen_at) FROM device) AS times"
+        )
+    )
+    if newest is not None and newest > now_ms() + CLOCK_AHEAD_MS:
+        todo = (
+            "Set the clock (timedatectl set-ntp true) before the server runs again: deadlines depend on it."
+        )
+        yield Finding("Clock", Verdict.FAIL, "it is behind the newest entry of the database", todo)
+
+
+def clock(_settings: Settings) -> Iterator[Finding]:
+    """Whether this machine's date can be right."""
+    today = datetime.datetime.fromtimestamp(now_ms() / 1000, datetime.UTC)
+    if today.date() < RELEASED:
+        todo = "Set it: timedatectl set-ntp true"
+        yield Finding("Clock", Verdict.FAIL, f"shows {today:%d %B %Y}, before this program was written", todo)
+    else:
+        yield Finding("Clock", Verdict.OK, f"{today:%d %B %Y %H:%M:%S} UTC; compare it with yours")
+
+
+def pages(_settings: Settings) -> Iterator[Finding]:
+    """Whether style sheets and scripts of the console were built."""
+    if (STATIC / "vendor").is_dir():
+        yield Finding("Pages", Verdict.OK, "style sheets and scripts are there")
+    else:
+        todo = "Build them: python -m server.console.assets"
+        yield Finding("Pages", Verdict.FAIL, "style sheets and scripts are missing", todo)

@@ -1,0 +1,93 @@
+"""`earlysign link`: which child is each note about, from one CSV file to another, without a server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from server.cli.common import CommandError, err, examples, say
+from server.linkage.model import Model, ModelError, model_from_json
+from server.linkage.table import TableError, link_tables
+
+CHUNK_BYTES = 1 << 20
+STAGES = {"known": "Known children", "notes": "Notes"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(
+        "link",
+        epilog=examples("earlysign link --known known.csv --notes notes.csv --out links.csv"),
+    )(link)
+
+
+def link(
+    known: Annotated[Path, typer.Option(help="CSV of known children.", show_default=False)],
+    notes: Annotated[Path, typer.Option(help="CSV of notes.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="CSV of decisions to write.", show_default=False)],
+    model: Annotated[
+        Path | None, typer.Option(help="Model JSON, as train writes it.", show_default=False)
+    ] = None,
+) -> None:
+    """Decide for every note whether it is about a known child (link), doubtful (review) or about a new one.
+
+    known.csv: child_id, given_names, family_name, aliases, date_of_birth, sex, address, postcode, school,
+    phone, guardian, upn, nhs_number. All but child_id may be left out.
+
+    notes.csv: note_id and observed_on, the same columns without child_id, and age.
+
+    UTF-8 with a header; dates as 2014-03-09; aliases separated by semicolons.
+    """
+    chosen = None if model is None else read_model(model)
+    with progress_bar(err) as bar:
+        tasks = {stage: bar.add_task(title, total=None) for stage, title in STAGES.items()}
+        for stage, path in (("known", known), ("notes", notes)):
+            bar.update(tasks[stage], total=rows_about(path))
+
+        def progress(stage: str, done: int) -> None:
+            bar.update(tasks[stage], completed=done)
+
+        try:
+            summary = link_tables(known, notes, out, model=chosen, progress=progress)
+        except TableError as error:
+            raise CommandError(str(error)) from None
+        for stage, count in (("known", summary.known), ("notes", summary.notes)):
+            bar.update(tasks[stage], total=count, completed=count)
+    say(
+        f"{summary.notes:,} notes against {summary.known:,} known children: "
+        f"[bold]{summary.link:,}[/bold] linked, {summary.review:,} for review, {summary.new:,} new."
+    )
+    say(f"Written to {escape(str(out))}")
+
+
+def read_model(path: Path) -> Model:
+    """A model file. Raises `CommandError` for one that cannot be used."""
+    try:
+        return model_from_json(path.read_bytes())
+    except ModelError as error:
+        raise CommandError(f"{path.name}: {error}", "Use a file that earlysign train wrote.") from None
+
+
+def progress_bar(console: Console) -> Progress:
+    """A progress bar on standard error, so that standard output stays clean."""
+    return Progress(
+        TextColumn("{task.description:<16}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+    )
+
+
+def rows_about(path: Path) -> int | None:
+    """About how many rows a CSV file has (its line ends, less the header); `None` when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return max(0, sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(CHUNK_BYTES), b"")) - 1)
+    except OSError:
+        return None
