@@ -18,7 +18,7 @@ from server.linkage.standardise import Record
 # Which facts a key joins. Stored in databases: numbers are never reused for another meaning.
 UPN, NHS_NUMBER, PHONE, BORN_AND_NAME, FULL_NAME, POSTCODE_AND_NAME = 1, 2, 3, 4, 5, 6
 FAMILY_YEAR_INITIAL, HOUSE_AND_FAMILY, BORN_AND_AREA, SCHOOL_AND_GIVEN = 7, 8, 9, 10
-FULL_NAME_AREA, FULL_NAME_YEAR, GIVEN_AREA_YEAR, GUARDIAN = 11, 12, 13, 14
+FULL_NAME_AREA, FULL_NAME_YEAR, GIVEN_AREA_YEAR, GUARDIAN, BORN_AND_INITIALS = 11, 12, 13, 14, 15
 
 GIVEN_CODES_MAX = 2  # the name a child goes by and one more
 FAMILY_CODES_MAX = 2  # both halves of a double-barrelled name
@@ -146,6 +146,12 @@ def _initial(given: str) -> int:
     return ord(words[0][0]) if words else 0
 
 
+def _initials(record: Record) -> int:
+    """Both initials, in either order: the first letter is the one least often mistaken."""
+    one, other = sorted((_initial(record.given), ord(record.family[0]) if record.family else 0))
+    return (one << 21) + other
+
+
 def blocking_keys(record: Record) -> tuple[int, ...]:
     """Keys under which a known child is stored: signed 64-bit, no two alike, some fourteen in all."""
     given, family = _with_aliases(record)
@@ -157,6 +163,8 @@ def blocking_keys(record: Record) -> tuple[int, ...]:
         keys += [_key(BORN_AND_NAME, born, name) for name in (*given, *family)]
         if area:
             keys.append(_key(BORN_AND_AREA, born, area))
+        if given and family:
+            keys.append(_key(BORN_AND_INITIALS, born, _initials(record)))
     years = _own_years(record)
     for low, high in _pairs(given, family):
         keys.append(_key(FULL_NAME, low, high))
@@ -195,6 +203,8 @@ def lookup_keys(record: Record) -> tuple[Lookup, ...]:
     keys += _home_keys(record, given, family)
     if record.born and area:
         keys.append(_key(BORN_AND_AREA, born, area))
+    if record.born and given and family:
+        keys.append(_key(BORN_AND_INITIALS, born, _initials(record)))
     lookups = [Lookup(key) for key in dict.fromkeys(keys)]
     years = _possible_years(record)
     for low, high in _pairs(given, family):

@@ -164,8 +164,6 @@ class Comparer:
 
     def guardian(self, one: str, other: str) -> int:
         """Level of the guardian's name; both are known."""
-        if one == other:
-            return lv.I_SAME
         pair = (one, other) if one < other else (other, one)
         known = self._guardian.get(pair)
         if known is None:
@@ -179,11 +177,11 @@ class Comparer:
         first = any(self.words(ours[0], b) <= W_TYPO for b in theirs)
         last = any(self.words(ours[-1], b) <= W_TYPO for b in theirs)
         if min(len(ours), len(theirs)) < 2:
-            return lv.I_NEAR if first or last else lv.I_DIFFER
+            return lv.U_NEAR if first or last else lv.U_DIFFER
         # A family name alone says nothing here: it is the child's own, compared already.
         if not first:
-            return lv.I_DIFFER
-        return lv.I_SAME if last else lv.I_NEAR
+            return lv.U_DIFFER
+        return lv.U_SAME if last else lv.U_NEAR
 
     def school(self, one: str, other: str) -> int:
         """Level of the school; both are known."""

@@ -195,6 +195,7 @@ def decide(
 _SURE_NAME = frozenset((lv.G_EXACT, lv.G_VARIANT, lv.G_SHORT, lv.G_ALIAS, lv.G_SWAPPED))
 _FAMILY_AGREES = frozenset((lv.F_EXACT, lv.F_VARIANT, lv.F_SWAPPED, lv.F_TYPO, lv.F_HALF))
 _SURE_BORN = frozenset((lv.B_EXACT, lv.B_SWAPPED, lv.B_DIGIT, lv.B_YEAR))
+_OTHER_BORN = frozenset((lv.B_MONTH, lv.B_SAME_YEAR, lv.B_DIFFER))
 _SURE_ADDRESS = frozenset((lv.A_HOME, lv.A_NEAR, lv.A_NUMBER_STREET, lv.A_POSTCODE))
 
 
@@ -209,14 +210,12 @@ def _forbidden(levels: list[int], *, restricted: bool, households: bool) -> str:
         return rule
     if own_id:
         return ""
-    strong = (
-        levels[lv.BORN] in _SURE_BORN
-        or levels[lv.ADDRESS] in _SURE_ADDRESS
-        or levels[lv.PHONE] == lv.P_SAME
-        or levels[lv.GUARDIAN] == lv.I_SAME
-        or levels[lv.SCHOOL] == lv.I_SAME
-    )
-    if not strong:
+    at_home = levels[lv.ADDRESS] in _SURE_ADDRESS or levels[lv.PHONE] == lv.P_SAME
+    born = levels[lv.BORN]
+    if born in _OTHER_BORN and not at_home:
+        return "the date of birth is another one"
+    around = levels[lv.GUARDIAN] in (lv.U_SAME, lv.U_GIVEN) or levels[lv.SCHOOL] == lv.I_SAME
+    if not (born in _SURE_BORN or at_home or (around and born == lv.B_AGE)):
         return "only the name and an age or less agree"
     if levels[lv.FAMILY] not in _FAMILY_AGREES and levels[lv.BORN] not in _SURE_BORN:
         return "neither the family name nor the date of birth agrees"

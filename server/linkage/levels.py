@@ -49,6 +49,7 @@ S_SAME, S_DIFFER = 1, 2
 A_HOME, A_NEAR, A_NUMBER_STREET, A_POSTCODE, A_STREET, A_AREA, A_DIFFER = range(1, 8)
 P_SAME, P_NEAR, P_DIFFER = 1, 2, 3
 I_SAME, I_NEAR, I_DIFFER = 1, 2, 3
+U_SAME, U_GIVEN, U_NEAR, U_DIFFER = range(1, 5)
 
 GIVEN, FAMILY, BORN, SEX, ADDRESS, PHONE, GUARDIAN, SCHOOL, UPN, NHS_NUMBER = range(10)
 
@@ -109,8 +110,9 @@ COMPARISONS: tuple[ComparisonDefault, ...] = (
         _L("differ", "different", DIFFER, 0.42, 0.32, 0.99997),
     )),
     ComparisonDefault("guardian", "Guardian", _levels(
-        _L("same", "the same", AGREE, 0.55, 0.65, 0.0003),
-        _L("near", "partly the same", NEAR, 0.20, 0.20, 0.02),
+        _L("same", "the same", AGREE, 0.53, 0.63, 0.0003),
+        _L("given_name", "the same given name, with the child's own family name", AGREE, 0.55, 0.65, 0.015),
+        _L("near", "partly the same", NEAR, 0.20, 0.20, 0.025),
         _L("differ", "different", DIFFER, 0.25, 0.15, 0.98),
     )),
     ComparisonDefault("school", "School", _levels(

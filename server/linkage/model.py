@@ -126,7 +126,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     registry_size: int = REGISTRY_SIZE_DEFAULT
     known_share: float = 0.8
     housemates: float = HOUSEMATES_DEFAULT
-    link_probability: float = 0.995
+    link_probability: float = 0.998
     link_margin_bits: float = 7.0
     review_probability: float = 0.08
     term_frequencies: TermFrequencies = NO_TERM_FREQUENCIES

@@ -112,6 +112,8 @@ class Scorer:
         level_guardian = level_school = 0
         if note.guardian and child.guardian:
             level_guardian = self.comparer.guardian(note.guardian, child.guardian)
+            if level_guardian == lv.U_SAME and child.family and child.guardian.endswith(child.family):
+                level_guardian = lv.U_GIVEN  # the family name is no second piece of evidence
             weight += same[lv.GUARDIAN][level_guardian]
         if note.school and child.school:
             pair = (note.school, child.school)
