@@ -12,6 +12,7 @@ import msgspec
 from server.access.errors import NotAllowed
 from server.access.identity import Person
 from server.access.policy import Permission
+from server.alerts.stream import Step
 from server.audit import Actor, Verb, audited, impersonal, record
 from server.storage.port import Transaction
 from sync.vocabulary import Grade
@@ -20,6 +21,9 @@ TOPIC = "alerts"
 """Storage topic on which each event's id is announced after commit."""
 
 QUEUE_ROWS_MAX = 200
+NOBODY = ""
+"""The owner of an alert that nobody has, where a queue is narrowed by owner."""
+
 ESCALATIONS_PER_ROUND_MAX = 1_000
 
 
@@ -200,9 +204,14 @@ def queue(
     now: int,
     states: Sequence[State] = (State.OPEN, State.ACKNOWLEDGED),
     borough: str | None = None,
+    grades: Sequence[Grade] = (),
+    owner: str | None = None,
     limit: int = QUEUE_ROWS_MAX,
 ) -> list[Alert]:
-    """The alerts that this person may see: red first, then least time left. Copies come with `is_copy`."""
+    """The alerts that this person may see: red first, then least time left. Copies come with `is_copy`.
+
+    `owner` is a username, or `NOBODY` for those that nobody has; no grade means every grade.
+    """
     if not person.may(Permission.SEE_ALERTS):
         raise NotAllowed("Your role does not see alerts.")
     scope = [code for code in sorted(person.boroughs) if borough in (None, code)]
@@ -217,7 +226,15 @@ def queue(
             f" WHERE c.alert_id = a.alert_id AND c.borough IN ({wanted})))"
         )
         copied = f"CASE WHEN a.borough IN ({wanted}) THEN 0 ELSE 1 END"
-    states_wanted = ", ".join(f"'{State(state).value}'" for state in states)
+    marks = dict(marks)
+    states_wanted = ", ".join(f"'{State(state).value}'" for state in states) or "NULL"
+    if grades:
+        condition += " AND a.grade IN (" + ", ".join(f"'{Grade(grade).value}'" for grade in grades) + ")"
+    if owner == NOBODY:
+        condition += " AND a.owner IS NULL"
+    elif owner is not None:
+        condition += " AND a.owner = :owner"
+        marks["owner"] = owner
     rows = tx.rows(
         f"{_ALERT}, {copied} FROM alert a WHERE a.state IN ({states_wanted}) AND {condition}"
         " ORDER BY CASE a.grade WHEN 'red' THEN 0 WHEN 'amber' THEN 1 WHEN 'green' THEN 2 ELSE 3 END,"
@@ -250,6 +267,12 @@ def show(tx: Transaction, person: Person, alert_id: int, *, now: int) -> Alert:
     alert = _require(tx, person, alert_id, Permission.SEE_ALERTS)
     record(tx, Actor("person", person.username), Verb.CONSULTATION, "alert", [alert_id], now=now)
     return alert
+
+
+@impersonal("what the server must know to decide; raises NotAllowed without saying whether there is one")
+def require(tx: Transaction, person: Person, alert_id: int, permission: Permission) -> Alert:
+    """An alert of this person's own boroughs, copies left out, if the role holds the permission."""
+    return _require(tx, person, alert_id, permission, own=True)
 
 
 @audited(Verb.ALTERATION)
@@ -362,6 +385,25 @@ def escalate(
     return True
 
 
+@impersonal("one time of one alert")
+def end_escalation(tx: Transaction, alert: Alert) -> None:
+    """Everybody in an alert's chain has been told."""
+    tx.execute(
+        "UPDATE alert SET escalates_at = NULL WHERE alert_id = :alert AND rev = :rev",
+        {"alert": alert.alert_id, "rev": alert.rev},
+    )
+
+
+@impersonal("a yes or a no")
+def is_any_due(tx: Transaction, *, now: int) -> bool:
+    """Whether some open alert's next level must hear now."""
+    found = tx.row(
+        "SELECT 1 FROM alert WHERE state = 'open' AND escalates_at IS NOT NULL AND escalates_at <= :now LIMIT 1",
+        {"now": now},
+    )
+    return found is not None
+
+
 @impersonal("ids of an alert's notes, for telling their authors")
 def note_ids(tx: Transaction, alert_id: int) -> list[str]:
     """The notes behind an alert."""
@@ -387,13 +429,35 @@ def history(tx: Transaction, alert_ids: Sequence[int]) -> list[AlertEvent]:
 
 
 @impersonal("ids, boroughs and grades: what the live stream carries names nobody")
-def events_after(tx: Transaction, xid: int, event_id: int, limit: int) -> list[AlertEvent]:
+def steps_after(tx: Transaction, xid: int, event_id: int, limit: int) -> list[Step]:
     """Up to `limit` steps after (xid, event_id), in commit order, only those whose place is final."""
     rows = tx.rows(
-        f"{_EVENT} WHERE (xid, event_id) > (:xid, :event) AND {tx.settled} ORDER BY xid, event_id LIMIT :most",
+        "SELECT xid, event_id, alert_id, borough, grade, kind, at FROM alert_event"
+        f" WHERE (xid, event_id) > (:xid, :event) AND {tx.settled} ORDER BY xid, event_id LIMIT :most",
         {"xid": xid, "event": event_id, "most": limit},
     )
-    return [_alert_event(row) for row in rows]
+    copies: dict[int, list[str]] = {}
+    alert_ids = list({row[2] for row in rows})
+    if alert_ids:
+        marks = {f"a{index}": alert_id for index, alert_id in enumerate(alert_ids)}
+        wanted = ", ".join(f":{name}" for name in marks)
+        for alert_id, code in tx.rows(
+            f"SELECT alert_id, borough FROM alert_copy WHERE alert_id IN ({wanted})", marks
+        ):
+            copies.setdefault(alert_id, []).append(code)
+    return [
+        Step(
+            xid=row[0],
+            event_id=row[1],
+            alert_id=row[2],
+            borough=row[3],
+            copies=tuple(copies.get(row[2], ())),
+            grade=row[4],
+            kind=row[5],
+            at=row[6],
+        )
+        for row in rows
+    ]
 
 
 @impersonal("a position in the order of events")

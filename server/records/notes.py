@@ -32,6 +32,16 @@ class Status(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+_WEIGHT = {
+    Status.RECEIVED: 0,
+    Status.LINKED: 1,
+    Status.IN_REVIEW: 1,
+    Status.NEW_CHILD: 1,
+    Status.SEEN: 2,
+    Status.WITHDRAWN: 3,
+}
+
+
 class NewNote(msgspec.Struct, frozen=True, kw_only=True):
     """A note on its way in. Times in milliseconds since the epoch."""
 
@@ -244,10 +254,15 @@ def withdraw(tx: Transaction, actor: Actor, note: Stored, op_id: int, *, now: in
 
 @impersonal("a status word for the author; says nothing of a child")
 def set_status(tx: Transaction, note_ids: Sequence[str], status: Status) -> None:
-    """Say what became of notes, and let their authors' phones know."""
+    """Say what became of notes, and let their authors' phones know.
+
+    A status never goes back: a note that was seen stays so when its link is decided afterwards, and a
+    withdrawn note is withdrawn.
+    """
+    kept = ", ".join(f"'{other.value}'" for other in Status if other is status or _WEIGHT[other] > _WEIGHT[status])
     for note_id in note_ids:
         row = tx.row(
-            "UPDATE note SET status = :status, rev = rev + 1 WHERE note_id = :note AND status <> :status"
+            f"UPDATE note SET status = :status, rev = rev + 1 WHERE note_id = :note AND status NOT IN ({kept})"
             " RETURNING author, rev",
             {"status": status.value, "note": note_id},
         )
