@@ -32,6 +32,11 @@ TWIN_NAMES = {
 }
 """Customary pairs: for first and second born of either sex in Yoruba families, for two boys in the others."""
 
+PREFIXED = ("bangladeshi", "pakistani", "afghan")
+PREFIXES = ("Mohammed", "Muhammad", "Mohammad", "Md")
+PREFIX_SHARE = 0.22
+"""Of these families' sons: the honoured name comes first, and the boy is called by the second."""
+
 _FEMININE = {
     "ski": "ska", "cki": "cka", "dzki": "dzka", "sky": "ska", "ov": "ova", "ev": "eva", "uskas": "uskaite",
     "ius": "iute",
@@ -177,6 +182,10 @@ def name_child(family: Family, sex: Sex, taken: list[str], twin_of: str | None, 
         named.given_names = f"{_vietnamese_middle(family, sex)} {given}"
     elif community.english_boys:
         _add_english(named, community, sex, family.style, rng)
+    elif sex is Sex.MALE and community.key in PREFIXED and rng.random() < PREFIX_SHARE:
+        prefix = pick(PREFIXES, rng)
+        if not same_name(given, prefix):
+            named.given_names = f"{prefix} {given}"
     elif middle:
         second = community.given(sex, rng)
         if second != given:

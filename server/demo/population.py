@@ -58,6 +58,9 @@ CSV_COLUMNS = (
     "school", "phone", "guardian", "upn", "nhs_number", "home_borough", "school_borough",
     "responsible_authority", "looked_after", "restricted",
 )  # fmt: skip
+KNOWN_COLUMNS = CSV_COLUMNS[:13]
+"""What `earlysign link --known` takes; the rest is the server's own."""
+
 PROGRESS_EVERY = 1000
 
 

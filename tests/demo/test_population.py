@@ -26,7 +26,7 @@ from sync.vocabulary import Sex
 SEED = 20260302
 CHILDREN = 20_000
 
-PINNED = "c24f45eb270ef72f"
+PINNED = "5e7a3c2d1d7c0701"
 """Of the first 2,000 children of seed 1. Change it only with the generator, and say so in the commit."""
 
 _DIGEST = """
@@ -201,3 +201,10 @@ def test_the_registry_file_has_the_columns_of_the_contract_and_reports_progress(
     assert [tuple(row.values()) for row in rows] == [csv_row(child) for child in population(1, 2500)]
     assert {row["looked_after"] for row in rows} == {"yes", "no"}
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_many_sons_bear_the_honoured_name_first_and_are_called_by_the_second() -> None:
+    boys = [c for c in registry() if c.community == "bangladeshi" and c.sex is Sex.MALE]
+    prefixed = [c for c in boys if c.given_names.split(" ")[0] in ("Mohammed", "Muhammad", "Mohammad", "Md")]
+    second = [c for c in prefixed if c.given_names.endswith(f" {c.called}")]
+    assert 0.1 < share(len(second), len(boys)) < 0.3
