@@ -10,7 +10,7 @@ from pathlib import Path
 
 from litestar import Litestar
 from litestar.config.csrf import CSRFConfig
-from litestar.datastructures import State
+from litestar.datastructures import CacheControlHeader, State
 from litestar.di import Provide
 from litestar.middleware import DefineMiddleware
 from litestar.static_files import create_static_files_router
@@ -24,7 +24,7 @@ from server.access.signing import SigningKey
 from server.access.throttle import Limits
 from server.casework.pack import Pack, default_pack, load_pack
 from server.http import devices, health, problems, sign_in, sync
-from server.http.auth import PUBLIC, authenticate, provide_device, provide_person, provide_services
+from server.http.auth import OPEN, authenticate, provide_device, provide_person, provide_services
 from server.http.csrf import COOKIE, HEADER, CSRFCheck
 from server.http.docs import StrictStructSchemaPlugin, openapi_config
 from server.http.metrics import Metrics
@@ -36,6 +36,8 @@ from server.settings import Settings
 from server.storage import Store, open_store
 
 STATIC = Path(__file__).parent / "console" / "static"
+# Ten minutes: a page asks for its style sheet once, and an upgrade is seen soon after.
+STATIC_CACHE = CacheControlHeader(max_age=600, public=True)
 BODY_BYTES_MAX = 1024 * 1024  # doors that take more (sync, attachments) say so themselves
 
 # Every door. A room adds its handlers here and nowhere else.
@@ -137,7 +139,11 @@ def create_app(
             *HANDLERS,
             *handlers,
             create_static_files_router(
-                path="/static", directories=[STATIC], opt=PUBLIC, include_in_schema=False
+                path="/static",
+                directories=[STATIC],
+                opt=OPEN,
+                include_in_schema=False,
+                cache_control=STATIC_CACHE,
             ),
         ],
         guards=[authenticate],

@@ -107,7 +107,7 @@ def _account() -> str:
 
 def say(text: str) -> None:
     """A line on standard output. `text` may hold markup; escape what people typed."""
-    out.print(text)
+    out.print(text, soft_wrap=True)
 
 
 def run(app: typer.Typer) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from typing import Annotated
 
@@ -67,7 +68,8 @@ def serve(
             backlog=BACKLOG,
         )
     )
-    server.run()
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run()
     if not server.started:
         raise CommandError(
             "The server did not start.", "The lines above say why; earlysign doctor looks closer."

@@ -35,6 +35,8 @@ from server.http.services import Services, services_of
 Connection = ASGIConnection[Any, Any, Any, Any]
 
 PUBLIC: dict[str, Any] = {"door": "public"}
+OPEN: dict[str, Any] = PUBLIC | {"exclude_from_csrf": True}
+"""Public, and no cookie plays a part: no check of forged requests, and no cookie for it is set."""
 DEVICE: dict[str, Any] = {"door": "device", "exclude_from_csrf": True}
 DEVICE_HANDS_IN: dict[str, Any] = DEVICE | {"revoked_may_enter": True}
 BEFORE_PASSWORD_CHANGE: dict[str, Any] = {"before_password_change": True}

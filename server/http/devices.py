@@ -19,7 +19,7 @@ from server.access.signing import PublicSigningKey
 from server.access.throttle import Limits
 from server.clock import now_ms
 from server.http import problems
-from server.http.auth import PUBLIC, client_address
+from server.http.auth import OPEN, client_address
 from server.http.problems import Problem, documented
 from server.http.services import Services
 from server.storage.port import Transaction
@@ -96,7 +96,7 @@ def _attempt(tx: Transaction, limits: Limits, address: str, now: int) -> list[in
 
 @post(
     "/api/devices/enrol",
-    opt=PUBLIC | {"exclude_from_csrf": True},
+    opt=OPEN,
     status_code=201,
     request_max_body_size=BODY_BYTES_MAX,
     responses=documented(
@@ -156,7 +156,7 @@ def _invalid_token_request(_request: Request[Any, Any, Any], error: ValidationEx
 
 @post(
     TOKEN_PATH,
-    opt=PUBLIC | {"exclude_from_csrf": True},
+    opt=OPEN,
     status_code=200,
     request_max_body_size=BODY_BYTES_MAX,
     responses=documented(

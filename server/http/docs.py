@@ -13,7 +13,7 @@ from litestar.openapi.plugins import OpenAPIRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme, Tag
 from litestar.typing import FieldDefinition
 
-from server.http.auth import PUBLIC
+from server.http.auth import OPEN
 from server.http.csrf import COOKIE, HEADER
 
 if TYPE_CHECKING:
@@ -116,6 +116,6 @@ def openapi_config(version: str) -> OpenAPIConfig:
             Tag("server", "Health and numbers."),
         ],
         use_handler_docstrings=True,
-        openapi_router=Router(DOCS_PATH, route_handlers=[], opt=PUBLIC, include_in_schema=False),
+        openapi_router=Router(DOCS_PATH, route_handlers=[], opt=OPEN, include_in_schema=False),
         render_plugins=[DocsPage()],
     )

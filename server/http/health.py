@@ -10,7 +10,7 @@ from litestar import Request, Response, get
 from litestar.di import NamedDependency
 
 from server.http import problems
-from server.http.auth import PUBLIC, client_address
+from server.http.auth import OPEN, client_address
 from server.http.metrics import CONTENT_TYPE
 from server.http.problems import NOT_ALLOWED, Problem, documented
 from server.http.services import Services
@@ -23,7 +23,7 @@ class Health(msgspec.Struct, frozen=True):
     status: Literal["ok"] = "ok"
 
 
-@get("/health/live", opt=PUBLIC, tags=["server"], summary="Is the process alive")
+@get("/health/live", opt=OPEN, tags=["server"], summary="Is the process alive")
 async def live() -> Health:
     """Answers as long as the event loop turns; asks nothing of the database."""
     return Health()
@@ -31,7 +31,7 @@ async def live() -> Health:
 
 @get(
     "/health/ready",
-    opt=PUBLIC,
+    opt=OPEN,
     responses=documented(problems.UNAVAILABLE),
     tags=["server"],
     summary="Can it take requests",
@@ -44,7 +44,7 @@ async def ready(services: NamedDependency[Services]) -> Health:
 
 @get(
     "/metrics",
-    opt=PUBLIC,
+    opt=OPEN,
     media_type=CONTENT_TYPE,
     responses=documented(NOT_ALLOWED),
     tags=["server"],

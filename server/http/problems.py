@@ -361,7 +361,7 @@ EXCEPTION_HANDLERS: ExceptionHandlersMap = {HTTPException: handle, Exception: ha
 
 @get(
     "/problems/{slug:str}",
-    opt={"door": "public"},
+    opt={"door": "public", "exclude_from_csrf": True},
     media_type=MediaType.HTML,
     include_in_schema=False,
 )
