@@ -29,3 +29,6 @@ CREATE TABLE audit_subject (
     position $integer NOT NULL,
     PRIMARY KEY (kind, id, position)
 ) $strict_without_rowid;
+
+-- "What has this person looked at?"
+CREATE INDEX audit_entry_by_actor ON audit_entry (actor_kind, actor_id, position);
