@@ -1,0 +1,179 @@
+"""What benches share: a database with known children, enrolled phones, and notes ready to be sent.
+
+Phones are put into the database directly (their keys have nothing to do with what is measured); everything
+measured goes over HTTP to a server in a process of its own.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+
+import httpx
+import msgspec
+
+from client_stub.keys import new_private_key, public_jwk
+from server.access import devices, people
+from server.access.assertions import Claims
+from server.audit import Actor
+from server.clock import now_ms
+from server.demo.describe import Quality, as_subject, describe
+from server.demo.phrases import note_texts
+from server.demo.places import boroughs
+from server.demo.population import population, write_registry_csv
+from server.records.registry import import_registry
+from server.storage import Transaction, open_store
+from sync.envelope import join_lines
+from sync.note import Note, Place
+from sync.operations import Kind, freeze
+from sync.vocabulary import Category
+
+SEED = 20261123
+TOKEN_MS = 12 * 3_600_000
+START_SECONDS_MAX = 60
+
+_CATEGORIES = (Category.NEGLECT, Category.MISSING, Category.CCE, Category.KNIFE, Category.SCHOOL_ABSENCE,
+               Category.DOMESTIC_ABUSE_HOUSEHOLD, Category.MENTAL_HEALTH, Category.BULLYING)  # fmt: skip
+
+
+class Phone(msgspec.Struct, frozen=True):
+    """An enrolled phone with a token."""
+
+    device_id: str
+    username: str
+    token: str
+
+
+def database_with(children: int) -> Path:
+    """A folder whose SQLite database holds the synthetic registry; made once for each size and copied."""
+    kept = Path(tempfile.gettempdir()) / f"earlysign-bench-{os.getuid()}" / f"registry-{children}"
+    if not (kept / "done").exists():
+        shutil.rmtree(kept, ignore_errors=True)
+        kept.mkdir(parents=True, mode=0o700)
+        write_registry_csv(kept / "known.csv", SEED, children)
+        store = open_store(kept / "earlysign.db")
+        store.migrate()
+        import_registry(store, kept / "known.csv", now=now_ms())
+        store.close_now()
+        (kept / "done").touch()
+    folder = Path(tempfile.mkdtemp(prefix="earlysign-bench-"))
+    shutil.copy(kept / "earlysign.db", folder / "earlysign.db")
+    return folder
+
+
+def enrol_phones(folder: Path, count: int) -> list[Phone]:
+    """Put officers and their phones into the database, spread over the boroughs."""
+    store = open_store(folder / "earlysign.db")
+    codes = list(boroughs())
+    try:
+        return [store.write_now(_enrolling(index, codes[index % len(codes)])) for index in range(count)]
+    finally:
+        store.close_now()
+
+
+def _enrolling(index: int, borough: str) -> Callable[[Transaction], Phone]:
+    now, actor, username = now_ms(), Actor("system", "bench"), f"officer{index}"
+
+    def enrol(tx: Transaction) -> Phone:
+        people.add(
+            tx, username=username, name=f"Officer {index}", role="ward_officer", borough=borough,
+            password_hash="!", must_change=False, actor=actor, now=now,
+        )  # fmt: skip
+        code = devices.make_code(tx, username, ward=f"E0500{index:04}", now=now, lifetime_ms=60_000)
+        jwk = public_jwk(new_private_key())
+        enrolled = devices.enrol(tx, code, jwk, name="bench", app_version=None, now=now)
+        claims = Claims(device_id=enrolled.device_id, jti=secrets.token_hex(8), expires_at_ms=now)
+        token = devices.issue_token(tx, claims, now=now, lifetime_ms=TOKEN_MS, keep_ms=0)
+        return Phone(enrolled.device_id, username, token)
+
+    return enrol
+
+
+def pushes(phones: Sequence[Phone], notes: int, per_push: int, children: int) -> list[tuple[Phone, bytes]]:
+    """The bodies of pushes, dealt to the phones in turn: `notes` notes about known and unknown children."""
+    rng = Random(SEED)
+    known = list(population(SEED, children))
+    places = list(boroughs().values())
+    newest = datetime.datetime.now(datetime.UTC)
+    seqs = dict.fromkeys((phone.device_id for phone in phones), 0)
+    made = []
+    for index in range(notes // per_push):
+        phone = phones[index % len(phones)]
+        lines = []
+        for _ in range(per_push):
+            seqs[phone.device_id] += 1
+            description = describe(rng.choice(known), rng, Quality.MIXED)
+            category, place = rng.choice(_CATEGORIES), rng.choice(places)
+            texts = note_texts(category, rng)
+            at = newest - datetime.timedelta(minutes=rng.randrange(8 * 60))
+            note = Note(
+                observed_at=at,
+                recorded_at=at,
+                category=category,
+                saw_or_heard=texts.saw_or_heard,
+                assessment=texts.assessment,
+                voice_of_child=texts.voice_of_child,
+                demeanour=texts.demeanour,
+                danger_now=rng.random() < 0.02,
+                found_at=Place(latitude=place.latitude, longitude=place.longitude, accuracy_m=20),
+                subjects=(as_subject(description),),
+            )
+            lines.append(
+                freeze(
+                    device=phone.device_id,
+                    epoch="bench",
+                    seq=seqs[phone.device_id],
+                    user=phone.username,
+                    kind=Kind.NOTE_WRITE,
+                    entity_id=str(uuid.UUID(int=rng.getrandbits(128), version=4)),
+                    body=note,
+                )
+            )
+        made.append((phone, join_lines(lines)))
+    return made
+
+
+@contextmanager
+def running_server(folder: Path, *command: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The server as a process of its own on this folder: (address, process). `command` replaces `serve`."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    started = subprocess.Popen(
+        [sys.executable, *(command or ("-m", "server.cli")), "serve", "--data", str(folder), "--port", str(port)],
+        env=os.environ | {"EARLYSIGN_LOG_LEVEL": "warning"},
+        stdout=subprocess.DEVNULL,
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        _wait_until_ready(address, started)
+        yield address, started
+    finally:
+        if started.poll() is None:
+            started.terminate()
+            started.wait(timeout=60)
+
+
+def _wait_until_ready(address: str, started: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_SECONDS_MAX
+    while time.monotonic() < deadline:
+        if started.poll() is not None:
+            raise SystemExit(f"The server ended at once with code {started.returncode}.")
+        try:
+            if httpx.get(f"{address}/health/ready").status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.05)
+    raise SystemExit(f"The server was not ready within {START_SECONDS_MAX} s.")
