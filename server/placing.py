@@ -12,6 +12,7 @@ import msgspec
 
 from server.access.errors import NotAllowed
 from server.access.identity import Person
+from server.access.policy import Permission
 from server.audit import Actor
 from server.casework.areas import Areas
 from server.casework.facts import NoteFact
@@ -115,24 +116,48 @@ def describe(note: Note) -> tuple[Described, ...]:
     return tuple(found)
 
 
-def place_note(
+class Placement(msgspec.Struct, frozen=True):
+    """A subject and what linkage decided of it."""
+
+    subject: Described
+    decision: Decision
+
+
+def decide(tx: Transaction, world: World, subjects: Sequence[Described]) -> list[Placement]:
+    """Ask linkage which child each subject of a note is. Writes nothing.
+
+    Two subjects of one note are two people, however alike their descriptions.
+    """
+    placements = []
+    taken: list[int] = []
+    for subject in subjects:
+        decision = world.decider.decide(subject.record, StoredIndex(tx), excluded=taken)
+        if decision.outcome == LINK and decision.child_id is not None:
+            taken.append(decision.child_id)
+        placements.append(Placement(subject, decision))
+    return placements
+
+
+def status_of(placements: Sequence[Placement]) -> notes.Status:
+    """What the author is told of a note: linked where any subject was, else in review, else new."""
+    actions = {Action(placement.decision.outcome) for placement in placements}
+    return next(status for action, status in _STATUS.items() if action in actions)
+
+
+def place(
     tx: Transaction,
     world: World,
     note_key: int,
-    subjects: Sequence[Described],
+    placements: Sequence[Placement],
     facts: Sequence[NoteFact],
     cause: cases.Arrival,
     *,
     now: int,
-) -> notes.Status:
-    """Link every subject of a new note, judge its child, and say what became of the note."""
-    statuses = set()
-    taken: list[int] = []
-    for ordinal, (subject, fact) in enumerate(zip(subjects, facts, strict=True)):
-        # Two subjects of one note are two people, however alike their descriptions.
-        decision = world.decider.decide(subject.record, StoredIndex(tx), excluded=taken)
+) -> None:
+    """Put every subject of a new note on its child, and see that somebody has the duty."""
+    for ordinal, (placement, fact) in enumerate(zip(placements, facts, strict=True)):
+        subject, decision = placement.subject, placement.decision
         child_id, is_new = _child_for(tx, subject, decision, now)
-        taken.append(child_id)
         subject_id = notes.add_subject(tx, note_key, ordinal, subject.record, fact, child_id)
         action = Action(decision.outcome)
         links.decide(
@@ -146,13 +171,12 @@ def place_note(
             now=now,
             arrival=cause,
             channels=world.channels,
-            is_new=is_new,
+            made_for=(subject.details, fact) if is_new else None,
         )
         if action is Action.REVIEW:
             borough = outcome.owner or cause.found_borough or cause.author_borough or ""
-            links.open_review(tx, subject_id, borough, outcome.grade.urgency if outcome.grade else 0, now=now)
-        statuses.add(_STATUS[action])
-    return next(status for status in _STATUS.values() if status in statuses)
+            urgency = outcome.grade.urgency if outcome.grade else 0
+            links.open_review(tx, subject_id, borough, urgency, now=now)
 
 
 _STATUS = {
@@ -235,6 +259,20 @@ def undo(tx: Transaction, world: World, person: Person, review_id: int, *, now: 
     if review.closed_at is None:
         return
     take_back(tx, world, person, review.subject_id, now=now)
+
+
+def undo_link(
+    tx: Transaction, world: World, person: Person, subject_id: int, *, now: int, reason: str | None = None
+) -> int:
+    """Undo the link of a subject, whoever made it, where the person may decide links and see the child.
+
+    The review that then waits. Raises NotAllowed, also where there is no such subject, and ReasonNeeded.
+    """
+    child_id = links.child_of(tx, subject_id)
+    if child_id is None or not person.may(Permission.DECIDE_LINKS):
+        raise NotAllowed("There is no such link among those you may undo.")
+    children.require_sight(tx, person, child_id, reason)
+    return take_back(tx, world, person, subject_id, now=now)
 
 
 def take_back(tx: Transaction, world: World, person: Person, subject_id: int, *, now: int) -> int:

@@ -369,7 +369,7 @@ def escalate(
     now: int,
     channels: Sequence[str] = (),
 ) -> bool:
-    """Take an open alert one level up. False where it was answered in the meantime."""
+    """Take an open alert one level up; its revision is then one higher. False where it changed meanwhile."""
     moved = tx.execute(
         "UPDATE alert SET level = :level, escalates_at = :next, rev = rev + 1"
         " WHERE alert_id = :alert AND state = 'open' AND rev = :rev",

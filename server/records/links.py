@@ -94,14 +94,7 @@ def decide(
             "evidence": _encoder.encode(evidence) if evidence else None,
         },
     )
-    record(
-        tx,
-        actor,
-        Verb.COMBINATION,
-        "link",
-        [subject_id, child_id] if child_id is not None else [subject_id],
-        now=now,
-    )
+    record(tx, actor, Verb.COMBINATION, "child", [] if child_id is None else [child_id], now=now)
     return event_id
 
 
@@ -112,6 +105,15 @@ def move(tx: Transaction, subject_id: int, child_id: int) -> None:
         "UPDATE subject SET child_id = :child WHERE subject_id = :subject",
         {"child": child_id, "subject": subject_id},
     )
+
+
+@impersonal("one number")
+def child_of(tx: Transaction, subject_id: int) -> int | None:
+    """The child that a subject stands on; None where there is no such subject."""
+    child_id: int | None = tx.value(
+        "SELECT child_id FROM subject WHERE subject_id = :subject", {"subject": subject_id}
+    )
+    return child_id
 
 
 @impersonal("numbers of children that a person has ruled out, for the server's own work")

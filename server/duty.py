@@ -1,0 +1,112 @@
+"""What a person does about an alert or a child, as one step each: the doors and the pages both call these.
+
+Each function is the work of one transaction: it asks whether the person may, changes the records, and sees that
+everybody who must hear of it does (the author of a note hears that it was seen).
+"""
+
+from __future__ import annotations
+
+from server.access import people
+from server.access.errors import NotAllowed
+from server.access.identity import Person, person_from_row
+from server.access.policy import Permission, Policy
+from server.audit import Actor
+from server.placing import World
+from server.records import alerts, cases, children, notes
+from server.records.alerts import Alert, AlertConflict, State
+from server.storage.port import Transaction
+
+
+def acknowledge(
+    tx: Transaction, person: Person, alert_id: int, *, now: int, from_rev: int | None = None
+) -> Alert:
+    """Answer an alert, and let the authors of its notes know that the borough has seen them.
+
+    Raises NotAllowed, and AlertConflict where it is closed or `from_rev` is no longer its revision.
+    """
+    alert = alerts.acknowledge(tx, person, alert_id, now=now, from_rev=from_rev)
+    notes.set_status(tx, alerts.note_ids(tx, alert_id), notes.Status.SEEN)
+    return alert
+
+
+def hand_over(
+    tx: Transaction,
+    policy: Policy,
+    person: Person,
+    alert_id: int,
+    to: str,
+    reason: str,
+    *,
+    now: int,
+    from_rev: int | None = None,
+) -> Alert:
+    """Give an alert to somebody else of its borough, by username, with the reason.
+
+    One's own alert, or one that nobody has; another's needs the permission to assign. The clock runs on.
+    Raises NotAllowed (also where the other may not take it) and AlertConflict.
+    """
+    alert = _current(tx, person, alert_id, from_rev)
+    if alert.owner not in (None, person.username) and not person.may(Permission.ASSIGN_ALERTS):
+        raise NotAllowed("This alert is somebody else's.", "Ask them to hand it over, or ask a supervisor.")
+    row = people.find(tx, to)
+    taker = person_from_row(policy, row) if row is not None and row.active else None
+    able = taker is not None and taker.may(Permission.ACKNOWLEDGE_ALERTS) and taker.sees_borough(alert.borough)
+    if taker is None or not able:
+        raise NotAllowed(
+            "That person cannot take this alert.",
+            "Choose somebody who answers alerts of this borough; check the username.",
+        )
+    return alerts.hand_over(tx, person, alert_id, taker.username, reason, now=now)
+
+
+def close(
+    tx: Transaction,
+    person: Person,
+    alert_id: int,
+    decision: str,
+    *,
+    now: int,
+    from_rev: int | None = None,
+) -> Alert:
+    """End an alert with what was decided. One that nobody had answered is acknowledged with it.
+
+    Raises NotAllowed and AlertConflict.
+    """
+    alert = _current(tx, person, alert_id, from_rev)
+    if not person.may(Permission.WORK_CASES):
+        raise NotAllowed("Your role does not close alerts.")
+    if alert.state is State.OPEN:
+        acknowledge(tx, person, alert_id, now=now)
+    alerts.close(tx, Actor("person", person.username), [alert_id], decision, now=now)
+    return alerts.show(tx, person, alert_id, now=now)
+
+
+def set_marker(
+    tx: Transaction,
+    world: World,
+    person: Person,
+    child_id: int,
+    kind: str,
+    reason: str,
+    *,
+    now: int,
+    expires_at: int | None = None,
+) -> int:
+    """Put a marker on a child and judge its notes anew in its light. The marker's id.
+
+    Raises NotAllowed, and ReasonNeeded where the record is restricted and the reason says too little.
+    """
+    if not person.may(Permission.WORK_CASES):
+        raise NotAllowed("Your role does not set markers.")
+    marker_id = children.set_marker(tx, person, child_id, kind, reason, now=now, expires_at=expires_at)
+    actor = Actor("person", person.username)
+    cases.reassess(tx, actor, child_id, world.pack, now=now, channels=world.channels)
+    return marker_id
+
+
+def _current(tx: Transaction, person: Person, alert_id: int, from_rev: int | None) -> Alert:
+    """The alert as it is, of a borough of this person's. Raises NotAllowed and AlertConflict."""
+    alert = alerts.require(tx, person, alert_id, Permission.ACKNOWLEDGE_ALERTS)
+    if alert.state is State.CLOSED or from_rev not in (None, alert.rev):
+        raise AlertConflict(alert.state, alert.rev)
+    return alert

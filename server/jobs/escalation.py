@@ -1,0 +1,71 @@
+"""Escalation: an alert that nobody answers is told to one level after the other, each when its time has come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from server.access.policy import Permission, Policy
+from server.audit import Actor
+from server.casework.clocks import steps_from
+from server.casework.pack import Pack, PackError
+from server.records import alerts
+from server.records.alerts import Alert
+from server.storage.port import Transaction
+
+ACTOR = Actor("system", "escalation")
+
+
+def run(tx: Transaction, now: int, pack: Pack, channels: Sequence[str] = ()) -> int:
+    """Tell every level whose time has come; how many were told.
+
+    After a time when no server ran it catches up: each level that was missed is told, in order and once. The
+    steps after one that was late keep their own times.
+    """
+    return sum(_climb(tx, alert, now, pack, channels) for alert in alerts.due(tx, now=now))
+
+
+def _climb(tx: Transaction, alert: Alert, now: int, pack: Pack, channels: Sequence[str]) -> int:
+    assert alert.escalates_at is not None, "only alerts with a time are due"
+    preset = pack.preset_of(alert.borough)
+    steps = steps_from(alert.grade, preset, alert.level, alert.escalates_at, pack)
+    if not steps:
+        # Everybody was told and then it grew, or the pack has become shorter: whoever is last hears again.
+        steps = steps_from(alert.grade, preset, max(0, alert.level - 1), alert.escalates_at, pack)[-1:]
+    if not steps:
+        alerts.end_escalation(tx, alert)
+        return 0
+    told = 0
+    for step, following in zip(steps, [*steps[1:], None], strict=True):
+        if step.at > now:
+            break
+        moved = alerts.escalate(
+            tx,
+            ACTOR,
+            alert,
+            level=step.level,
+            told=step.role,
+            next_at=following.at if following else None,
+            now=now,
+            channels=channels,
+        )
+        if not moved:
+            break
+        alert, told = msgspec.structs.replace(alert, rev=alert.rev + 1), told + 1
+    return told
+
+
+def check_roles(pack: Pack, policy: Policy) -> None:
+    """Raise `PackError` where a chain names a role that the policy does not have, or that may not answer."""
+    for name in pack.escalations.roles():
+        role = policy.roles.get(name)
+        if role is None or Permission.ACKNOWLEDGE_ALERTS not in role.permissions:
+            able = ", ".join(
+                other
+                for other, found in policy.roles.items()
+                if Permission.ACKNOWLEDGE_ALERTS in found.permissions
+            )
+            raise PackError(
+                f"escalations: `{name}` is not a role that may acknowledge alerts. Those that may: {able}."
+            )

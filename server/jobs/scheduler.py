@@ -1,0 +1,144 @@
+"""The scheduler: which job runs when, in which of several processes.
+
+Jobs keep no state here: what is due is in the database, so a job that was missed is made up for by its next
+run (`coalesce`), and two runs of one job never overlap (`max_instances=1`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler  # type: ignore[import-untyped]  # has no stubs
+
+from server.access.sessions import SessionRules
+from server.access.throttle import Limits
+from server.alerts.channels import Channel
+from server.casework.pack import Pack
+from server.jobs import delivery, escalation, housekeeping, lease
+from server.records import alerts
+from server.storage.port import StorageError, StorageUnavailable, Store
+
+LEASE = "jobs"
+ESCALATE_SECONDS = 1.0
+"""How late a level may hear. A look costs one read of an index that holds only open alerts with a clock."""
+
+DELIVER_SECONDS = 1.0
+TIDY_SECONDS = 600.0
+"""Expired things are refused anyway; deleting them only keeps the tables small."""
+
+STOP_SECONDS_MAX = 15.0
+"""How long a stop waits for jobs that run. A delivery takes ten seconds at most."""
+
+log = structlog.get_logger("server.jobs")
+
+
+class Jobs:
+    """The jobs of one process. `start` and `stop` them with the application."""
+
+    def __init__(
+        self,
+        store: Store,
+        pack: Pack,
+        channels: Sequence[Channel],
+        rules: SessionRules,
+        limits: Limits,
+        clock: Callable[[], int],
+    ) -> None:
+        self._store = store
+        self._pack = pack
+        self._channels = tuple(channels)
+        self._rules = rules
+        self._limits = limits
+        self._clock = clock
+        self._holder = uuid.uuid4().hex
+        self._holds_until = 0
+        self._busy: set[asyncio.Task[object]] = set()
+        self._scheduler = AsyncIOScheduler(
+            timezone=datetime.UTC,
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process has the lease, and so does the work."""
+        return self._clock() < self._holds_until
+
+    async def start(self) -> None:
+        """Begin. The first process to ask has the lease; the others stand by."""
+        await self._run("lease", self.renew)
+        self._add("lease", self.renew, lease.RENEW_SECONDS)
+        self._add("escalation", self._leading(self.escalate), ESCALATE_SECONDS)
+        if self._channels:
+            self._add("delivery", self._leading(self.deliver), DELIVER_SECONDS)
+        self._add("housekeeping", self._leading(self.tidy), TIDY_SECONDS)
+        self._scheduler.start()
+
+    async def stop(self) -> None:
+        """Let what runs come to its end, start nothing more, and hand the lease on."""
+        if self._scheduler.running:
+            # Paused first and stopped last: the scheduler's own stop would cut running jobs short.
+            self._scheduler.pause()
+            if self._busy:
+                await asyncio.wait(self._busy, timeout=STOP_SECONDS_MAX)
+            self._scheduler.shutdown(wait=False)
+        for channel in self._channels:
+            await channel.close()
+        self._holds_until = 0
+        with suppress(StorageError):
+            await self._store.write(lambda tx: lease.release(tx, LEASE, self._holder))
+
+    async def renew(self) -> None:
+        """Take the lease, or keep it."""
+        now = self._clock()
+        holds = await self._store.write(lambda tx: lease.take(tx, LEASE, self._holder, now=now))
+        if holds and not self._holds_until:
+            log.info("this process runs the jobs")
+        self._holds_until = now + lease.LEASE_MS if holds else 0
+
+    async def escalate(self) -> int:
+        """One round of escalation; how many levels were told. Writes nothing where nothing is due."""
+        now = self._clock()
+        if not await self._store.read(lambda tx: alerts.is_any_due(tx, now=now)):
+            return 0
+        names = [channel.name for channel in self._channels]
+        return await self._store.write(lambda tx: escalation.run(tx, now, self._pack, names))
+
+    async def deliver(self) -> int:
+        """One round of delivery; how many messages arrived."""
+        return await delivery.run(self._store, self._channels, self._clock)
+
+    async def tidy(self) -> int:
+        """One round of housekeeping; how many rows went."""
+        now = self._clock()
+        return await self._store.write(lambda tx: housekeeping.run(tx, now, self._rules, self._limits))
+
+    def _leading(self, work: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[object]]:
+        async def run() -> object:
+            return await work() if self.leads else None
+
+        return run
+
+    def _add(self, name: str, work: Callable[[], Awaitable[object]], seconds: float) -> None:
+        async def run() -> None:
+            await self._run(name, work)
+
+        self._scheduler.add_job(run, "interval", seconds=seconds, id=name)
+
+    async def _run(self, name: str, work: Callable[[], Awaitable[object]]) -> None:
+        """Run one job. A failure is logged by its kind, never with its text, and the next run tries again."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._busy.add(task)
+        try:
+            await work()
+        except StorageUnavailable as error:
+            log.warning("job waits for the database", job=name, kind=type(error).__name__)
+        except Exception as error:
+            log.error("job failed", job=name, kind=type(error).__name__, exc_info=error)
+        finally:
+            self._busy.discard(task)
