@@ -21,6 +21,7 @@ from server.linkage.names import (
     is_short_form,
     skeleton,
     sound,
+    spelling,
 )
 from server.linkage.standardise import Record
 
@@ -79,13 +80,14 @@ class Comparer:
             return W_VARIANT
         if is_short_form(first, second):
             return W_SHORT
-        both_listed = one in LISTED and other in LISTED
-        if not both_listed and len(one) > 2 and len(other) > 2 and sound(first) == sound(second):
+        heard = spelling if one in LISTED and other in LISTED else sound
+        if len(one) > 2 and len(other) > 2 and heard(first) == heard(second):
             return W_VARIANT
         if slip_between(one, other):
             # Two names that people bear and that differ by a letter are two names: twins often have such.
-            both_names = self._counts.is_name(one) and self._counts.is_name(other)
-            return W_CLOSE if both_names else W_TYPO
+            ours, theirs = self._counts.is_name(one), self._counts.is_name(other)
+            apart = (ours and theirs) or one[0] != other[0] or _two_sexes(one, ours, other, theirs)
+            return W_CLOSE if apart else W_TYPO
         low, high = (one, other) if one < other else (other, one)
         if jaro_winkler(low, high, score_cutoff=0.86) > 0 or skeleton(first) == skeleton(second):
             return W_CLOSE
@@ -142,16 +144,6 @@ class Comparer:
         count = self._counts.family.get
         return min((canonical(w) for w in words), key=lambda w: (count(w, 0), w))
 
-    def swapped(self, one: Record, other: Record) -> bool:
-        """Whether given and family name changed places between two records."""
-        if not (one.given and one.family and other.given and other.family):
-            return False
-        there, _ = self.given(one.given, other.family)
-        if there > lv.G_VARIANT and there != lv.G_TYPO:
-            return False
-        back, _ = self.given(other.given, one.family)
-        return back <= lv.G_VARIANT or (back == lv.G_TYPO and there != lv.G_TYPO)
-
     def alias(self, left: Record, right: Record) -> str:
         """The name that an alias of one record shares with the other's given names or aliases, or ""."""
         for a, b in ((left, right), (right, left)):
@@ -188,6 +180,13 @@ class Comparer:
         if one == other:
             return lv.I_SAME
         return lv.I_NEAR if token_set_ratio(*sorted((one, other)), score_cutoff=88) else lv.I_DIFFER
+
+
+def _two_sexes(one: str, one_is_name: bool, other: str, other_is_name: bool) -> bool:
+    """Malik and Malika: an a at the end makes another name, if the shorter is a name at all."""
+    if len(one) > len(other):
+        one, one_is_name, other = other, other_is_name, one
+    return one_is_name and other in (one + "a", one + "ah")
 
 
 def _telling(family: str) -> list[str]:

@@ -116,7 +116,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
 
     `known_share`: how often the child in a note is on the registry at all. `housemates`: other children in a
     child's home, on average. A link needs `link_probability` and a lead of `link_margin_bits` over the second
-    candidate; a review needs `review_probability`.
+    candidate; a review needs `review_probability`. `name_kinship_bits`: given and family name come from one
+    people, so that agreeing on both says less than the two weights together.
     """
 
     link_type: str = "link_only"
@@ -128,6 +129,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     housemates: float = HOUSEMATES_DEFAULT
     link_probability: float = 0.998
     link_margin_bits: float = 7.0
+    name_kinship_bits: float = 1.5
     review_probability: float = 0.08
     term_frequencies: TermFrequencies = NO_TERM_FREQUENCIES
 

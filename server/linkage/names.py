@@ -61,7 +61,9 @@ SHORT_FORMS: dict[str, frozenset[str]] = _read_short_forms()
 _NO_NAMES: frozenset[str] = frozenset()
 NOT_NAMES: frozenset[str] = frozenset(_lines("not_names.txt"))
 ABBREVIATIONS: dict[str, str] = dict(line.split() for line in _lines("abbreviations.txt"))
-LISTED: frozenset[str] = frozenset(VARIANTS).union(SHORT_FORMS, *SHORT_FORMS.values())
+LISTED: frozenset[str] = frozenset(VARIANTS).union(
+    SHORT_FORMS, *SHORT_FORMS.values(), *(line.split() for line in _lines("given_names.txt"))
+)
 
 
 def canonical(word: str) -> str:
@@ -99,6 +101,7 @@ _SOUNDS = [
         ("^wr", "r"),
         ("^x(?=[aeiou])", "h"),  # Somali x is a strong h
         ("^c(?=[bdfgjmnpqstvz])", ""),  # Somali c is the Arabic ayn
+        ("(?<=[aiueo]{2})x", "h"),
         ("tch", "C"),
         ("sch|sh|sz|zh", "S"),
         ("tsch|ch|cz", "C"),
@@ -119,6 +122,7 @@ _SOUNDS = [
     )
 ]
 _REPEATED = re.compile(r"(.)\1+")
+_LONG_VOWELS = str.maketrans({"y": "i"})
 _COARSE = str.maketrans({"d": "t", "b": "p", "g": "k", "v": "f", "j": "C", "m": "n", "S": "s"})
 _VOWELS = re.compile("[aiu]")
 
@@ -132,6 +136,15 @@ def sound(word: str) -> str:
     for pattern, by in _SOUNDS:
         heard = pattern.sub(by, heard)
     return _REPEATED.sub(r"\1", heard) or word
+
+
+@lru_cache(WORD_CACHE)
+def spelling(word: str) -> str:
+    """A word with long vowels and double letters written short: Tasneem and Tasnim are one, Dean is not Deen."""
+    if not word.isascii():
+        return word
+    short = word.replace("ee", "i").replace("oo", "u").translate(_LONG_VOWELS)
+    return _REPEATED.sub(r"\1", short)
 
 
 @lru_cache(WORD_CACHE)

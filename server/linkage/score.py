@@ -42,6 +42,7 @@ class Scorer:
             self.same.append(same)
             self._home.append(home)
         self.prior_bits = log2(model.known_share / model.registry_size / (1 - model.known_share))
+        self._kinship = model.name_kinship_bits
         self._home_bits = log2(min(model.housemates / model.registry_size, 0.5))
         self._floor = -self.prior_bits - NEGLIGIBLE_BITS
         counts = model.term_frequencies
@@ -63,26 +64,39 @@ class Scorer:
         self._over_left = sum(max(over[at]) for at in others if at != lv.FAMILY) + over[lv.FAMILY][lv.F_TYPO]
 
     def score(self, note: Record, child: Record) -> Scored | None:
-        """Weight of the pair with its parts, or None where it is negligible."""
-        same = self.same
+        """Weight of the pair with its parts, or None where it is negligible.
+
+        The cheap and telling comparisons come first: most candidates are a brother, a sister or a namesake of
+        another age, and need no more.
+        """
+        same, over = self.same, self._over
+        level_given = level_family = level_sex = 0
+        rare_given = rare_family = 0.0
+        if note.given and child.given:
+            pair = (note.given, child.given)
+            level_given, rare_given = self._given.get(pair) or self._given_pair(*pair)
         level_born = cmp.born(note, child)
-        level_sex = 0
         if note.sex and child.sex:
             level_sex = lv.S_SAME if note.sex == child.sex else lv.S_DIFFER
-        level_given = level_family = level_phone = level_upn = level_nhs = 0
-        rare_given = rare_family = rare_school = 0.0
-        if note.given and child.given:
-            level_given, rare_given = self._given.get((note.given, child.given)) or self._given_pair(note, child)
+        own = over[lv.GIVEN][level_given] + over[lv.BORN][level_born] + over[lv.SEX][level_sex]
+        swappable = level_given == lv.G_DIFFER and note.family and child.family
+        aliases = note.aliases or child.aliases
+        sibling_at_best = own + self._over_left - self._home_bits < self._floor
+        if sibling_at_best and not (swappable or aliases or note.upn or note.nhs_number):
+            return None
         if note.family and child.family:
             pair = (note.family, child.family)
             level_family, rare_family = self._family.get(pair) or self._family_pair(*pair)
-        if level_given > lv.G_SHORT or not level_given:
-            if (note.aliases or child.aliases) and (term := self.comparer.alias(note, child)):
-                level_given, rare_given = lv.G_ALIAS, self._given_rarity.bits(term)
-            elif (
-                level_given == lv.G_DIFFER and level_family > lv.F_SWAPPED and self.comparer.swapped(note, child)
-            ):
-                level_given, level_family, rare_given, rare_family = lv.G_SWAPPED, lv.F_SWAPPED, 0.0, 0.0
+        if aliases and (level_given > lv.G_SHORT or not level_given):
+            if term := self.comparer.alias(note, child):
+                level_given, rare_given, sibling_at_best = lv.G_ALIAS, self._given_rarity.bits(term), False
+        elif swappable and level_family > lv.F_HALF and self._swapped(note, child):
+            level_given, level_family = lv.G_SWAPPED, lv.F_SWAPPED
+            rare_given, rare_family, sibling_at_best = 0.0, 0.0, False
+        if sibling_at_best and not (note.upn or note.nhs_number):
+            return None
+        if level_given and level_given <= lv.G_SWAPPED and level_family and level_family <= lv.F_SWAPPED:
+            rare_family -= self._kinship
         weight = (
             same[lv.GIVEN][level_given]
             + same[lv.FAMILY][level_family]
@@ -91,52 +105,53 @@ class Scorer:
             + rare_given
             + rare_family
         )
+        levels = [level_given, level_family, level_born, level_sex, 0, 0, 0, 0, 0, 0]
+        return self._finish(note, child, weight, levels, rare_given, rare_family)
+
+    def _finish(
+        self, note: Record, child: Record, weight: float, levels: list[int], rare_given: float, rare_family: float
+    ) -> Scored | None:
+        """The rest of `score`: numbers, then home, guardian and school where they can still matter."""
+        same, rare_school = self.same, 0.0
         if note.phone and child.phone:
-            level_phone = cmp.code(note.phone, child.phone)
-            weight += same[lv.PHONE][level_phone]
+            levels[lv.PHONE] = level = cmp.code(note.phone, child.phone)
+            weight += same[lv.PHONE][level]
         if note.upn and child.upn:
-            level_upn = cmp.code(note.upn, child.upn)
-            weight += same[lv.UPN][level_upn]
+            levels[lv.UPN] = level = cmp.code(note.upn, child.upn)
+            weight += same[lv.UPN][level]
         if note.nhs_number and child.nhs_number:
-            level_nhs = cmp.code(note.nhs_number, child.nhs_number)
-            weight += same[lv.NHS_NUMBER][level_nhs]
+            levels[lv.NHS_NUMBER] = level = cmp.code(note.nhs_number, child.nhs_number)
+            weight += same[lv.NHS_NUMBER][level]
         if weight + self._most_left < self._floor:
             return None
-        if not level_upn and not level_nhs:
-            over = self._over
-            own = over[lv.GIVEN][level_given] + over[lv.BORN][level_born] + over[lv.SEX][level_sex]
-            if own + self._over_left - self._home_bits < self._floor:
-                return None  # at best a brother or sister
-        level_address = cmp.address(note, child)
-        weight += same[lv.ADDRESS][level_address]
-        level_guardian = level_school = 0
+        levels[lv.ADDRESS] = level = cmp.address(note, child)
+        weight += same[lv.ADDRESS][level]
         if note.guardian and child.guardian:
-            level_guardian = self.comparer.guardian(note.guardian, child.guardian)
-            if level_guardian == lv.U_SAME and child.family and child.guardian.endswith(child.family):
-                level_guardian = lv.U_GIVEN  # the family name is no second piece of evidence
-            weight += same[lv.GUARDIAN][level_guardian]
+            level = self.comparer.guardian(note.guardian, child.guardian)
+            if level == lv.U_SAME and child.family and child.guardian.endswith(child.family):
+                level = lv.U_GIVEN  # the family name is no second piece of evidence
+            levels[lv.GUARDIAN] = level
+            weight += same[lv.GUARDIAN][level]
         if note.school and child.school:
             pair = (note.school, child.school)
-            level_school, rare_school = self._school.get(pair) or self._school_pair(*pair)
-            weight += same[lv.SCHOOL][level_school] + rare_school
+            level, rare_school = self._school.get(pair) or self._school_pair(*pair)
+            levels[lv.SCHOOL] = level
+            weight += same[lv.SCHOOL][level] + rare_school
         if weight < self._floor:
             return None
-        levels = [
-            level_given,
-            level_family,
-            level_born,
-            level_sex,
-            level_address,
-            level_phone,
-            level_guardian,
-            level_school,
-            level_upn,
-            level_nhs,
-        ]
-        rarity = (rare_given, rare_family, rare_school)
         step = self._household_step(levels, rare_given + rare_family + rare_school)
         weight += step
-        return (weight, levels, rarity, step) if weight >= self._floor else None
+        return (weight, levels, (rare_given, rare_family, rare_school), step) if weight >= self._floor else None
+
+    def _swapped(self, note: Record, child: Record) -> bool:
+        """Whether given and family name changed places. The first half fails nearly always, and is remembered."""
+        pair = (note.given, child.family)
+        there, _ = self._given.get(pair) or self._given_pair(*pair)
+        if there > lv.G_TYPO or there == lv.G_SHORT:
+            return False
+        pair = (child.given, note.family)
+        back, _ = self._given.get(pair) or self._given_pair(*pair)
+        return back <= lv.G_VARIANT or (back == lv.G_TYPO and there != lv.G_TYPO)
 
     def _household_step(self, levels: list[int], rarity: float) -> float:
         """Bits that the chance of a brother or sister takes away: 0 or less, to within rounding."""
@@ -147,9 +162,9 @@ class Scorer:
             return 0.0
         return -bits if bits > 30.0 else -log2(1.0 + 2.0**bits)
 
-    def _given_pair(self, note: Record, child: Record) -> Weighed:
-        level, term = self.comparer.given(note.given, child.given)
-        return _remember(self._given, note.given, child.given, level, self._given_rarity.bits(term))
+    def _given_pair(self, one: str, other: str) -> Weighed:
+        level, term = self.comparer.given(one, other)
+        return _remember(self._given, one, other, level, self._given_rarity.bits(term))
 
     def _family_pair(self, one: str, other: str) -> Weighed:
         level, term = self.comparer.family(one, other)
