@@ -61,6 +61,10 @@ class _Trip(msgspec.Struct, frozen=True):
     world: World
     actor: Actor
     now: int
+    note_ids: set[str]
+    """Ids that a note has already: of those in this push, and of those stored so far."""
+    awaited: frozenset[str]
+    """Notes in this push that an earlier op waits for."""
 
 
 def prepare(lines: Sequence[bytes], device_id: str) -> list[Prepared]:
@@ -79,7 +83,16 @@ def receive(
 ) -> Received:
     """Take one push all the way. Raises StorageError only: then nothing of it happened."""
     tx.lock(INTAKE_LOCK)
-    trip = _Trip(tx, sender, world, Actor("device", sender.device_id), now)
+    entities = list({p.arrival.envelope.entity_id for p in prepared if p.arrival.envelope})
+    trip = _Trip(
+        tx,
+        sender,
+        world,
+        Actor("device", sender.device_id),
+        now,
+        note_ids=notes.taken_ids(tx, entities),
+        awaited=ledger.awaited(tx, entities),
+    )
     streams = {
         epoch: ledger.open_stream(tx, sender.device_id, epoch)
         for epoch in dict.fromkeys(p.arrival.envelope.epoch for p in prepared if p.arrival.envelope)
@@ -134,7 +147,10 @@ def _take(trip: _Trip, stream: ledger.Stream | None, item: Prepared) -> tuple[Ve
     if fault is None and stream is not None:
         try:
             with trip.tx.savepoint():
-                return _apply(trip, stream, item)
+                applied = _apply(trip, stream, item)
+            if isinstance(arrival.body, Note) and arrival.envelope is not None:
+                trip.note_ids.add(arrival.envelope.entity_id)
+            return applied
         except _Refused as refused:
             fault = refused.code
         except StorageError:
@@ -188,10 +204,19 @@ def _apply(trip: _Trip, stream: ledger.Stream, item: Prepared) -> tuple[Verdict,
 def _write(trip: _Trip, envelope: Envelope, op_id: int, note: Note, subjects: Sequence[Described]) -> None:
     """A note comes in: store it, find its children, and see that somebody has the duty."""
     tx, sender, now = trip.tx, trip.sender, trip.now
-    if notes.stored(tx, envelope.entity_id) is not None:
+    if envelope.entity_id in trip.note_ids:
         raise _Refused(Code.ENTITY_TAKEN)
     observed_at, doubtful = _observed(note, now)
     found_borough = trip.world.borough_of(note)
+    cause = cases.Arrival(
+        note_id=envelope.entity_id,
+        observed_at=observed_at,
+        received_at=now,
+        found_borough=found_borough,
+        author_borough=sender.borough,
+        danger_now=note.danger_now,
+    )
+    placements = placing.decide(tx, trip.world, subjects)
     note_key = notes.add(
         tx,
         trip.actor,
@@ -207,20 +232,13 @@ def _write(trip: _Trip, envelope: Envelope, op_id: int, note: Note, subjects: Se
             observed_doubtful=doubtful,
             recorded_at=milliseconds(note.recorded_at),
             received_at=now,
+            status=placing.status_of(placements),
         ),
     )
-    cause = cases.Arrival(
-        note_id=envelope.entity_id,
-        observed_at=observed_at,
-        received_at=now,
-        found_borough=found_borough,
-        author_borough=sender.borough,
-        danger_now=note.danger_now,
-    )
     facts = _facts(trip, envelope.entity_id, note, found_borough)
-    status = placing.place_note(tx, trip.world, note_key, subjects, facts, cause, now=now)
-    notes.announce(tx, note_key, envelope.entity_id, sender.username, status)
-    _apply_parked(trip, envelope.entity_id)
+    placing.place(tx, trip.world, note_key, placements, facts, cause, now=now)
+    if envelope.entity_id in trip.awaited:
+        _apply_parked(trip, envelope.entity_id)
 
 
 def _apply_parked(trip: _Trip, note_id: str) -> None:

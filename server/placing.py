@@ -92,28 +92,36 @@ class ReviewClosed(Exception):
 
 def describe(note: Note) -> tuple[Described, ...]:
     """The subjects of a note as linkage takes them."""
-    observed_on = note.observed_at.astimezone(datetime.UTC).date()
     found = []
-    for subject in note.subjects:
-        details = Details(
-            given_names=subject.given_names,
-            family_name=subject.family_name,
-            aliases=subject.aliases,
-            date_of_birth=subject.date_of_birth,
-            approximate_age=subject.approximate_age,
-            age_as_of=observed_on if subject.approximate_age is not None else None,
-            sex=subject.sex,
-            address=subject.address,
-            postcode=subject.postcode,
-            school=subject.school,
-            phone=subject.phone,
-            guardian=subject.guardian,
-            upn=subject.upn,
-            nhs_number=subject.nhs_number,
-        )
+    for ordinal in range(len(note.subjects)):
+        details = details_of(note, ordinal)
         record = standardise(details.description())
         found.append(Described(details, record, blocking_keys(record)))
     return tuple(found)
+
+
+def details_of(note: Note, ordinal: int) -> Details:
+    """One subject of a note, as a child's details are written."""
+    subject = note.subjects[ordinal]
+    as_of = None
+    if subject.approximate_age is not None:
+        as_of = note.observed_at.astimezone(datetime.UTC).date()
+    return Details(
+        given_names=subject.given_names,
+        family_name=subject.family_name,
+        aliases=subject.aliases,
+        date_of_birth=subject.date_of_birth,
+        approximate_age=subject.approximate_age,
+        age_as_of=as_of,
+        sex=subject.sex,
+        address=subject.address,
+        postcode=subject.postcode,
+        school=subject.school,
+        phone=subject.phone,
+        guardian=subject.guardian,
+        upn=subject.upn,
+        nhs_number=subject.nhs_number,
+    )
 
 
 class Placement(msgspec.Struct, frozen=True):
@@ -287,7 +295,7 @@ def take_back(tx: Transaction, world: World, person: Person, subject_id: int, *,
     holding = next((event.child_id for event in events if event.action is Action.REVIEW), None)
     if holding is None:
         note, ordinal = notes.body_of_subject(tx, subject_id)
-        details = describe(note)[ordinal].details
+        details = details_of(note, ordinal)
         holding = children.add(tx, actor, details, record, Standing.AWAITING_REVIEW, now=now)
     elif holding != child_id or events[-1].action is Action.NEW:
         children.set_standing(tx, actor, holding, Standing.AWAITING_REVIEW, now=now)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -55,7 +55,8 @@ def record(
 
     `reason` is a short phrase of policy or program ("section 47 enquiry"), not what somebody typed;
     `recipients` are ids such as `person:12` or `webhook:3`, not addresses. No ids, no entry: but the
-    call still satisfies `@audited`, because a search that finds nothing shows nobody.
+    call still satisfies `@audited`, because a search that finds nothing shows nobody. Calls of one
+    transaction that differ only in their ids become one entry.
 
     Raises ValueError when reason or recipients could hold a text.
     """
@@ -74,12 +75,8 @@ def record(
         raise ValueError("Audit recipients are ids such as person:12 or webhook:3, not names or addresses.")
     named = [str(one) for one in ids]
     told = _encode(recipients).decode() if recipients else "[]"
-    if 0 < len(named) <= IDS_MAX:
+    if named:
         notes[_BUFFER].append((now, verb, actor.kind, actor.id, kind, named, reason, told))
-        return
-    for start in range(0, len(named), IDS_MAX):
-        part = named[start : start + IDS_MAX]
-        notes[_BUFFER].append((now, verb, actor.kind, actor.id, kind, part, reason, told))
 
 
 def verbs_recorded(tx: Transaction) -> Sequence[Verb]:
@@ -122,7 +119,7 @@ def _write(tx: Transaction) -> None:
     position, previous = (0, GENESIS) if head is None else (int(head[0]), str(head[1]))
     entries: list[dict[str, Any]] = []
     subjects: list[dict[str, Any]] = []
-    for at, verb, actor_kind, actor_id, kind, ids, reason, recipients in noted:
+    for at, verb, actor_kind, actor_id, kind, ids, reason, recipients in _together(noted):
         position += 1
         ids_text = _encode(ids).decode()
         digest = entry_hash(previous, at, verb, actor_kind, actor_id, kind, ids_text, reason, recipients)
@@ -141,12 +138,31 @@ def _write(tx: Transaction) -> None:
                 "hash": digest,
             }
         )
-        distinct = ids if len(ids) == 1 else dict.fromkeys(ids)
-        subjects.extend([{"kind": kind, "id": one, "position": position} for one in distinct])
+        subjects.extend([{"kind": kind, "id": one, "position": position} for one in ids])
         previous = digest
     tx.executemany(_INSERT_ENTRY, entries)
     tx.executemany(_INSERT_SUBJECT, subjects)
     tx.execute(_MOVE_HEAD, {"entries": position, "hash": previous})
+
+
+def _together(noted: Sequence[Noted]) -> Iterator[Noted]:
+    """What one actor did at one moment to records of one kind, as one entry with all their ids.
+
+    A push of fifty notes is then some entries and not some hundred, and says the same.
+    """
+    alike: dict[tuple[object, ...], tuple[Noted, dict[str, None]]] = {}
+    for one in noted:
+        at, verb, actor_kind, actor_id, kind, ids, reason, recipients = one
+        key = (at, verb, actor_kind, actor_id, kind, reason, recipients)
+        found = alike.get(key)
+        if found is None:
+            found = alike[key] = (one, {})
+        found[1].update(dict.fromkeys(ids))
+    for (at, verb, actor_kind, actor_id, kind, _, reason, recipients), distinct in alike.values():
+        ids = list(distinct)
+        for start in range(0, len(ids), IDS_MAX):
+            part = ids[start : start + IDS_MAX] if len(ids) > IDS_MAX else ids
+            yield at, verb, actor_kind, actor_id, kind, part, reason, recipients
 
 
 _INSERT_ENTRY: Final = """

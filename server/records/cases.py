@@ -91,16 +91,20 @@ def reassess(
     now: int,
     arrival: Arrival | None = None,
     channels: Sequence[str] = (),
-    is_new: bool = False,
+    made_for: tuple[children.Details, NoteFact] | None = None,
 ) -> Outcome:
     """Make a child's flags what the rules say, and see that somebody has the duty.
 
-    `is_new` says that the child was made in this transaction, so there is nothing stored to compare with.
+    `made_for` says that the child was made a moment ago for this one note, so that what is stored of it
+    need not be read back.
     """
-    child = children.facts(tx, child_id, now=now)
-    facts = notes.facts_of_child(tx, child_id)
+    if made_for is not None:
+        child, facts = children.facts_of_new(child_id, made_for[0]), [made_for[1]]
+    else:
+        child = children.facts(tx, child_id, now=now)
+        facts = notes.facts_of_child(tx, child_id)
     assessment = assess(child, facts, pack, now)
-    stored = {} if is_new else {flag.flag_key: flag for flag in flags_of(tx, child_id)}
+    stored = {} if made_for else {flag.flag_key: flag for flag in flags_of(tx, child_id)}
     wanted = {flag.flag_key: flag for flag in assessment.flags}
     gone = [flag for key, flag in stored.items() if key not in wanted]
     if gone:
@@ -112,7 +116,7 @@ def reassess(
             fresh.append((_raise(tx, child_id, flag, now), flag))
         elif _update(tx, before, flag, now):
             fresh.append((before.flag_id, flag))
-    record(tx, actor, Verb.ALTERATION, "case", [child_id], now=now)
+    record(tx, actor, Verb.ALTERATION, "child", [child_id], now=now)
     if not fresh:
         return Outcome(grade=assessment.grade, owner=None, raised=0, alert_id=None)
     ownership = _ownership(child, facts, arrival, pack)

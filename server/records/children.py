@@ -269,16 +269,13 @@ def facts(tx: Transaction, child_id: int, *, now: int) -> ChildFacts:
     """What casework needs to know of a child."""
     row = tx.row(
         "SELECT date_of_birth, looked_after, home_borough, school_borough, responsible_authority,"
-        " restricted, details FROM child WHERE child_id = :child",
-        {"child": child_id},
-    )
-    assert row is not None, "a child that notes point to is never deleted"
-    born, looked_after, home, school, authority, is_restricted, details = row
-    marked = tx.value(
-        "SELECT COUNT(*) FROM marker WHERE child_id = :child AND kind = :kind"
-        " AND (expires_at IS NULL OR expires_at > :now)",
+        " restricted, details, (SELECT COUNT(*) FROM marker m WHERE m.child_id = c.child_id"
+        " AND m.kind = :kind AND (m.expires_at IS NULL OR m.expires_at > :now))"
+        " FROM child c WHERE c.child_id = :child",
         {"child": child_id, "kind": MARKER_EXPLOITATION, "now": now},
     )
+    assert row is not None, "a child that notes point to is never deleted"
+    born, looked_after, home, school, authority, is_restricted, details, marked = row
     age = None if born else _details_decoder.decode(details)
     return ChildFacts(
         child_id=child_id,
@@ -312,6 +309,17 @@ def retire_if_empty(tx: Transaction, actor: Actor, child_id: int, *, now: int) -
         return False
     set_standing(tx, actor, child_id, Standing.RETIRED, now=now)
     return True
+
+
+@impersonal("what the rules need of a child made a moment ago; nothing is shown")
+def facts_of_new(child_id: int, details: Details) -> ChildFacts:
+    """What casework needs to know of a child of which only one note tells."""
+    return ChildFacts(
+        child_id=child_id,
+        date_of_birth=details.date_of_birth,
+        approximate_age=details.approximate_age,
+        age_as_of=details.age_as_of,
+    )
 
 
 @impersonal("borough codes, asked in order to decide whether the child may be shown")
@@ -376,7 +384,9 @@ def names(tx: Transaction, person: Person, child_ids: Sequence[int], *, now: int
         if not child.circumstances.restricted or person.may(Permission.SEE_RESTRICTED)
     }
     if shown:
-        record(tx, Actor("person", person.username), Verb.CONSULTATION, "child", sorted(shown), now=now)
+        # The reason tells a name in a list from an opened record, where one asks who has looked.
+        actor = Actor("person", person.username)
+        record(tx, actor, Verb.CONSULTATION, "child", sorted(shown), now=now, reason="list")
     return shown
 
 

@@ -55,9 +55,7 @@ def is_due(tx: Transaction, channels: Sequence[str], *, now: int) -> bool:
 
 
 @audited(Verb.DISCLOSURE)
-def take(
-    tx: Transaction, actor: Actor, channel: str, recipient: str, *, now: int, limit: int
-) -> list[Taken]:
+def take(tx: Transaction, actor: Actor, channel: str, recipient: str, *, now: int, limit: int) -> list[Taken]:
     """Up to `limit` messages that are due on a channel, the longest waiting first; each counts as tried."""
     rows = tx.rows(
         "UPDATE delivery SET attempts = attempts + 1, next_at = :until WHERE delivery_id IN ("

@@ -136,6 +136,17 @@ def park(tx: Transaction, op_id: int, note_id: str) -> None:
 
 
 @impersonal("ids only")
+def awaited(tx: Transaction, note_ids: Sequence[str]) -> frozenset[str]:
+    """Those of these notes that a parked op waits for."""
+    if not note_ids or tx.row("SELECT 1 FROM parked LIMIT 1") is None:
+        return frozenset()
+    marks = {f"n{index}": note_id for index, note_id in enumerate(note_ids)}
+    wanted = ", ".join(f":{name}" for name in marks)
+    rows = tx.rows(f"SELECT DISTINCT note_id FROM parked WHERE note_id IN ({wanted})", marks)
+    return frozenset(note_id for (note_id,) in rows)
+
+
+@impersonal("ids only")
 def parked_for(tx: Transaction, note_id: str) -> list[int]:
     """The ops that wait for this note, in the order they came."""
     return [

@@ -56,6 +56,7 @@ class NewNote(msgspec.Struct, frozen=True, kw_only=True):
     observed_doubtful: bool
     recorded_at: int
     received_at: int
+    status: Status
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,6 +106,7 @@ _record_encoder = msgspec.msgpack.Encoder()
 _record_decoder = msgspec.msgpack.Decoder(Record)
 
 
+@impersonal("a name of a bucket")
 def bucket(author: str) -> str:
     """The bucket that holds an officer's own notes."""
     return f"notes:{author}"
@@ -112,7 +114,10 @@ def bucket(author: str) -> str:
 
 @audited(Verb.COLLECTION)
 def add(tx: Transaction, actor: Actor, note: NewNote) -> int:
-    """Store a note; its number. A note id that exists is a StorageConflict."""
+    """Store a note and let its author's phone know what became of it; its number.
+
+    A note id that exists is a StorageConflict.
+    """
     note_key: int = tx.value(
         "INSERT INTO note (note_id, op_id, author, author_name, device_id, author_borough, found_borough,"
         " observed_at, observed_doubtful, recorded_at, received_at, status)"
@@ -130,9 +135,10 @@ def add(tx: Transaction, actor: Actor, note: NewNote) -> int:
             "doubtful": int(note.observed_doubtful),
             "recorded_at": note.recorded_at,
             "received_at": note.received_at,
-            "status": Status.RECEIVED.value,
+            "status": note.status.value,
         },
     )
+    changes.put(tx, bucket(note.author), "note", note.note_id, 1, ChangeOp.PUT)
     record(tx, actor, Verb.COLLECTION, "note", [note.note_id], now=note.received_at)
     return note_key
 
@@ -179,6 +185,16 @@ def stored(tx: Transaction, note_id: str) -> Stored | None:
         withdrawn=row[7] is not None,
         rev=row[8],
     )
+
+
+@impersonal("ids only")
+def taken_ids(tx: Transaction, note_ids: Sequence[str]) -> set[str]:
+    """Those of these ids that a note has already."""
+    if not note_ids:
+        return set()
+    marks = {f"n{index}": note_id for index, note_id in enumerate(note_ids)}
+    wanted = ", ".join(f":{name}" for name in marks)
+    return {row[0] for row in tx.rows(f"SELECT note_id FROM note WHERE note_id IN ({wanted})", marks)}
 
 
 @impersonal("what the rules need, for the server's own work; nothing is shown")
@@ -259,7 +275,9 @@ def set_status(tx: Transaction, note_ids: Sequence[str], status: Status) -> None
     A status never goes back: a note that was seen stays so when its link is decided afterwards, and a
     withdrawn note is withdrawn.
     """
-    kept = ", ".join(f"'{other.value}'" for other in Status if other is status or _WEIGHT[other] > _WEIGHT[status])
+    kept = ", ".join(
+        f"'{other.value}'" for other in Status if other is status or _WEIGHT[other] > _WEIGHT[status]
+    )
     for note_id in note_ids:
         row = tx.row(
             f"UPDATE note SET status = :status, rev = rev + 1 WHERE note_id = :note AND status NOT IN ({kept})"
@@ -268,15 +286,6 @@ def set_status(tx: Transaction, note_ids: Sequence[str], status: Status) -> None
         )
         if row is not None:
             changes.put(tx, bucket(row[0]), "note", note_id, row[1], ChangeOp.PUT)
-
-
-@impersonal("a status word for the author; says nothing of a child")
-def announce(tx: Transaction, note_key: int, note_id: str, author: str, status: Status) -> None:
-    """The first status of a note just added, told to its author's phone."""
-    tx.execute(
-        "UPDATE note SET status = :status WHERE note_key = :note", {"status": status.value, "note": note_key}
-    )
-    changes.put(tx, bucket(author), "note", note_id, 1, ChangeOp.PUT)
 
 
 @audited(Verb.DISCLOSURE)
