@@ -2,6 +2,7 @@
 
 A file `migrations/0001_initial.sql` is a migration named `0001_initial`. Files run in the order of
 their names, each once, and are never edited after a release: the next file makes the next change.
+Constraints are never deferred: on SQLite, a commit that fails fails for all the work that shares it.
 `-- comments` are welcome. This module reads and renders; each engine applies (SQLite through
 `sqlite_utils.Migrations` here, PostgreSQL through yoyo in `postgres_migrate.py`).
 """

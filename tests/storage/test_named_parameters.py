@@ -1,0 +1,46 @@
+"""`:name` becomes `%(name)s`, and nothing else changes its meaning."""
+
+from __future__ import annotations
+
+import pytest
+
+from server.storage import named_parameters
+from server.storage.named_parameters import translated
+
+
+@pytest.mark.parametrize(
+    ("portable", "expected"),
+    [
+        ("SELECT :a, :b_2", "SELECT %(a)s, %(b_2)s"),
+        ("SELECT :a, x::bigint, ':b', \":c\"", "SELECT %(a)s, x::bigint, ':b', \":c\""),
+        ("SELECT :a WHERE b LIKE '50%'", "SELECT %(a)s WHERE b LIKE '50%%'"),
+        ("SELECT :a % 2", "SELECT %(a)s %% 2"),
+        ("SELECT :a -- not :b\n, :c /* nor :d */", "SELECT %(a)s -- not :b\n, %(c)s /* nor :d */"),
+        ("SELECT 'it''s :a', :b", "SELECT 'it''s :a', %(b)s"),
+        ("SELECT $$:a$$, $x$:b $$ $x$, :c", "SELECT $$:a$$, $x$:b $$ $x$, %(c)s"),
+        ("SELECT a[1:2], :b", "SELECT a[1:2], %(b)s"),
+        ("SELECT ':a'", "SELECT ':a'"),
+        ("SELECT 5 % 2, '%'", "SELECT 5 % 2, '%'"),
+    ],
+)
+def test_parameters_and_only_they_are_translated(portable: str, expected: str) -> None:
+    found = translated(portable)
+    assert found.text == expected
+    assert found.has_parameters is ("%(" in expected)
+
+
+def test_a_question_for_null_is_answered_beforehand() -> None:
+    found = translated("SELECT 1 WHERE :a IS NULL OR :b is  not null OR c IS NULL OR c = :a")
+    assert found.text == (
+        "SELECT 1 WHERE (%(a is null)s::int = 1) OR (%(b is null)s::int = 0) OR c IS NULL OR c = %(a)s"
+    )
+    assert found.bound({"a": None, "b": 5}) == {"a": None, "b": 5, "a is null": 1, "b is null": 0}
+
+
+def test_translations_are_kept_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(named_parameters, "TEXTS_MAX", 3)
+    monkeypatch.setattr(named_parameters, "_known", {})
+    assert translated("SELECT :a") is translated("SELECT :a")
+    for i in range(10):
+        translated(f"SELECT {i}")
+        assert len(named_parameters._known) <= 3
