@@ -81,7 +81,7 @@ NotEncrypted = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 NoteFile = Annotated[
     Path | None,
-    typer.Option("--file", exists=True, dir_okay=False, allow_dash=True, help="JSON of the whole body."),
+    typer.Option("--file", help="File with the JSON of the whole body; - for standard input."),
 ]
 
 
@@ -316,7 +316,12 @@ def withdraw(
 
 
 def _content(file: Path) -> bytes:
-    return sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    if str(file) == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        _fail(f"{file} cannot be read: {error.strerror}.")
 
 
 def _advise(body: Note | Amendment) -> None:
@@ -425,9 +430,7 @@ def wipe(
 
 @app.command()
 def simulate(
-    notes: Annotated[
-        Path, typer.Argument(exists=True, dir_okay=False, allow_dash=True, help="NDJSON of notes.")
-    ],
+    notes: Annotated[Path, typer.Argument(help="File with a note a line (NDJSON); - for standard input.")],
     folder: StoreFolder,
     codes: Annotated[
         Path | None,

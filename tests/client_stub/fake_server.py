@@ -20,6 +20,7 @@ import jwt
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
+from client_stub.keys import plain_code
 from sync import cursor, inbox, receipts
 from sync.envelope import (
     CUSTODY,
@@ -78,8 +79,11 @@ class FakeServer:
         self.durable = True
         self.receipts_on = True
         self.backoff_ms = 0
+        self.unpacked_bytes_max = Limits().push_unpacked_bytes
         self.scripted: list[Reply | str] = []
         """Answers given instead, each once: a reply, or "drop" (do the work, lose the answer), or "cut"."""
+        self.push_script: list[Reply | str] = []
+        """The same, for pushes alone."""
         self.requests: list[tuple[str, int]] = []
         self.bodies: list[bytes] = []
         self.page_size = 500
@@ -108,7 +112,10 @@ class FakeServer:
         return problem(404, "There is nothing here.")
 
     def handle(self, request: httpx.Request) -> httpx.Response:
-        scripted = self.scripted.pop(0) if self.scripted and "/sync/" in request.url.path else None
+        script = self.push_script if request.url.path.endswith("/push") else []
+        if not script and "/sync/" in request.url.path:
+            script = self.scripted
+        scripted = script.pop(0) if script else None
         if scripted == "cut":
             raise httpx.ConnectError("no signal", request=request)
         if isinstance(scripted, tuple):
@@ -131,7 +138,7 @@ class FakeServer:
 
     def _enrol(self, body: bytes) -> Reply:
         asked = msgspec.json.decode(body)
-        code = asked["code"].replace("-", "").translate(str.maketrans("OIL", "011"))
+        code = plain_code(asked["code"])
         if code not in self.codes:
             return problem(403, "That code is wrong, used already, or too old.")
         jwk = asked["public_key"]
@@ -196,7 +203,7 @@ class FakeServer:
     def _push(self, device: str, headers: dict[str, str], body: bytes) -> Reply:
         if headers.get("content-encoding") == "gzip":
             body = gzip.decompress(body)
-        if len(body) > self.limits.push_unpacked_bytes:
+        if len(body) > self.unpacked_bytes_max:
             return problem(413, "The request is too large.")
         self.bodies.append(body)
         verdicts: list[Verdict] = []

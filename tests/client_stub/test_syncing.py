@@ -1,0 +1,371 @@
+"""One sync against a server that behaves, fails, answers late, asks for time, restores, rotates and wipes."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import msgspec
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from client_stub import store as stores
+from client_stub.device import Device
+from client_stub.store import Store, StoreError
+from client_stub.syncing import KEEP_SENT_MS
+from sync.envelope import Change, ChangeOp, RemoveReason
+from sync.limits import Limits
+from sync.operations import digest, parse_envelope
+from tests.client_stub.fake_server import NOW, FakeServer, problem
+from tests.client_stub.kit import Sleeps, a_note, new_phone, states, surroundings, sync_once
+
+
+@pytest.fixture
+def server() -> FakeServer:
+    return FakeServer()
+
+
+@pytest.fixture
+def phone(tmp_path: Path, server: FakeServer) -> Device:
+    return new_phone(tmp_path / "phone", server)
+
+
+def sleeps_of(device: Device) -> list[float]:
+    sleep = device.surroundings.sleep
+    assert isinstance(sleep, Sleeps)
+    return sleep.taken
+
+
+def test_notes_written_offline_arrive_once_and_are_receipted(phone: Device, server: FakeServer) -> None:
+    ids = [phone.write(a_note(f"note {n}")) for n in range(5)]
+    assert not phone.status().state.all_sent
+    report = sync_once(phone, server)
+    assert report.all_sent and report.receipted == 5 and report.problems == []
+    assert list(server.notes) == ids
+    assert phone.status().state.all_sent
+    again = sync_once(phone, server)
+    assert again.sent == 0 and len(server.ledger) == 5
+
+
+def test_bytes_and_numbers_are_the_same_on_every_send(phone: Device, server: FakeServer) -> None:
+    phone.write(a_note("one"))
+    phone.write(a_note("two"))
+    server.push_script = ["drop", "drop"]  # both arrive, and their answers are lost
+    assert sync_once(phone, server).all_sent
+    assert len(server.bodies) == 3 and len(set(server.bodies)) == 1
+    assert [key[2] for key in server.ledger] == [1, 2] and len(server.notes) == 2
+
+
+def test_a_lost_answer_then_a_duplicate_says_what_it_was_the_first_time(
+    phone: Device, server: FakeServer
+) -> None:
+    phone.write(a_note())
+    server.push_script = ["drop"]
+    assert sync_once(phone, server).all_sent
+    (entry,) = phone.store.all_entries()
+    assert (entry.outcome, entry.code) == ("applied", None)
+
+
+def test_pushes_keep_to_the_limits_that_hello_announced(phone: Device, server: FakeServer) -> None:
+    server.limits = Limits(ops_per_push=3)
+    for n in range(8):
+        phone.write(a_note(f"note {n}"))
+    assert sync_once(phone, server).all_sent
+    assert [body.count(b"\n") for body in server.bodies] == [3, 3, 2]
+
+
+def test_pushes_keep_to_the_bytes_that_hello_announced(phone: Device, server: FakeServer) -> None:
+    for n in range(4):
+        phone.write(a_note(f"{n}" * 500))
+    size = phone.store.all_entries()[0].size
+    server.limits = Limits(push_wire_bytes=2 * (size + 1))
+    assert sync_once(phone, server).all_sent
+    assert [body.count(b"\n") for body in server.bodies] == [2, 2]
+
+
+def test_large_pushes_travel_compressed(phone: Device, server: FakeServer) -> None:
+    for n in range(20):
+        phone.write(a_note(f"{n} " + "the same words again " * 30))
+    sync_once(phone, server)
+    (on_wire,) = [size for path, size in server.requests if path == "/api/sync/push"]
+    assert on_wire < len(server.bodies[0]) / 5
+
+
+def test_no_signal_leaves_everything_on_the_phone_and_says_so(phone: Device, server: FakeServer) -> None:
+    phone.write(a_note())
+    server.scripted = ["cut"] * 100
+    report = sync_once(phone, server, tries_max=4)
+    assert not report.all_sent and report.problems and report.retries == 4
+    assert states(phone) == ["queued"]
+    assert phone.store.get("last_sync_at") is None
+    server.scripted = []
+    assert sync_once(phone, server).all_sent
+
+
+def test_an_answer_lost_for_good_never_shows_as_sent(phone: Device, server: FakeServer) -> None:
+    phone.write(a_note())
+    server.push_script = ["drop"] * 50
+    assert not sync_once(phone, server, tries_max=3).all_sent
+    assert len(server.notes) == 1  # it did arrive, but the phone cannot know
+    assert phone.status().state.waiting == 1
+    server.push_script = []
+    assert sync_once(phone, server).all_sent
+    assert len(server.ledger) == 1
+
+
+def test_retry_after_is_waited_for_in_full(phone: Device, server: FakeServer) -> None:
+    phone.write(a_note())
+    server.scripted = [problem(503, "busy", {"Retry-After": "7"}), problem(429, "busy", {"Retry-After": "9"})]
+    assert sync_once(phone, server).all_sent
+    first, second = sleeps_of(phone)[:2]
+    assert 7 <= first <= 8.0 + 1 and 9 <= second <= 9 + 2
+
+
+def test_a_server_that_asks_for_an_hour_ends_this_sync(phone: Device, server: FakeServer) -> None:
+    phone.write(a_note())
+    server.scripted = [problem(503, "busy", {"Retry-After": "3600"})]
+    report = sync_once(phone, server)
+    assert sleeps_of(phone) == [] and not report.all_sent
+    assert "3600 seconds" in report.problems[0]
+
+
+def test_waits_grow_with_full_jitter_and_start_anew_after_success(tmp_path: Path, server: FakeServer) -> None:
+    phone = new_phone(tmp_path / "p", server)
+    phone.write(a_note())
+    server.scripted = ["cut", "cut", "cut"]
+    assert sync_once(phone, server, base_ms=1000, cap_ms=5000).all_sent
+    assert sleeps_of(phone) == [1.0, 2.0, 2.5]  # half of 2, 4 and of the cap: the dice say 0.5
+
+
+def test_backoff_on_success_is_honoured(phone: Device, server: FakeServer) -> None:
+    phone.write(a_note())
+    server.backoff_ms = 4000
+    assert sync_once(phone, server).all_sent
+    assert sleeps_of(phone) == [4.0]
+
+
+def test_a_token_that_is_over_is_replaced_without_waiting(phone: Device, server: FakeServer) -> None:
+    phone.write(a_note())
+    server.scripted = [problem(401, "over")]
+    assert sync_once(phone, server).all_sent
+    assert sleeps_of(phone) == []
+    assert [path for path, _ in server.requests].count("/api/devices/token") == 2
+
+
+def test_a_clock_that_is_a_day_off_is_corrected_by_the_servers_time(
+    tmp_path: Path, server: FakeServer
+) -> None:
+    ticks = itertools.count(NOW + 86_400_000)
+    phone = new_phone(tmp_path / "p", server, now_ms=lambda: next(ticks))
+    phone.write(a_note())
+    assert sync_once(phone, server).all_sent
+    assert -86_400_100 < int(phone.store.get("clock_offset_ms") or 0) <= -86_400_000
+
+
+def test_without_a_receipt_it_is_not_all_sent_and_the_sync_still_ends(
+    phone: Device, server: FakeServer
+) -> None:
+    server.receipts_on = False
+    phone.write(a_note())
+    report = sync_once(phone, server)
+    assert not report.all_sent and states(phone) == ["settled"]
+    assert report.pushes <= 3
+    server.receipts_on = True
+    assert sync_once(phone, server).all_sent
+
+
+def test_a_receipt_signed_by_somebody_else_counts_for_nothing(phone: Device, server: FakeServer) -> None:
+    server.key = Ed25519PrivateKey.from_private_bytes(b"\x08" * 32)
+    phone.write(a_note())
+    report = sync_once(phone, server)
+    assert not report.all_sent and states(phone) == ["settled"]
+    assert any("signature" in sentence for sentence in report.problems)
+
+
+def test_quarantined_entries_are_shown_with_their_reason_and_kept(phone: Device, server: FakeServer) -> None:
+    phone.write(a_note("good"))
+    phone.write(a_note("bad"))
+    bad = phone.store.all_entries()[1]
+    line = phone.store.lines([bad])[0]
+    spoiled = line.replace(b'"county_lines"', b'"county_linez"')  # as a phone of another version might write
+    with phone.store.transaction():
+        phone.store._run("UPDATE outbox SET line = ?, digest = ? WHERE seq = 2", spoiled, digest(spoiled))
+    report = sync_once(phone, server)
+    assert report.all_sent and len(server.notes) == 1
+    item = phone.status().items[1]
+    assert (item.outcome, item.code) == ("quarantined", "body_digest_mismatch")
+    assert phone.status().state.quarantined == 1
+
+
+def test_one_refused_entry_does_not_hold_up_the_others(phone: Device, server: FakeServer) -> None:
+    for n in range(8):
+        phone.write(a_note("x" * 100 if n != 5 else "y" * 2000))
+    sizes = [entry.size for entry in phone.store.all_entries()]
+    server.unpacked_bytes_max = (
+        sizes[0] + 60
+    )  # every pair is too much, and number 6 alone; hello does not say so
+    report = sync_once(phone, server)
+    assert not report.all_sent and len(server.notes) == 7
+    assert [s for s in states(phone) if s != "receipted"] == ["queued"]
+    assert any("does not take" in sentence for sentence in report.problems)
+
+
+def test_a_clone_rotates_its_epoch_and_loses_nothing(tmp_path: Path, server: FakeServer) -> None:
+    original = new_phone(tmp_path / "a", server)
+    original.write(a_note("before the copy"))
+    sync_once(original, server)
+    epoch = original.store.get("epoch")
+    # Another installation used the next number: what a restored backup does that kept its file identity.
+    twin = new_phone(tmp_path / "b", server, new_epoch=lambda: "another")
+    with twin.store.transaction():
+        for key in ("identity", "private_key"):
+            twin.store.put(key, original.store.get(key) or "")
+        twin.store.put("epoch", epoch or "")
+        twin.store._run(
+            "INSERT INTO outbox SELECT 1, ?, 1, 'note.write', 'gone', 'd', 1, NULL, 'receipted', 'applied', NULL, "
+            "NULL, 1, 1, NULL, NULL",
+            epoch,
+        )
+    mine = original.write(a_note("of the original"))
+    yours = twin.write(a_note("of the twin"))
+    sync_once(original, server)
+    report = sync_once(twin, server)
+    assert report.all_sent, report.problems
+    assert {mine, yours} <= set(server.notes)
+    assert b"of the twin" in server.notes[yours] and b"of the original" in server.notes[mine]
+    assert len(server.quarantine) == 1  # the bytes under the number that was taken are kept as well
+    assert twin.store.get("epoch") == "another"
+    assert [item.epoch for item in twin.status().items] == [epoch, "another"]
+    assert twin.status().state.quarantined == 0
+
+
+def test_a_copied_store_starts_its_own_epoch_before_it_writes(tmp_path: Path, server: FakeServer) -> None:
+    original = new_phone(tmp_path / "a", server)
+    original.write(a_note("shared"))
+    original.store.close()
+    copy = tmp_path / "b"
+    copy.mkdir()
+    for name in (stores.DATABASE_FILE, "store.json"):
+        (copy / name).write_bytes((tmp_path / "a" / name).read_bytes())
+    first = new_phone(tmp_path / "a")
+    second = new_phone(copy, new_epoch=lambda: "copied")
+    first.write(a_note("first"))
+    second.write(a_note("second"))
+    assert sync_once(first, server).all_sent and sync_once(second, server).all_sent
+    assert len(server.notes) == 3 and server.quarantine == []
+    assert [entry.epoch for entry in second.store.all_entries()] == ["epoch-1", "copied"]
+
+
+def test_after_a_restore_of_the_server_what_it_lost_is_sent_again(phone: Device, server: FakeServer) -> None:
+    for n in range(4):
+        phone.write(a_note(f"note {n}"))
+    sync_once(phone, server)
+    lost = [key for key in server.ledger if key[2] > 2]
+    for key in lost:
+        del server.notes[parse_envelope(server.ledger.pop(key)[1]).entity_id]
+    server.incarnation = "restored"
+    report = sync_once(phone, server)
+    assert report.all_sent and report.sent == 2 and len(server.notes) == 4
+    assert phone.store.durable() == {"epoch-1": 4}
+
+
+def test_bytes_are_forgotten_only_when_receipted_durable_and_a_day_old(
+    tmp_path: Path, server: FakeServer
+) -> None:
+    now = [NOW]
+    phone = new_phone(tmp_path / "p", server, now_ms=lambda: now[0])
+    server.durable = False
+    phone.write(a_note())
+    sync_once(phone, server)
+    now[0] += KEEP_SENT_MS + 1
+    with phone.store.transaction():
+        phone.store._run("DELETE FROM durable")
+    sync_now = sync_once(phone, server)
+    assert sync_now.forgotten == 1  # hello said that it is durable
+    assert phone.status().items[0].line is None
+    assert phone.status().state.all_sent
+
+
+def test_pages_are_pulled_to_the_end_and_the_checkpoint_agrees(phone: Device, server: FakeServer) -> None:
+    server.changes = [
+        Change(bucket="own", kind="note", id=str(n), rev=1, data={"status": "linked"}) for n in range(12)
+    ] + [Change(bucket="own", kind="note", id="3", rev=2, op=ChangeOp.REMOVE, reason=RemoveReason.LEFT_SCOPE)]
+    server.page_size = 5
+    report = sync_once(phone, server)
+    assert report.pulled == 13 and report.problems == []
+    assert set(phone.store.holdings()["own"]) == {("note", str(n)) for n in range(12) if n != 3}
+    assert sync_once(phone, server).pulled == 0  # the cursor was kept
+
+
+def test_a_copy_that_went_wrong_is_fetched_anew_and_the_outbox_stays(
+    phone: Device, server: FakeServer
+) -> None:
+    server.changes = [Change(bucket="own", kind="note", id=str(n), rev=1, data={}) for n in range(3)]
+    sync_once(phone, server)
+    phone.write(a_note())
+    with phone.store.transaction():
+        phone.store._run("DELETE FROM held WHERE id = '1'")
+    server.push_script = [problem(400, "no")]
+    report = sync_once(phone, server)
+    assert len(phone.store.holdings()["own"]) == 3
+    assert states(phone) == ["queued"] and not report.all_sent
+
+
+def test_a_checkpoint_that_never_agrees_ends_the_sync(phone: Device, server: FakeServer) -> None:
+    server.changes = [Change(bucket="own", kind="note", id="1", rev=1, data={})]
+    server.spoil_checkpoints = 1000
+    report = sync_once(phone, server)
+    assert any("not complete" in sentence for sentence in report.problems)
+    pulls = [path for path, _ in server.requests if path == "/api/sync/pull"]
+    assert len(pulls) <= 5
+
+
+def test_a_cursor_of_before_the_restore_is_replaced_and_rows_are_not_doubled(
+    phone: Device, server: FakeServer
+) -> None:
+    server.changes = [Change(bucket="own", kind="note", id=str(n), rev=1, data={}) for n in range(3)]
+    sync_once(phone, server)
+    server.incarnation = "restored"
+    server.changes = server.changes[:2]
+    assert sync_once(phone, server).problems == []
+    assert set(phone.store.holdings()["own"]) == {("note", "0"), ("note", "1")}
+
+
+def test_a_wipe_waits_until_the_notes_have_arrived_but_what_was_lent_goes_at_once(
+    phone: Device, server: FakeServer
+) -> None:
+    server.changes = [Change(bucket="own", kind="note", id="1", rev=1, data={"a": 1})]
+    sync_once(phone, server)
+    phone.write(a_note("the last one"))
+    server.wipe = True
+    server.push_script = ["cut"] * 20
+    report = sync_once(phone, server, tries_max=2)
+    assert not report.wiped and phone.store.holdings() == {}
+    assert phone.status().state.waiting == 1
+    server.push_script = []
+    report = sync_once(phone, server)
+    assert report.wiped and any(b"the last one" in line for line in server.quarantine)
+    folder = phone.store.folder
+    assert [path.name for path in folder.iterdir()] == [stores.WIPED_FILE]
+    assert stores.wiped_at(folder) is not None
+
+
+def test_only_one_sync_of_a_phone_runs_at_a_time(phone: Device, server: FakeServer) -> None:
+    other = Device(Store.open(phone.store.folder, passphrase=None), surroundings())
+    with phone.store.only_one_sync(), pytest.raises(StoreError, match="Another sync"):
+        sync_once(other, server)
+    other.store.close()
+
+
+def test_a_note_may_be_written_while_a_sync_is_under_way(phone: Device, server: FakeServer) -> None:
+    other = Device(Store.open(phone.store.folder, passphrase=None), surroundings())
+    phone.write(a_note("first"))
+
+    def interrupt(point: str) -> None:
+        if point == "push.answered" and len(other.store.all_entries()) == 1:
+            other.write(a_note("meanwhile"))
+
+    busy = Device(phone.store, msgspec.structs.replace(phone.surroundings, reached=interrupt))
+    assert sync_once(busy, server).all_sent
+    assert len(server.notes) == 2
+    other.store.close()
