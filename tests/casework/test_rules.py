@@ -55,6 +55,14 @@ def test_a_note_that_arrives_late_counts_where_it_was_observed() -> None:
     assert flag.raised_at == late.received_at
 
 
+def test_a_second_report_of_an_old_incident_does_not_make_the_flag_younger() -> None:
+    notes = [missing("a", 0), missing("b", 40, place="Library"), missing("c", 50)]
+    again = missing("d", 40, place="library", received_at=START_MS + 390 * DAY_MS)
+    before, after = flags(*notes)["missing_repeat"], flags(*notes, again)["missing_repeat"]
+    assert after.raised_at == before.raised_at == START_MS + 50 * DAY_MS + HOUR_MS
+    assert after.note_ids == ("a", "b", "d", "c")
+
+
 def test_a_late_note_outside_the_window_does_not_count_by_its_receipt() -> None:
     late = missing("c", -200, received_at=START_MS + 41 * DAY_MS)
     assert "missing_repeat" not in flags(missing("a", 0), missing("b", 40), late)
@@ -159,7 +167,7 @@ def test_under_ten_is_measured_on_the_day_the_child_was_missing(born: datetime.d
 
 def test_a_child_born_on_a_leap_day_is_ten_on_the_first_of_march() -> None:
     child = ChildFacts(child_id=1, date_of_birth=datetime.date(2016, 2, 29))
-    on_28_february, on_1_march = (422.9, 424.1)  # 2026
+    on_28_february, on_1_march = 423.5, 424.0  # days after 1 January 2025
     assert "missing_under_10" in flags(missing("a", on_28_february), child=child)
     assert flags(missing("a", on_1_march), child=child) == {}
 
@@ -168,6 +176,12 @@ def test_a_child_born_on_a_leap_day_is_ten_on_the_first_of_march() -> None:
 def test_an_approximate_age_serves_where_no_date_of_birth_is_known(age: float, raised: bool) -> None:
     child = ChildFacts(child_id=1, approximate_age=age, age_as_of=datetime.date(2025, 1, 1))
     assert ("missing_under_10" in flags(missing("a", 0.5), child=child)) is raised
+
+
+def test_the_birthday_itself_is_no_longer_under_ten() -> None:
+    child = ChildFacts(child_id=1, date_of_birth=datetime.date(2015, 1, 2))
+    assert "missing_under_10" in flags(missing("a", 1 - MS), child=child)
+    assert flags(missing("a", 1.0), child=child) == {}
 
 
 def test_an_approximate_age_grows_with_time_and_a_date_of_birth_overrides_it() -> None:
