@@ -258,3 +258,17 @@ def _review(row: tuple[object, ...]) -> Review:
         "holding_child_id",
     ]
     return msgspec.convert(dict(zip(names, row, strict=True)), Review)
+
+
+@audited(Verb.CONSULTATION)
+def decisions_on_note(tx: Transaction, actor: Actor, note_id: str, *, now: int) -> list[tuple[int, Event]]:
+    """(subject's place in the note, decision) for every decision on a note, oldest first."""
+    rows = tx.rows(
+        "SELECT s.subject_id, s.ordinal FROM subject s JOIN note n ON n.note_key = s.note_key"
+        " WHERE n.note_id = :note ORDER BY s.ordinal",
+        {"note": note_id},
+    )
+    found = [(ordinal, event) for subject_id, ordinal in rows for event in history(tx, subject_id)]
+    if found:
+        record(tx, actor, Verb.CONSULTATION, "note", [note_id], now=now, reason="explain command")
+    return found
