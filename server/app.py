@@ -27,6 +27,7 @@ from server.http import devices, health, problems, sign_in, sync
 from server.http.auth import OPEN, authenticate, provide_device, provide_person, provide_services
 from server.http.csrf import COOKIE, HEADER, CSRFCheck
 from server.http.docs import StrictStructSchemaPlugin, openapi_config
+from server.http.media import CheckedRequest, read_expected_type
 from server.http.metrics import Metrics
 from server.http.observe import Observe
 from server.http.services import Services
@@ -146,7 +147,8 @@ def create_app(
                 cache_control=STATIC_CACHE,
             ),
         ],
-        guards=[authenticate],
+        guards=[authenticate, read_expected_type],
+        request_class=CheckedRequest,
         middleware=[DefineMiddleware(CSRFCheck, config=csrf)],
         dependencies={
             "services": Provide(provide_services, sync_to_thread=False),

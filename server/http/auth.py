@@ -75,12 +75,14 @@ async def authenticate(connection: Connection, handler: BaseRouteHandler) -> Non
     connection.scope["user"] = person
 
 
-async def find_person(connection: Connection, services: Services) -> Person:
-    """The person behind the session cookie. Raises `NotSignedIn`."""
+async def find_person(connection: Connection, services: Services, *, by_hand: bool = True) -> Person:
+    """The person behind the session cookie. Raises `NotSignedIn`. `by_hand` as in `sessions.find`."""
     token = connection.cookies.get(cookie_name(services))
     if not token or len(token) > TOKEN_LENGTH_MAX:
         raise NotSignedIn("You are not signed in.")
-    return await sessions.find(services.store, services.policy, services.session_rules, token, now_ms())
+    return await sessions.find(
+        services.store, services.policy, services.session_rules, token, now_ms(), by_hand=by_hand
+    )
 
 
 async def find_device(connection: Connection, services: Services) -> DeviceIdentity:

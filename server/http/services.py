@@ -12,6 +12,7 @@ from server.access.policy import Policy
 from server.access.sessions import SessionRules
 from server.access.signing import SigningKey
 from server.access.throttle import Limits
+from server.alerts.stream import Hub
 from server.http.metrics import Metrics
 from server.placing import Worlds
 from server.settings import Settings
@@ -33,6 +34,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     worlds: Worlds
     incarnation: str
     cursor_key: bytes
+    hub: Hub
 
 
 def services_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Services:

@@ -1,0 +1,348 @@
+"""The doors for alerts: list, look, answer, hand over, close, and hear of them as they happen.
+
+The live stream (server-sent events) says numbers, a borough, a grade and what happened; whoever hears it asks
+for the alert itself. It ends within seconds of the person's signing out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Literal
+
+import msgspec
+import structlog
+from litestar import Request, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, HeaderParameter, JSONBody, PathParameter
+from litestar.response import Stream
+from litestar.response.sse import ServerSentEventMessage
+from msgspec import Meta
+
+from server import duty
+from server.access.errors import AccessError
+from server.access.identity import Person
+from server.access.policy import Permission
+from server.alerts.stream import Hub, Listener, Step
+from server.clock import now_ms
+from server.http import problems
+from server.http.auth import PERSON_SECURITY, find_person, requires
+from server.http.problems import Problem, documented
+from server.http.services import Services
+from server.http.views import AlertPage, AlertView, AlertWhole, alert_view, instant, step_view
+from server.records import alerts
+from server.records.alerts import AlertConflict, State
+from server.storage.port import StorageError, Transaction
+from sync.vocabulary import Grade
+
+KEEP_ALIVE_SECONDS = 15.0
+"""A proxy that closes silent connections waits for 30 s or more; and no longer may a stream outlive its session."""
+
+RECONNECT_MS = 3_000
+TEXT_PATTERN = r"^[^\x00]*$"  # PostgreSQL keeps no NUL in text
+TEXT_LENGTH_MAX = 2_000
+ROWS_DEFAULT = 100
+
+Id = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
+Rev = Annotated[int, Meta(ge=1, le=2**31)]
+Words = Annotated[str, Meta(min_length=3, max_length=TEXT_LENGTH_MAX, pattern=TEXT_PATTERN)]
+
+log = structlog.get_logger("server.alerts")
+
+
+class AcknowledgeRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`from_rev`: the revision you saw; when it has changed since, nothing happens and you are told."""
+
+    from_rev: Rev | None = None
+
+
+class HandOverRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`to`: a username of somebody who answers alerts of the same borough."""
+
+    to: Annotated[str, Meta(min_length=1, max_length=64, pattern=TEXT_PATTERN)]
+    reason: Words
+    from_rev: Rev | None = None
+
+
+class CloseRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`decision`: what was decided, and why. It is kept with the alert."""
+
+    decision: Words
+    from_rev: Rev | None = None
+
+
+class StepEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """What the stream sends, with the event name `alert`. The event name `reload` says: load the list anew."""
+
+    alert_id: int
+    borough: str
+    grade: str
+    kind: str
+    at: Any
+
+
+def encode_step(step: Step | None) -> bytes:
+    """A step as it travels; None as the word to load anew."""
+    if step is None:
+        return ServerSentEventMessage(event="reload", data="{}").encode()
+    said = StepEvent(
+        alert_id=step.alert_id, borough=step.borough, grade=step.grade, kind=step.kind, at=instant(step.at)
+    )
+    return ServerSentEventMessage(
+        event="alert", data=msgspec.json.encode(said), id=str(step.position)
+    ).encode()
+
+
+def conflict(error: AlertConflict) -> Problem:
+    """Somebody was quicker: the problem that says what holds now."""
+    return Problem(
+        problems.CONFLICT,
+        "This alert has changed since you last saw it.",
+        extra={"current": {"state": error.state, "rev": error.rev}},
+    )
+
+
+CHANGING = documented(
+    problems.INVALID,
+    problems.NOT_SIGNED_IN,
+    problems.NOT_ALLOWED,
+    problems.CONFLICT,
+    problems.TOO_LARGE,
+    problems.UNSUPPORTED_TYPE,
+    problems.UNAVAILABLE,
+)
+
+
+@get(
+    "/api/alerts",
+    guards=[requires(Permission.SEE_ALERTS)],
+    security=PERSON_SECURITY,
+    tags=["work"],
+    summary="The alerts of your boroughs",
+    responses=documented(
+        problems.INVALID, problems.NOT_SIGNED_IN, problems.NOT_ALLOWED, problems.UNAVAILABLE
+    ),
+)
+async def list_alerts(
+    person: NamedDependency[Person],
+    services: NamedDependency[Services],
+    state: FromQuery[list[State] | None] = None,
+    grade: FromQuery[list[Grade] | None] = None,
+    owner: FromQuery[Literal["me", "nobody"] | None] = None,
+    borough: FromQuery[Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,20}$")] | None] = None,
+    limit: FromQuery[Annotated[int, Meta(ge=1, le=alerts.QUEUE_ROWS_MAX)]] = ROWS_DEFAULT,
+) -> AlertPage:
+    """Red first, then least time left. Without `state`: those that are not closed. Copies are marked so."""
+    now = now_ms()
+
+    def look(tx: Transaction) -> AlertPage:
+        newest = alerts.newest_event(tx)
+        found = alerts.queue(
+            tx,
+            person,
+            now=now,
+            states=state or (State.OPEN, State.ACKNOWLEDGED),
+            borough=borough,
+            grades=grade or (),
+            owner={None: None, "me": person.username, "nobody": alerts.NOBODY}[owner],
+            limit=limit,
+        )
+        return AlertPage(
+            alerts=[alert_view(alert) for alert in found], last_event_id=f"{newest[0]}-{newest[1]}"
+        )
+
+    return await services.store.read(look)
+
+
+@get(
+    "/api/alerts/{alert_id:int}",
+    guards=[requires(Permission.SEE_ALERTS)],
+    security=PERSON_SECURITY,
+    tags=["work"],
+    summary="One alert with its history",
+    responses=documented(
+        problems.INVALID, problems.NOT_SIGNED_IN, problems.NOT_ALLOWED, problems.UNAVAILABLE
+    ),
+)
+async def show_alert(
+    alert_id: Id, person: NamedDependency[Person], services: NamedDependency[Services]
+) -> AlertWhole:
+    """The alert, every step of it oldest first, and the ids of the notes behind it."""
+    now = now_ms()
+
+    def look(tx: Transaction) -> AlertWhole:
+        alert = alerts.show(tx, person, alert_id, now=now)
+        return AlertWhole(
+            alert=alert_view(alert),
+            steps=[step_view(step) for step in alerts.history(tx, [alert_id])],
+            note_ids=alerts.note_ids(tx, alert_id),
+        )
+
+    return await services.store.read(look)
+
+
+@post(
+    "/api/alerts/{alert_id:int}/acknowledge",
+    guards=[requires(Permission.ACKNOWLEDGE_ALERTS)],
+    security=PERSON_SECURITY,
+    status_code=200,
+    tags=["work"],
+    summary="Answer an alert",
+    responses=CHANGING,
+)
+async def acknowledge(
+    alert_id: Id,
+    data: JSONBody[AcknowledgeRequest],
+    person: NamedDependency[Person],
+    services: NamedDependency[Services],
+) -> AlertView:
+    """Ends its escalation and makes it yours. The authors of its notes hear that they were seen."""
+    now = now_ms()
+    try:
+        alert = await services.store.write(
+            lambda tx: duty.acknowledge(tx, person, alert_id, now=now, from_rev=data.from_rev)
+        )
+    except AlertConflict as error:
+        raise conflict(error) from None
+    return alert_view(alert)
+
+
+@post(
+    "/api/alerts/{alert_id:int}/hand-over",
+    guards=[requires(Permission.ACKNOWLEDGE_ALERTS)],
+    security=PERSON_SECURITY,
+    status_code=200,
+    tags=["work"],
+    summary="Give an alert to somebody else",
+    responses=CHANGING,
+)
+async def hand_over(
+    alert_id: Id,
+    data: JSONBody[HandOverRequest],
+    person: NamedDependency[Person],
+    services: NamedDependency[Services],
+) -> AlertView:
+    """Your own, or one that nobody has; somebody else's takes a supervisor. The clock runs on."""
+    now = now_ms()
+    try:
+        alert = await services.store.write(
+            lambda tx: duty.hand_over(
+                tx,
+                services.policy,
+                person,
+                alert_id,
+                data.to,
+                data.reason,
+                now=now,
+                from_rev=data.from_rev,
+            )
+        )
+    except AlertConflict as error:
+        raise conflict(error) from None
+    return alert_view(alert)
+
+
+@post(
+    "/api/alerts/{alert_id:int}/close",
+    guards=[requires(Permission.ACKNOWLEDGE_ALERTS, Permission.WORK_CASES)],
+    security=PERSON_SECURITY,
+    status_code=200,
+    tags=["work"],
+    summary="End an alert with a decision",
+    responses=CHANGING,
+)
+async def close(
+    alert_id: Id,
+    data: JSONBody[CloseRequest],
+    person: NamedDependency[Person],
+    services: NamedDependency[Services],
+) -> AlertView:
+    """Closes it with what was decided. A new note about the child raises a new alert."""
+    now = now_ms()
+    try:
+        alert = await services.store.write(
+            lambda tx: duty.close(tx, person, alert_id, data.decision, now=now, from_rev=data.from_rev)
+        )
+    except AlertConflict as error:
+        raise conflict(error) from None
+    return alert_view(alert)
+
+
+@get(
+    "/api/alerts/stream",
+    guards=[requires(Permission.SEE_ALERTS)],
+    security=PERSON_SECURITY,
+    exclude_from_compression=True,
+    media_type="text/event-stream",
+    tags=["work"],
+    summary="Alerts as they happen",
+    responses=documented(
+        problems.INVALID, problems.NOT_SIGNED_IN, problems.NOT_ALLOWED, problems.UNAVAILABLE
+    ),
+)
+async def stream(
+    request: Request[Any, Any, Any],
+    person: NamedDependency[Person],
+    services: NamedDependency[Services],
+    last_event_id: Annotated[str | None, HeaderParameter(name="Last-Event-ID", max_length=200)] = None,
+    after: FromQuery[Annotated[str, Meta(max_length=200)] | None] = None,
+) -> Stream:
+    """Server-sent events `alert` (StepEvent) and `reload`. Goes on from `Last-Event-ID`, or `after` for a first
+    connection from a list that said where it was; without either, from now on."""
+    frames = _frames(request, services, person, last_event_id or after)
+    # The first frame is awaited here, so that a database that cannot be read is a problem and not a broken stream.
+    return Stream(
+        _started(await anext(frames), frames),
+        media_type="text/event-stream",
+        headers={"cache-control": "no-store", "x-accel-buffering": "no"},
+    )
+
+
+async def _started(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for frame in rest:
+        yield frame
+
+
+async def _frames(
+    request: Request[Any, Any, Any], services: Services, person: Person, last_seen: str | None
+) -> AsyncIterator[bytes]:
+    """The stream of one connection: steps, and every so often a comment and a look at the session."""
+    hub: Hub = services.hub
+    clock = asyncio.get_running_loop().time
+    async with hub.listening(person, last_seen) as listener:
+        yield ServerSentEventMessage(comment="alerts", data=None, retry=RECONNECT_MS).encode()
+        look_at = clock() + KEEP_ALIVE_SECONDS
+        while True:
+            try:
+                found = await listener.frames(max(0.0, look_at - clock()))
+                if found is None:
+                    return
+                for frame in found:
+                    yield frame
+                if clock() >= look_at:
+                    if not await _still_signed_in(request, services, listener):
+                        return
+                    yield _keep_alive(listener)
+                    look_at = clock() + KEEP_ALIVE_SECONDS
+            except StorageError:
+                # The browser comes back with the position it has, and by then the database may be there.
+                return
+
+
+async def _still_signed_in(request: Request[Any, Any, Any], services: Services, listener: Listener) -> bool:
+    """Whether the session stands and the role still sees alerts. Does not count as something the person did."""
+    try:
+        person = await find_person(request, services, by_hand=False)
+    except AccessError:
+        return False
+    listener.person = person
+    return person.may(Permission.SEE_ALERTS)
+
+
+def _keep_alive(listener: Listener) -> bytes:
+    """A comment, and the position, so that a borough where nothing happens need not be read again later."""
+    return ServerSentEventMessage(comment="still here", id=str(listener.position), data=None).encode()
+
+
+HANDLERS = [list_alerts, stream, show_alert, acknowledge, hand_over, close]

@@ -1,0 +1,111 @@
+"""Reading bodies: both sizes bounded, gzip whole or refused."""
+
+from __future__ import annotations
+
+import gzip
+import tracemalloc
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from litestar import Request, post
+from litestar.testing import TestClient
+
+from server.app import create_app
+from server.http.auth import OPEN
+from server.http.body import read_body
+from server.settings import Settings
+from tests.http.kit import Client, assert_problem
+
+WIRE, UNPACKED = 2_000_000, 5_000_000
+
+
+@post("/api/test/body", opt=OPEN, request_max_body_size=None, status_code=200)
+async def take(request: Request[Any, Any, Any]) -> dict[str, int]:
+    body = await read_body(request, max_wire_bytes=WIRE, max_unpacked_bytes=UNPACKED)
+    return {"bytes": len(body), "crc": zlib.crc32(body)}
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[Client]:
+    with TestClient(create_app(settings, handlers=[take])) as running:
+        yield running
+
+
+def send(client: Client, body: bytes | Iterator[bytes], encoding: str | None = "gzip") -> Any:
+    headers = {} if encoding is None else {"content-encoding": encoding}
+    return client.post("/api/test/body", content=body, headers=headers)
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 1_000_000])
+def test_a_body_arrives_whole_plain_and_compressed(client: Client, size: int) -> None:
+    body = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+    expected = {"bytes": size, "crc": zlib.crc32(body)}
+    assert send(client, body, None).json() == expected
+    assert send(client, body, "identity").json() == expected
+    assert send(client, gzip.compress(body)).json() == expected
+    assert send(client, gzip.compress(body), " GZIP ").json() == expected
+
+
+def test_gzip_of_several_members_is_one_body(client: Client) -> None:
+    assert send(client, gzip.compress(b"one") + gzip.compress(b"two")).json()["crc"] == zlib.crc32(b"onetwo")
+
+
+def test_a_body_exactly_at_its_limit_is_taken_and_one_byte_more_is_not(client: Client) -> None:
+    assert send(client, gzip.compress(b"x" * UNPACKED)).json()["bytes"] == UNPACKED
+    problem = assert_problem(send(client, gzip.compress(b"x" * (UNPACKED + 1))), 413, "too-large")
+    assert problem["max_bytes"] == UNPACKED
+    assert send(client, b"x" * WIRE, None).status_code == 200
+    assert assert_problem(send(client, b"x" * (WIRE + 1), None), 413, "too-large")["max_bytes"] == WIRE
+
+
+def test_the_wire_limit_holds_without_an_announced_length(client: Client) -> None:
+    def chunks() -> Iterator[bytes]:
+        for _ in range(50):
+            yield b"x" * 100_000
+
+    assert_problem(send(client, chunks(), None), 413, "too-large")
+
+
+def test_a_bomb_is_refused_early_and_in_little_memory(client: Client) -> None:
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    megabyte = b"\0" * (1 << 20)
+    bomb = b"".join(packer.compress(megabyte) for _ in range(1024)) + packer.flush()
+    assert 900_000 < len(bomb) < 1_200_000
+    tracemalloc.start()
+    try:
+        answer = send(client, bomb)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert_problem(answer, 413, "too-large")
+    assert peak < 40_000_000, peak
+
+
+@pytest.mark.parametrize("cut", [0, 1, 5, 10, 12, -1, -4, -8])
+def test_a_truncated_gzip_is_a_clear_problem(client: Client, cut: int) -> None:
+    whole = gzip.compress(b"a note of some length, twice over " * 2)
+    assert_problem(send(client, whole[:cut] if cut else b""), 400, "bad-encoding")
+
+
+def test_damaged_or_pretended_gzip_is_a_clear_problem(client: Client) -> None:
+    whole = bytearray(gzip.compress(b"a note of some length"))
+    whole[-5] ^= 0xFF
+    assert_problem(send(client, bytes(whole)), 400, "bad-encoding")
+    assert_problem(send(client, b'{"plain": "json"}'), 400, "bad-encoding")
+    assert_problem(send(client, gzip.compress(b"one") + b"rubbish after it"), 400, "bad-encoding")
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "deflate", "gzip, gzip", "\xe9"])
+def test_an_encoding_that_is_not_read_here_is_named_a_415(client: Client, encoding: str) -> None:
+    headers = [(b"content-encoding", encoding.encode("latin-1"))]
+    answer = client.post("/api/test/body", content=b"x", headers=headers)
+    assert_problem(answer, 415, "unsupported-encoding")
+    assert answer.headers["accept-encoding"] == "gzip, identity"
+
+
+@pytest.mark.parametrize("length", ["-1", "1e9", "many", "9" * 400])
+def test_a_nonsense_length_does_no_harm(client: Client, length: str) -> None:
+    answer = client.post("/api/test/body", content=iter([b"x"]), headers={"content-length": length})
+    assert answer.status_code < 500
