@@ -22,6 +22,7 @@ FULL_NAME_AREA, FULL_NAME_YEAR, GIVEN_AREA_YEAR, GUARDIAN, BORN_AND_INITIALS = 1
 
 GIVEN_CODES_MAX = 2  # the name a child goes by and one more
 FAMILY_CODES_MAX = 2  # both halves of a double-barrelled name
+UNKNOWN_YEAR = 0
 YEARS_EACH_SIDE = 1  # an officer's guess at an age is rarely more than a year out beyond its own year
 
 _MASK = (1 << 64) - 1
@@ -170,7 +171,7 @@ def blocking_keys(record: Record) -> tuple[int, ...]:
         keys.append(_key(FULL_NAME, low, high))
         if area:
             keys.append(_key(FULL_NAME_AREA, low, high, area))
-        keys += [_key(FULL_NAME_YEAR, low, high, year) for year in years]
+        keys += [_key(FULL_NAME_YEAR, low, high, year) for year in years or (UNKNOWN_YEAR,)]
     if family and given:
         initial = _initial(record.given)
         keys += [_key(FAMILY_YEAR_INITIAL, family[0], year, initial) for year in years]
@@ -208,10 +209,13 @@ def lookup_keys(record: Record) -> tuple[Lookup, ...]:
     lookups = [Lookup(key) for key in dict.fromkeys(keys)]
     years = _possible_years(record)
     for low, high in _pairs(given, family):
-        finer = [_key(FULL_NAME_YEAR, low, high, year) for year in years]
-        if area:
-            finer.append(_key(FULL_NAME_AREA, low, high, area))
-        lookups.append(Lookup(_key(FULL_NAME, low, high), tuple(finer)))
+        finer = (_key(FULL_NAME_AREA, low, high, area),) if area else ()
+        if years:
+            # At once by year: namesakes of every age would be most of what is compared, and none is linked.
+            lookups += [Lookup(_key(FULL_NAME_YEAR, low, high, year)) for year in (*years, UNKNOWN_YEAR)]
+            lookups += [Lookup(key) for key in finer]
+        else:
+            lookups.append(Lookup(_key(FULL_NAME, low, high), finer))
     if years and given and not record.born:
         if family:
             initial = _initial(record.given)
