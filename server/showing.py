@@ -42,6 +42,7 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
     """The single view: notes newest observed first, every flag (also those retracted), every alert with its
     steps, oldest first."""
 
+    child: Child
     entries: tuple[Entry, ...]
     flags: tuple[Flag, ...]
     alerts: tuple[Alert, ...]
@@ -77,14 +78,15 @@ def timeline(
     tx: Transaction, model: Model, person: Person, child_id: int, *, now: int, reason: str | None = None
 ) -> Timeline:
     """Everything that happened around a child. Raises NotAllowed (also where there is none) and ReasonNeeded."""
-    details = children.show(tx, person, child_id, now=now, reason=reason).details
+    shown = children.show(tx, person, child_id, now=now, reason=reason)
     standing = links.standing_for_child(tx, child_id)
     entries = []
     for note in notes.about_child(tx, person, child_id, now=now):
         event = standing.get(note.subject_id)
-        entries.append(Entry(note=note, link=event, evidence=_evidence(tx, model, note, event, details)))
+        entries.append(Entry(note=note, link=event, evidence=_evidence(tx, model, note, event, shown.details)))
     found = alerts.of_child(tx, person, child_id, now=now)
     return Timeline(
+        child=shown,
         entries=tuple(entries),
         flags=tuple(cases.flags_of(tx, child_id, retracted=True)),
         alerts=tuple(found),
