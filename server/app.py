@@ -22,8 +22,11 @@ from server.access.policy import load_policy
 from server.access.sessions import SessionRules
 from server.access.signing import SigningKey
 from server.access.throttle import Limits
+from server.alerts.channels import Channel, channels_of
+from server.alerts.stream import Hub
 from server.casework.pack import Pack, default_pack, load_pack
-from server.http import devices, health, problems, sign_in, sync
+from server.clock import now_ms
+from server.http import alerts, children, devices, health, problems, reviews, sign_in, sync
 from server.http.auth import OPEN, authenticate, provide_device, provide_person, provide_services
 from server.http.csrf import COOKIE, HEADER, CSRFCheck
 from server.http.docs import StrictStructSchemaPlugin, openapi_config
@@ -31,7 +34,10 @@ from server.http.media import CheckedRequest, read_expected_type
 from server.http.metrics import Metrics
 from server.http.observe import Observe
 from server.http.services import Services
+from server.jobs import escalation
+from server.jobs.scheduler import Jobs
 from server.placing import Worlds
+from server.records import alerts as records
 from server.records import reference
 from server.settings import Settings
 from server.storage import Store, open_store
@@ -47,6 +53,9 @@ HANDLERS: list[ControllerRouterHandler] = [
     *sign_in.HANDLERS,
     *health.HANDLERS,
     *sync.HANDLERS,
+    *alerts.HANDLERS,
+    *children.HANDLERS,
+    *reviews.HANDLERS,
     problems.problem_page,
 ]
 
@@ -70,14 +79,18 @@ def make_data_folder(settings: Settings) -> None:
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def make_services(settings: Settings, store: Store, metrics: Metrics) -> Services:
-    """Put together what the doors use. Raises `PolicyError` for a policy that cannot be used."""
+def make_services(
+    settings: Settings, store: Store, metrics: Metrics, pack: Pack, channels: Sequence[Channel]
+) -> Services:
+    """Put together what the doors use. Raises `PolicyError`, and `PackError` for rules that do not fit it."""
     make_data_folder(settings)
     secret = load_secret(settings.data, settings.secret)
+    policy = load_policy(settings.policy, settings.boroughs)
+    escalation.check_roles(pack, policy)
     return Services(
         settings=settings,
         store=store,
-        policy=load_policy(settings.policy, settings.boroughs),
+        policy=policy,
         passwords=Passwords(settings.password_hashes_at_once),
         session_rules=SessionRules(
             settings.session_idle_minutes * 60_000, settings.session_hours * 3_600_000
@@ -91,10 +104,27 @@ def make_services(settings: Settings, store: Store, metrics: Metrics) -> Service
         secret=secret,
         receipt_key=SigningKey(secret),
         metrics=metrics,
-        worlds=Worlds(make_pack(settings)),
+        worlds=Worlds(pack, tuple(channel.name for channel in channels)),
         incarnation=store.write_now(reference.incarnation),
         cursor_key=derive(secret, "cursor"),
+        hub=Hub(store, records.TOPIC, records.steps_after, records.newest_event, alerts.encode_step),
     )
+
+
+@asynccontextmanager
+async def background(services: Services, pack: Pack, channels: Sequence[Channel]) -> AsyncIterator[None]:
+    """The live stream and, where the settings say so, the jobs, for as long as the server runs."""
+    jobs = Jobs(services.store, pack, channels, services.session_rules, services.limits, now_ms)
+    await services.hub.start()
+    try:
+        if services.settings.jobs:
+            await jobs.start()
+        try:
+            yield
+        finally:
+            await jobs.stop()
+    finally:
+        await services.hub.stop()
 
 
 def make_pack(settings: Settings) -> Pack:
@@ -124,11 +154,14 @@ def create_app(
         try:
             if settings.migrates_on_start:
                 opened.migrate()
-            services = make_services(settings, opened, metrics)
+            pack = make_pack(settings)
+            channels = channels_of(settings.webhook_url, settings.webhook_secret, settings.base_url)
+            services = make_services(settings, opened, metrics, pack, channels)
             app.state.store = opened
             app.state.services = services
             try:
-                yield
+                async with background(services, pack, channels):
+                    yield
             finally:
                 services.passwords.close()
         finally:

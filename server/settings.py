@@ -7,6 +7,7 @@ A test fails when a field has no description. Nothing else in the server reads t
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -152,6 +153,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             le=600,
         ),
     ] = 60
+    webhook_url: Annotated[
+        str,
+        Meta(
+            description="Address to which each alert is also sent, signed by the Standard Webhooks specification. "
+            "It names nobody: numbers, a borough code, a grade and a link. Empty: none."
+        ),
+    ] = ""
+    webhook_secret: Annotated[
+        str,
+        Meta(
+            description="The key that the webhook's signatures are made with: 24 to 64 bytes in base64, with or "
+            "without `whsec_` in front."
+        ),
+    ] = ""
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         Meta(description="The least severe line that is logged."),
@@ -310,6 +325,7 @@ def _check(settings: Settings) -> None:
         raise SettingsError(
             "EARLYSIGN_DATABASE must be empty (SQLite in the data folder) or begin with postgresql://"
         )
+    _check_webhook(settings)
     if settings.secret:
         try:
             length = len(bytes.fromhex(settings.secret))
@@ -322,3 +338,23 @@ def _check(settings: Settings) -> None:
     for variable, file in (("EARLYSIGN_POLICY", settings.policy), ("EARLYSIGN_BOROUGHS", settings.boroughs)):
         if file is not None and not file.is_file():
             raise SettingsError(f"{variable} names a file that does not exist.")
+
+
+def _check_webhook(settings: Settings) -> None:
+    """A webhook goes over TLS, or stays on this machine, and is signed with a key that cannot be guessed."""
+    if bool(settings.webhook_url) != bool(settings.webhook_secret):
+        raise SettingsError("EARLYSIGN_WEBHOOK_URL and EARLYSIGN_WEBHOOK_SECRET go together: set both or none.")
+    if not settings.webhook_url:
+        return
+    parts = urlsplit(settings.webhook_url)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
+        raise SettingsError("EARLYSIGN_WEBHOOK_URL must begin with https:// (http:// only on this machine).")
+    try:
+        text = settings.webhook_secret.removeprefix("whsec_")
+        length = len(base64.b64decode(text + "=" * (-len(text) % 4), validate=True))
+    except ValueError:
+        length = 0
+    if not 24 <= length <= 64:
+        raise SettingsError(
+            "EARLYSIGN_WEBHOOK_SECRET must be 24 to 64 bytes in base64: `openssl rand -base64 32` makes one."
+        )

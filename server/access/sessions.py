@@ -112,8 +112,13 @@ async def change_password(
     await store.write(finish)
 
 
-async def find(store: Store, policy: Policy, rules: SessionRules, token: str, now: int) -> Person:
-    """The person behind a session token. Raises `NotSignedIn` for an unknown, idle, expired or closed one."""
+async def find(
+    store: Store, policy: Policy, rules: SessionRules, token: str, now: int, *, by_hand: bool = True
+) -> Person:
+    """The person behind a session token. Raises `NotSignedIn` for an unknown, idle, expired or closed one.
+
+    `by_hand`: it is the person who asks, so the session counts as used. A page that only stays open does not.
+    """
     digest = token_digest(token)
 
     def look(tx: Transaction) -> tuple[Person, bool]:
@@ -131,7 +136,7 @@ async def find(store: Store, policy: Policy, rules: SessionRules, token: str, no
         return person_from_row(policy, stored, session_expires_at=expires_at), now - seen_at >= SEEN_STEP_MS
 
     person, stale = await store.read(look)
-    if stale:
+    if stale and by_hand:
         await store.write(
             lambda tx: tx.execute(
                 "UPDATE person_session SET seen_at = :now WHERE token_sha256 = :t AND seen_at < :now",

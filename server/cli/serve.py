@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 import uvicorn
+from litestar import Litestar
 from rich.markup import escape
 
 from server import logs
@@ -18,6 +19,18 @@ from server.settings import Settings, load_settings
 GRACE_S = 20  # a push in flight takes a second or two; a supervisor kills after 30 or more
 BACKLOG = 2048  # 2,000 phones at a shift's end may connect within one second
 KEEP_ALIVE_S = 75  # above the usual 60 s of a proxy in front, so that it never meets a closed connection
+
+
+class Server(uvicorn.Server):
+    """Ends the open streams first when it is told to stop: they have no end of their own to wait for."""
+
+    def __init__(self, config: uvicorn.Config, app: Litestar) -> None:
+        super().__init__(config)
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._app.state.services.hub.end_streams()
+        await super().shutdown(sockets)
 
 
 def register(app: typer.Typer) -> None:
@@ -51,7 +64,7 @@ def serve(
     say(f"Database: {escape(where)}. Doors for programs: {escape(settings.base_url)}/docs. Ctrl-C stops it.")
     if not settings.behind_tls:
         say("[yellow]No TLS in front:[/yellow] for this machine only. See EARLYSIGN_PUBLIC_URL.")
-    server = uvicorn.Server(
+    server = Server(
         uvicorn.Config(
             app,
             host=settings.host,
@@ -66,7 +79,8 @@ def serve(
             timeout_graceful_shutdown=GRACE_S,
             timeout_keep_alive=KEEP_ALIVE_S,
             backlog=BACKLOG,
-        )
+        ),
+        app,
     )
     with contextlib.suppress(KeyboardInterrupt):
         server.run()

@@ -14,7 +14,7 @@ import msgspec
 import structlog
 from litestar import Request, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromQuery, HeaderParameter, JSONBody, PathParameter
+from litestar.params import FromQuery, HeaderParameter, JSONBody, PathParameter, QueryParameter
 from litestar.response import Stream
 from litestar.response.sse import ServerSentEventMessage
 from msgspec import Meta
@@ -126,7 +126,7 @@ CHANGING = documented(
 async def list_alerts(
     person: NamedDependency[Person],
     services: NamedDependency[Services],
-    state: FromQuery[list[State] | None] = None,
+    states: Annotated[list[State] | None, QueryParameter(name="state")] = None,
     grade: FromQuery[list[Grade] | None] = None,
     owner: FromQuery[Literal["me", "nobody"] | None] = None,
     borough: FromQuery[Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,20}$")] | None] = None,
@@ -141,7 +141,7 @@ async def list_alerts(
             tx,
             person,
             now=now,
-            states=state or (State.OPEN, State.ACKNOWLEDGED),
+            states=states or (State.OPEN, State.ACKNOWLEDGED),
             borough=borough,
             grades=grade or (),
             owner={None: None, "me": person.username, "nobody": alerts.NOBODY}[owner],

@@ -35,7 +35,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     """Base of every shape here."""
 
 
-class AlertView(View):
+class AlertView(View, frozen=True, kw_only=True):
     """An alert. `is_copy`: another borough has the duty. `rev` goes into `from_rev` of what changes it.
 
     `late_by_seconds`: how long its clock had been spent before the note reached the server.
@@ -62,7 +62,7 @@ class AlertView(View):
     is_copy: bool
 
 
-class StepView(View):
+class StepView(View, frozen=True, kw_only=True):
     """One step in the life of an alert. `told` is a role, or the username that it was handed to."""
 
     event_id: int
@@ -75,14 +75,14 @@ class StepView(View):
     at: Instant
 
 
-class AlertPage(View):
+class AlertPage(View, frozen=True, kw_only=True):
     """Alerts, red first, then least time left. `last_event_id` is where the live stream goes on from here."""
 
     alerts: list[AlertView]
     last_event_id: str
 
 
-class AlertWhole(View):
+class AlertWhole(View, frozen=True, kw_only=True):
     """An alert with its steps, oldest first, and the notes behind it."""
 
     alert: AlertView
@@ -90,7 +90,7 @@ class AlertWhole(View):
     note_ids: list[str]
 
 
-class MarkerView(View):
+class MarkerView(View, frozen=True, kw_only=True):
     """A marker: an attribute of a child with author, reason and expiry."""
 
     marker_id: int
@@ -101,7 +101,7 @@ class MarkerView(View):
     expires_at: Instant | None
 
 
-class FlagView(View):
+class FlagView(View, frozen=True, kw_only=True):
     """What a rule raised, and the notes that caused it."""
 
     flag_id: int
@@ -117,7 +117,7 @@ class FlagView(View):
     note_ids: list[str]
 
 
-class ChildView(View):
+class ChildView(View, frozen=True, kw_only=True):
     """A known child. `standing`: known, provisional, awaiting_review or retired."""
 
     child_id: int
@@ -130,7 +130,7 @@ class ChildView(View):
     rev: int
 
 
-class ChildWhole(View):
+class ChildWhole(View, frozen=True, kw_only=True):
     """A child with what stands now."""
 
     child: ChildView
@@ -139,7 +139,7 @@ class ChildWhole(View):
     review_ids: list[int]
 
 
-class LinkView(View):
+class LinkView(View, frozen=True, kw_only=True):
     """How a note came to this child. `evidence`, field by field, where linkage weighed it."""
 
     subject_id: int
@@ -152,7 +152,7 @@ class LinkView(View):
     evidence: Compared | None
 
 
-class AmendmentView(View):
+class AmendmentView(View, frozen=True, kw_only=True):
     """What the author added or corrected later. `withdrawn`: that the note was written in error."""
 
     received_at: Instant
@@ -162,7 +162,7 @@ class AmendmentView(View):
     note: Note | None
 
 
-class NoteView(View):
+class NoteView(View, frozen=True, kw_only=True):
     """A concern note in its author's words, with how it came to this child."""
 
     note_id: str
@@ -180,7 +180,7 @@ class NoteView(View):
     link: LinkView | None
 
 
-class TimelineView(View):
+class TimelineView(View, frozen=True, kw_only=True):
     """The single view of a child: notes newest observed first, all flags, alerts with their steps."""
 
     notes: list[NoteView]
@@ -189,7 +189,7 @@ class TimelineView(View):
     steps: list[StepView]
 
 
-class ReviewRow(View):
+class ReviewRow(View, frozen=True, kw_only=True):
     """A review that waits. `urgency` is the grade's: 3 for red to 0 for blue."""
 
     review_id: int
@@ -202,7 +202,7 @@ class ReviewRow(View):
     answer: str | None
 
 
-class ReviewWhole(View):
+class ReviewWhole(View, frozen=True, kw_only=True):
     """A review with all it needs: the note, each candidate field by field, the candidates' records, the
     decisions so far. `known` leaves out records that are restricted to others."""
 
