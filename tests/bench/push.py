@@ -12,9 +12,7 @@ import argparse
 import asyncio
 import json
 import os
-import resource
 import shutil
-import subprocess
 import time
 from collections import Counter
 from pathlib import Path
@@ -23,8 +21,8 @@ import httpx
 import msgspec
 
 from server.casework.areas import parse_geojson
-from server.records import reference
 from server.clock import now_ms
+from server.records import reference
 from server.storage import open_store
 from sync.envelope import CUSTODY, PullAnswer, PushAnswer
 from tests.bench.setting import Phone, database_with, enrol_phones, pushes, running_server
@@ -171,7 +169,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--notes", type=int, default=20_000)
     parser.add_argument("--batch", type=int, default=50)
     parser.add_argument("--clients", type=int, default=16)

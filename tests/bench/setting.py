@@ -29,10 +29,11 @@ from server.access import devices, people
 from server.access.assertions import Claims
 from server.audit import Actor
 from server.clock import now_ms
-from server.demo.describe import Quality, as_subject, describe
+from server.demo.describe import as_subject, describe
 from server.demo.phrases import note_texts
 from server.demo.places import boroughs
 from server.demo.population import population, write_registry_csv
+from server.demo.strata import Quality
 from server.records.registry import import_registry
 from server.storage import Transaction, open_store
 from sync.envelope import join_lines
@@ -145,21 +146,40 @@ def pushes(phones: Sequence[Phone], notes: int, per_push: int, children: int) ->
     return made
 
 
-@contextmanager
-def running_server(folder: Path, *command: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """The server as a process of its own on this folder: (address, process). `command` replaces `serve`."""
+def free_port() -> int:
+    """A port of this machine that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def start_server(folder: Path, port: int, *command: str) -> subprocess.Popen[bytes]:
+    """Start the server on this folder and wait until it is ready. `command` replaces `-m server.cli`."""
     started = subprocess.Popen(
-        [sys.executable, *(command or ("-m", "server.cli")), "serve", "--data", str(folder), "--port", str(port)],
+        [
+            sys.executable,
+            *(command or ("-m", "server.cli")),
+            "serve",
+            "--data",
+            str(folder),
+            "--port",
+            str(port),
+        ],
         env=os.environ | {"EARLYSIGN_LOG_LEVEL": "warning"},
         stdout=subprocess.DEVNULL,
     )
-    address = f"http://127.0.0.1:{port}"
+    _wait_until_ready(f"http://127.0.0.1:{port}", started)
+    return started
+
+
+@contextmanager
+def running_server(folder: Path, *command: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The server as a process of its own on this folder: (address, process)."""
+    port = free_port()
+    started = start_server(folder, port, *command)
     try:
-        _wait_until_ready(address, started)
-        yield address, started
+        yield f"http://127.0.0.1:{port}", started
     finally:
         if started.poll() is None:
             started.terminate()
