@@ -61,7 +61,7 @@ def sentence_of(item: Item) -> str:
         return "Received, not signed for yet"
     if item.outcome == Outcome.QUARANTINED:
         reason = REASONS.get(item.code or "", "a person will look at it")
-        place = f" ({item.at.removeprefix('$.')})" if item.at else ""
+        place = f" ({item.at.removeprefix('$.')})" if item.at and item.at != "$" else ""
         return f"Received, set aside: {reason}{place}"
     if item.outcome == Outcome.PARKED:
         return "Received, waits for the note it belongs to"

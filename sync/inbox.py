@@ -125,6 +125,8 @@ def owed(start: int, seqs_above: Iterable[int]) -> list[tuple[int, int]]:
 
 
 def _path(error: Exception) -> str | None:
-    """The JSON path in msgspec's message, which names fields and never values."""
+    """The JSON path in msgspec's message, which names fields and never values; `$` is the whole."""
     _, found, path = str(error).rpartition(" - at `")
-    return path.rstrip("`")[:200] if found else None
+    if found:
+        return path.rstrip("`")[:200]
+    return "$" if isinstance(error, msgspec.ValidationError) else None
