@@ -26,6 +26,7 @@ from server.alerts.channels import Channel, channels_of
 from server.alerts.stream import Hub
 from server.casework.pack import Pack, default_pack, load_pack
 from server.clock import now_ms
+from server.console import pages
 from server.http import alerts, children, devices, health, problems, reviews, sign_in, sync
 from server.http.auth import OPEN, authenticate, provide_device, provide_person, provide_services
 from server.http.csrf import COOKIE, HEADER, CSRFCheck
@@ -53,6 +54,7 @@ HANDLERS: list[ControllerRouterHandler] = [
     *sign_in.HANDLERS,
     *health.HANDLERS,
     *sync.HANDLERS,
+    *pages.HANDLERS,
     *alerts.HANDLERS,
     *children.HANDLERS,
     *reviews.HANDLERS,
@@ -159,6 +161,7 @@ def create_app(
             services = make_services(settings, opened, metrics, pack, channels)
             app.state.store = opened
             app.state.services = services
+            app.state.problem_page = pages.problem_page
             try:
                 async with background(services, pack, channels):
                     yield

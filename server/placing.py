@@ -31,6 +31,12 @@ from sync.note import Note
 SYSTEM = Actor("system", "linkage")
 MOVED = "The note was linked to another record of the same child"
 
+# Reasons of a person's decisions where the person gives none of their own.
+DECIDED = "Decided by a person"
+RULED_OUT = "Ruled out by a person"
+LEFT_OPEN = "A person could not tell"
+FOR_REVIEW_AGAIN = "For review again"
+
 
 class World(msgspec.Struct, frozen=True, kw_only=True):
     """What the road needs beside the database: the model, the rules, the map, and where alerts go."""
@@ -216,7 +222,14 @@ def place_again(
 
 
 def answer_same(
-    tx: Transaction, world: World, person: Person, review_id: int, child_id: int, *, now: int
+    tx: Transaction,
+    world: World,
+    person: Person,
+    review_id: int,
+    child_id: int,
+    *,
+    now: int,
+    reason: str | None = None,
 ) -> None:
     """A person says that the subject is this child. Raises NotAllowed and ReviewClosed."""
     review = links.require_review(tx, person, review_id)
@@ -224,21 +237,30 @@ def answer_same(
     if child_id not in _offered(tx, review.subject_id):
         raise NotAllowed("That child is not one of the candidates of this review.")
     _close(tx, person, review, f"same:{child_id}", now)
-    _move(tx, actor, world, review.subject_id, review.holding_child_id, child_id, "Decided by a person", now)
+    _move(tx, actor, world, review.subject_id, review.holding_child_id, child_id, reason or DECIDED, now)
 
 
-def answer_new(tx: Transaction, world: World, person: Person, review_id: int, *, now: int) -> None:
+def answer_new(
+    tx: Transaction, world: World, person: Person, review_id: int, *, now: int, reason: str | None = None
+) -> None:
     """A person says that the subject is none of the known children. Raises NotAllowed and ReviewClosed."""
     review = links.require_review(tx, person, review_id)
     actor = Actor("person", person.username)
     _close(tx, person, review, "new", now)
     child_id = review.holding_child_id
     children.set_standing(tx, actor, child_id, Standing.KNOWN, now=now)
-    links.decide(tx, actor, review.subject_id, Action.NEW, child_id, now=now, reason="Decided by a person")
+    links.decide(tx, actor, review.subject_id, Action.NEW, child_id, now=now, reason=reason or DECIDED)
 
 
 def answer_not_same(
-    tx: Transaction, world: World, person: Person, review_id: int, child_id: int, *, now: int
+    tx: Transaction,
+    world: World,
+    person: Person,
+    review_id: int,
+    child_id: int,
+    *,
+    now: int,
+    reason: str | None = None,
 ) -> None:
     """A person rules one candidate out. It persists; the review stays open for the others."""
     review = links.require_review(tx, person, review_id)
@@ -251,14 +273,18 @@ def answer_not_same(
         Action.NOT_SAME,
         child_id,
         now=now,
-        reason="Ruled out by a person",
+        reason=reason or RULED_OUT,
     )
 
 
-def answer_cannot_tell(tx: Transaction, person: Person, review_id: int, *, now: int) -> None:
+def answer_cannot_tell(
+    tx: Transaction, person: Person, review_id: int, *, now: int, reason: str | None = None
+) -> None:
     """A person cannot tell. The note keeps its own record, with its duty, until more is known."""
     review = links.require_review(tx, person, review_id)
     _close(tx, person, review, "cannot_tell", now)
+    actor, holding = Actor("person", person.username), review.holding_child_id
+    links.decide(tx, actor, review.subject_id, Action.REVIEW, holding, now=now, reason=reason or LEFT_OPEN)
 
 
 def undo(tx: Transaction, world: World, person: Person, review_id: int, *, now: int) -> None:
@@ -302,7 +328,7 @@ def take_back(tx: Transaction, world: World, person: Person, subject_id: int, *,
     if holding != child_id:
         links.decide(tx, actor, subject_id, Action.UNLINK, child_id, now=now, reason="Taken back by a person")
         _relocate(tx, actor, world, subject_id, child_id, holding, now)
-    links.decide(tx, actor, subject_id, Action.REVIEW, holding, now=now, reason="For review again")
+    links.decide(tx, actor, subject_id, Action.REVIEW, holding, now=now, reason=FOR_REVIEW_AGAIN)
     flags = cases.flags_of(tx, holding)
     urgency = max((flag.grade.urgency for flag in flags), default=0)
     borough = children.owner(tx, holding) or person.borough or ""

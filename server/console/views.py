@@ -59,6 +59,24 @@ class SignInPage(View, frozen=True, kw_only=True):
     next: str = ""
 
 
+class PasswordPage(View, frozen=True, kw_only=True):
+    """One's own password. `wrong_field` is "old", "new" or "again", the field that `error` is about."""
+
+    must_change: bool = False
+    least: int
+    wrong_field: str | None = None
+    error: str | None = None
+
+
+class RestrictedPage(View, frozen=True, kw_only=True):
+    """A restricted record asks for a reason before it is shown. Says nothing of the child."""
+
+    child_id: int
+    least: int
+    error: str | None = None
+    reason: str = ""
+
+
 class HomePage(View, frozen=True, kw_only=True):
     """For roles whose pages are not in the console yet: what they can do, and where."""
 
@@ -148,7 +166,8 @@ class QueuePage(View, frozen=True, kw_only=True):
     last_event_id: str = ""
     here: str = "/alerts"
     """Path and query of this page, to come back to."""
-    more_href: str | None = None
+    capped: int | None = None
+    """Set when there may be more than this many, of which only the most pressing are shown."""
 
 
 class HandOverPage(View, frozen=True, kw_only=True):

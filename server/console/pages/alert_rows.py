@@ -1,0 +1,128 @@
+"""From alerts and children to the rows of a queue, the same in the queue and on a child's page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from server.access.identity import Person
+from server.access.policy import Permission, Policy
+from server.casework.clocks import escalations
+from server.casework.pack import Pack
+from server.casework.routing import OTHER_FORCE
+from server.console import words
+from server.console.pages.web import Names
+from server.console.views import AlertState, QueueRow
+from server.records.alerts import Alert, State
+from server.records.children import Child, Details
+
+RESTRICTED = "Restricted record"
+NO_NAME = "Name not known"
+
+_STATES: dict[State, tuple[AlertState, str]] = {
+    State.OPEN: ("new", "Not acknowledged"),
+    State.ACKNOWLEDGED: ("acknowledged", "Acknowledged"),
+    State.CLOSED: ("closed", "Closed"),
+}
+
+
+class Telling:
+    """What turning alerts into rows needs: who reads, who is who, the rules, and the time."""
+
+    def __init__(self, person: Person, policy: Policy, pack: Pack, names: Names, now: int) -> None:
+        self.person = person
+        self.policy = policy
+        self.pack = pack
+        self.names = names
+        self.now = now
+
+    def rows(self, alerts: Iterable[Alert], children: Mapping[int, Child]) -> tuple[QueueRow, ...]:
+        """The rows of these alerts, in their order; a child that may not be shown has no name."""
+        return tuple(self.row(alert, children.get(alert.child_id)) for alert in alerts)
+
+    def row(self, alert: Alert, child: Child | None) -> QueueRow:
+        """One row. A restricted child has no name and no age in a list, whoever reads it."""
+        person = self.person
+        state, said = _STATES[alert.state]
+        if alert.state is State.CLOSED and alert.closed_reason:
+            said = f"Closed: {alert.closed_reason[0].lower()}{alert.closed_reason[1:]}"
+        elif alert.state is State.OPEN and alert.owner:
+            said = "Given to them, not acknowledged"
+        own = person.may(Permission.ACKNOWLEDGE_ALERTS) and person.sees_borough(alert.borough)
+        mine = alert.owner in (None, person.username)
+        hidden = child is None or child.circumstances.restricted
+        return QueueRow(
+            alert_id=alert.alert_id,
+            rev=alert.rev,
+            grade=alert.grade.value,
+            raised_at=alert.started_at,
+            # A closed alert's clock is over: without an answer there is nothing left to count.
+            deadline_at=None if state == "closed" and not alert.acknowledged_at else alert.deadline_at,
+            late_on_arrival_ms=alert.late_by_ms or None,
+            why=alert.why,
+            child_id=alert.child_id,
+            child_name=RESTRICTED if hidden or child is None else first_name(child.details),
+            child_age=None if hidden or child is None else age_of(child.details, self.now),
+            place=self.place(alert),
+            owner=self.names.name(alert.owner) if alert.owner else None,
+            owner_is_me=alert.owner == person.username,
+            state=state,
+            state_words=said,
+            acknowledged_at=alert.acknowledged_at,
+            escalated_to=self.escalated_to(alert),
+            can_acknowledge=own and alert.state is State.OPEN,
+            can_hand_over=own
+            and alert.state is not State.CLOSED
+            and (mine or person.may(Permission.ASSIGN_ALERTS)),
+            is_copy=alert.is_copy,
+        )
+
+    def place(self, alert: Alert) -> str | None:
+        """The borough, where the reader's queue has more than one, or where it is another's."""
+        if len(self.person.boroughs) == 1 and self.person.sees_borough(alert.borough):
+            return None
+        return self.borough(alert.borough)
+
+    def borough(self, code: str) -> str:
+        """A borough's name."""
+        return "Other force" if code == OTHER_FORCE else self.policy.force.name_of(code)
+
+    def escalated_to(self, alert: Alert) -> str | None:
+        """The role that was last told because nobody answered."""
+        if alert.state is not State.OPEN or not alert.level:
+            return None
+        ladder = escalations(alert.grade, alert.started_at, alert.deadline_at, self.pack)
+        role = ladder[min(alert.level, len(ladder)) - 1].role if ladder else None
+        return self.role_title(role) if role else None
+
+    def role_title(self, role: str) -> str:
+        """A role's title inside a sentence: "the supervisor", "the BCU duty inspector"."""
+        title = self.policy.roles[role].title if role in self.policy.roles else role
+        return f"the {title if title[:2].isupper() else title[0].lower() + title[1:]}"
+
+
+def first_name(details: Details) -> str:
+    """A child's first name, or that it is not known."""
+    return (details.given_names or "").split(" ")[0] or NO_NAME
+
+
+def full_name(details: Details) -> str:
+    """A child's name as far as it is known."""
+    named = " ".join(part for part in (details.given_names, details.family_name) if part)
+    return named or (f"“{details.aliases[0]}”" if details.aliases else NO_NAME)
+
+
+def age_of(details: Details, now: int) -> str | None:
+    """A child's age in words; one that was guessed says so."""
+    if details.date_of_birth is not None:
+        return words.age_on(details.date_of_birth, now)
+    if details.approximate_age is None:
+        return None
+    since = 0.0
+    if details.age_as_of is not None:
+        since = max(0, (words.local(now).date() - details.age_as_of).days) / 365.25
+    return words.about_age(details.approximate_age + since)
+
+
+def shown_name(child: Child | None) -> str:
+    """The full name for a page that is not the child's own: a restricted record's is withheld."""
+    return RESTRICTED if child is None or child.circumstances.restricted else full_name(child.details)

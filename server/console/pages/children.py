@@ -1,0 +1,189 @@
+"""A child's page, the reason that a restricted one asks for, and taking a note off a record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from litestar import get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from server import placing, showing
+from server.access.errors import NotAllowed, ReasonNeeded
+from server.access.identity import Person
+from server.access.policy import Permission
+from server.access.restricted import REASON_LENGTH_MIN
+from server.audit import Actor
+from server.audit.queries import history_of
+from server.clock import now_ms
+from server.console.pages.alerts import telling_for
+from server.console.pages.child_story import (
+    LOOKS_SHOWN,
+    Story,
+    facts_of,
+    identity,
+    looks_of,
+    people_of,
+    places_of,
+)
+from server.console.pages.web import (
+    FORM_BYTES_MAX,
+    AnyRequest,
+    Page,
+    bare_shell,
+    form_of,
+    go,
+    known_number,
+    missing,
+    page,
+    said_cookie,
+    shell,
+)
+from server.console.views import RestrictedPage, Shell
+from server.console.views_child import ChildPage
+from server.http.auth import requires
+from server.http.services import Services
+from server.records import children, links, overview
+from server.records.alerts import State
+from server.storage.port import Transaction
+
+LOG_ENTRIES_READ = 200  # enough for the newest lookers of a record that is opened many times a day
+UNDO_REASON = "taking a note off this record"
+
+
+@get("/children/{child_id:int}", guards=[requires(Permission.SEE_CHILDREN)], include_in_schema=False)
+async def child(
+    request: AnyRequest,
+    child_id: FromPath[int],
+    person: NamedDependency[Person],
+    services: NamedDependency[Services],
+) -> Page:
+    """The single view; a restricted record asks for a reason first."""
+    return await _shown(request, services, person, known_number(child_id), None)
+
+
+@post(
+    "/children/{child_id:int}",
+    guards=[requires(Permission.SEE_CHILDREN)],
+    include_in_schema=False,
+    request_max_body_size=FORM_BYTES_MAX,
+    status_code=200,
+)
+async def child_with_reason(
+    request: AnyRequest,
+    child_id: FromPath[int],
+    person: NamedDependency[Person],
+    services: NamedDependency[Services],
+) -> Page:
+    """The same, with the reason in the form and not in the address, which is kept in histories and logs."""
+    form = await form_of(request)
+    return await _shown(request, services, person, known_number(child_id), form.text("reason"))
+
+
+async def _shown(
+    request: AnyRequest, services: Services, person: Person, child_id: int, reason: str | None
+) -> Page:
+    now = now_ms()
+
+    def look(tx: Transaction) -> tuple[Shell, ChildPage]:
+        view = child_page(tx, services, person, child_id, now=now, reason=reason)
+        return shell(tx, request, person, "", now=now), view
+
+    try:
+        frame, view = await services.store.read(look)
+    except NotAllowed as error:
+        raise missing(error) from None
+    except ReasonNeeded:
+        more = None if reason is None else f"Say a little more: at least {REASON_LENGTH_MIN} characters."
+        asked = RestrictedPage(child_id=child_id, least=REASON_LENGTH_MIN, error=more, reason=reason or "")
+        status = 200 if more is None else 422
+        return page("restricted.html", bare_shell(request, person), asked, status=status)
+    return page("child.html", frame, view)
+
+
+def child_page(
+    tx: Transaction, services: Services, person: Person, child_id: int, *, now: int, reason: str | None
+) -> ChildPage:
+    """Everything about a child, in one transaction. Raises NotAllowed and ReasonNeeded."""
+    world = services.worlds.current(tx)
+    shown = showing.timeline(tx, world.decider.model, person, child_id, now=now, reason=reason)
+    telling = telling_for(tx, services, person, now)
+    alert_ids = [alert.alert_id for alert in shown.alerts]
+    waiting = links.reviews_of_child(tx, child_id)
+    story = Story(
+        shown,
+        telling,
+        overview.flags_of_alerts(tx, alert_ids),
+        overview.taken_off(tx, child_id),
+        may_undo=person.may(Permission.DECIDE_LINKS),
+    )
+    beside = overview.beside(tx, child_id)
+    live = sorted(
+        (alert for alert in shown.alerts if alert.state is not State.CLOSED),
+        key=lambda alert: (
+            -alert.grade.urgency,
+            alert.deadline_at is None,
+            alert.deadline_at,
+            alert.alert_id,
+        ),
+    )
+    log = history_of(tx, Actor("person", person.username), "child", child_id, now=now, limit=LOG_ENTRIES_READ)
+    looks = looks_of(log, telling)
+    return ChildPage(
+        identity=identity(shown, telling, overview.continues_as(tx, child_id), len(waiting)),
+        live=telling.rows(live, {child_id: shown.child}),
+        live_reviews=tuple(
+            (review_id, "Is this a child we know? A note waits for a person to decide.")
+            for review_id in waiting
+            if person.may(Permission.DECIDE_LINKS)
+        ),
+        story=story.entries(),
+        facts=facts_of(shown.child.details, shown.child.registry_id is not None),
+        people=people_of(shown, beside, _openable(tx, person, beside.values())),
+        places=places_of(shown, telling),
+        looks=looks[:LOOKS_SHOWN],
+        looks_total=len(looks),
+        here=f"/children/{child_id}",
+    )
+
+
+def _openable(tx: Transaction, person: Person, child_ids: Iterable[int]) -> frozenset[int]:
+    """Those of these children whose page this person may open without more ado."""
+    able = set()
+    for child_id in set(child_ids):
+        try:
+            children.require_sight(tx, person, child_id)
+        except (NotAllowed, ReasonNeeded):
+            continue
+        able.add(child_id)
+    return frozenset(able)
+
+
+@post(
+    "/links/{subject_id:int}/undo",
+    guards=[requires(Permission.DECIDE_LINKS)],
+    include_in_schema=False,
+    request_max_body_size=FORM_BYTES_MAX,
+)
+async def undo_link(
+    request: AnyRequest,
+    subject_id: FromPath[int],
+    person: NamedDependency[Person],
+    services: NamedDependency[Services],
+) -> Page:
+    """Take a note off a record. The next page asks whose it is."""
+    now, subject_id = now_ms(), known_number(subject_id)
+
+    def undo(tx: Transaction) -> int:
+        world = services.worlds.current(tx)
+        # The reason lets it through where the record is restricted: it shows nothing of the record.
+        return placing.undo_link(tx, world, person, subject_id, now=now, reason=UNDO_REASON)
+
+    try:
+        review_id = await services.store.write(undo)
+    except NotAllowed as error:
+        raise missing(error) from None
+    return go(f"/reviews/{review_id}", said_cookie(services, "unlinked"))
+
+
+HANDLERS = [child, child_with_reason, undo_link]

@@ -1,0 +1,213 @@
+"""What every page's door uses: the frame, forms, redirects that stay on this server, and what is said once."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from litestar import MediaType, Request, Response
+from litestar.datastructures import Cookie
+from litestar.utils.scope.state import ScopeState
+
+from server.access import people
+from server.access.errors import NotAllowed
+from server.access.identity import Person
+from server.access.policy import Permission
+from server.clock import now_ms
+from server.console import render
+from server.console.views import NavItem, Notice, Shell, View
+from server.http.csrf import COOKIE as CSRF_COOKIE
+from server.http.problems import NOT_FOUND, Problem
+from server.http.services import Services
+from server.records import overview
+from server.storage.port import Transaction
+
+AnyRequest = Request[Any, Any, Any]
+Page = Response[str]
+
+SAID = "earlysign_said"
+"""Cookie that carries a word from one answer to the next page, which shows it once. Never personal."""
+SAID_SECONDS = 60  # a redirect takes a moment; a word about something long ago would mislead
+FORM_BYTES_MAX = 32 * 1024  # the largest form has one reason of 500 characters
+REASON_CHARACTERS_MAX = 500
+PATH_CHARACTERS_MAX = 500
+
+NOT_THERE = "There is no such record, or it is not in your boroughs."
+NOT_THERE_HINT = "Check the address. If a colleague sent it, ask them which borough it belongs to."
+
+_NOTICES: dict[str, tuple[str, bool]] = {
+    "acknowledged": ("You have acknowledged the alert. It is yours now.", True),
+    "handed-over": ("Handed over. It is theirs now, and they see your reason.", True),
+    "alert-changed": ("This alert changed while you were looking. Here is how it stands now.", False),
+    "same": ("Decided: the same child.", True),
+    "not_same": ("Noted: not the same child. The others are still to be decided.", True),
+    "new": ("Decided: a new child.", True),
+    "cannot_tell": ("Left open: the note keeps a record of its own until more is known.", True),
+    "review-changed": (
+        "Somebody else decided this while you were looking. Nothing of yours was kept.",
+        False,
+    ),
+    "review-undone": ("Undone. The note waits for a decision again.", True),
+    "unlinked": ("The note is off that record. Say whose it is here, or leave it for later.", True),
+    "password": ("Your password is changed. You were signed out everywhere else.", True),
+}
+"""What may be said: the words, and whether it is good news."""
+_SAID = re.compile(r"([a-z_-]{1,20})(?:\.([0-9]{1,18}))?")
+
+
+def said_cookie(services: Services, code: str, review_id: int | None = None) -> Cookie:
+    """The cookie that makes the next page say this; with a review's id it offers to undo that decision."""
+    value = code if review_id is None else f"{code}.{review_id}"
+    return Cookie(
+        key=SAID, value=value, path="/", max_age=SAID_SECONDS, httponly=True, samesite="lax",
+        secure=services.settings.behind_tls,
+    )  # fmt: skip
+
+
+def notice_of(request: AnyRequest) -> Notice | None:
+    """What the last action left to be said. A cookie with anything else is ignored."""
+    match = _SAID.fullmatch(request.cookies.get(SAID, ""))
+    if match is None or match[1] not in _NOTICES:
+        return None
+    text, good = _NOTICES[match[1]]
+    undo = f"/reviews/{match[2]}/undo" if match[2] else None
+    return Notice(text=text, kind="done" if good else "warning", undo_href=undo)
+
+
+def csrf_token(request: AnyRequest) -> str:
+    """What a form on this page must send back."""
+    token = ScopeState.from_scope(request.scope).csrf_token
+    return token if isinstance(token, str) else request.cookies.get(CSRF_COOKIE, "")
+
+
+def bare_shell(request: AnyRequest, person: Person | None = None) -> Shell:
+    """The frame without counts: before sign-in, and around an error."""
+    return Shell(
+        now=now_ms(),
+        csrf_token=csrf_token(request),
+        person=person.name if person else None,
+        role=person.role_title if person else None,
+        nav=navigation(person, "") if person else (),
+    )
+
+
+def navigation(
+    person: Person, current: str, alerts: int | None = None, reviews: int | None = None
+) -> tuple[NavItem, ...]:
+    """The places that this person's role has."""
+    places = []
+    if person.may(Permission.SEE_ALERTS):
+        places.append(NavItem(label="Alerts", href="/alerts", current=current == "alerts", count=alerts))
+    if person.may(Permission.DECIDE_LINKS):
+        places.append(NavItem(label="Reviews", href="/reviews", current=current == "reviews", count=reviews))
+    return tuple(places)
+
+
+def shell(tx: Transaction, request: AnyRequest, person: Person, current: str, *, now: int) -> Shell:
+    """The frame of a signed-in person's page, with what waits for them."""
+    return Shell(
+        now=now,
+        csrf_token=csrf_token(request),
+        person=person.name,
+        role=person.role_title,
+        nav=navigation(
+            person,
+            current,
+            overview.tally(tx, person, now=now).unanswered,
+            overview.reviews_waiting(tx, person),
+        ),
+        notice=notice_of(request),
+    )
+
+
+def page(template: str, frame: Shell, view: View, *, status: int = 200) -> Page:
+    """A whole page. A word that it says is taken back, so that it is said once."""
+    answer: Page = Response(
+        render.page(template, frame, view),
+        status_code=status,
+        media_type=MediaType.HTML,
+        headers=dict(render.HEADERS),
+    )
+    if frame.notice is not None:
+        answer.set_cookie(Cookie(key=SAID, value="", path="/", max_age=0, httponly=True, samesite="lax"))
+    return answer
+
+
+def part(template: str, frame: Shell, view: View) -> Page:
+    """A piece of a page, for htmx. Says nothing that was left to be said."""
+    return Response(
+        render.part(template, frame, view), media_type=MediaType.HTML, headers=dict(render.HEADERS)
+    )
+
+
+def go(path: str, *cookies: Cookie) -> Page:
+    """Send the browser on with a GET."""
+    return Response(
+        "", status_code=303, media_type=MediaType.HTML, headers={"location": path}, cookies=list(cookies)
+    )
+
+
+def local_path(given: str, otherwise: str) -> str:
+    """A path of this server that somebody sent, or `otherwise` where it might lead elsewhere."""
+    plain = given.isascii() and given.isprintable() and " " not in given and "\\" not in given
+    if not plain or len(given) > PATH_CHARACTERS_MAX or not given.startswith("/") or given.startswith("//"):
+        return otherwise
+    parts = urlsplit(given)
+    return otherwise if parts.scheme or parts.netloc else given
+
+
+class Form(msgspec.Struct, frozen=True):
+    """What a form sent, by the name of the field."""
+
+    fields: dict[str, str]
+
+    def text(self, name: str, limit: int = REASON_CHARACTERS_MAX) -> str:
+        """A field's text, cut to the limit; empty where it was not sent."""
+        return self.fields.get(name, "").replace("\0", "")[:limit]
+
+    def number(self, name: str) -> int | None:
+        """A field's whole number; None where it is none."""
+        given = self.fields.get(name, "")
+        return int(given) if given.isascii() and given.isdigit() and len(given) <= 18 else None
+
+
+async def form_of(request: AnyRequest) -> Form:
+    """The form of this request. Files are left out."""
+    sent = await request.form()
+    return Form({name: value for name, value in sent.items() if isinstance(value, str)})
+
+
+def missing(_error: NotAllowed | None = None) -> Problem:
+    """The page of what is not there, and, word for word the same, of what one may not see."""
+    return Problem(NOT_FOUND, NOT_THERE, hint=NOT_THERE_HINT)
+
+
+def known_number(given: int) -> int:
+    """A record's number from an address; one that no database could hold is not there."""
+    if not 0 < given < 2**63:
+        raise missing()
+    return given
+
+
+class Names:
+    """Names of people by username, each looked up once in a transaction."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+        self._known: dict[str, tuple[str, str]] = {}
+
+    def name(self, username: str) -> str:
+        """A person's name; the username where there is no such person."""
+        return self._find(username)[0]
+
+    def role(self, username: str) -> str:
+        """A person's role id, empty where there is no such person."""
+        return self._find(username)[1]
+
+    def _find(self, username: str) -> tuple[str, str]:
+        if username not in self._known:
+            row = people.find(self._tx, username)
+            self._known[username] = (row.name, row.role) if row else (username, "")
+        return self._known[username]
