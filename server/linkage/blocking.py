@@ -22,6 +22,7 @@ FULL_NAME_AREA, FULL_NAME_YEAR, GIVEN_AREA_YEAR, GUARDIAN, BORN_AND_INITIALS = 1
 
 GIVEN_CODES_MAX = 2  # the name a child goes by and one more
 FAMILY_CODES_MAX = 2  # both halves of a double-barrelled name
+NAMES_MAX = 3  # given names, and family names, with those of aliases: a bound on the number of keys
 UNKNOWN_YEAR = 0
 YEARS_EACH_SIDE = 1  # an officer's guess at an age is rarely more than a year out beyond its own year
 
@@ -79,7 +80,7 @@ def _with_aliases(record: Record) -> tuple[tuple[int, ...], tuple[int, ...]]:
         given += given_codes(words[0]) if len(words) < 3 else given_codes(" ".join(words[:-1]))
         if len(words) > 1:
             family += family_codes(words[-1])
-    return tuple(dict.fromkeys(given)), tuple(dict.fromkeys(family))
+    return tuple(dict.fromkeys(given))[:NAMES_MAX], tuple(dict.fromkeys(family))[:NAMES_MAX]
 
 
 def _born_code(born: int) -> int:
@@ -222,4 +223,4 @@ def lookup_keys(record: Record) -> tuple[Lookup, ...]:
             lookups += [Lookup(_key(FAMILY_YEAR_INITIAL, family[0], year, initial)) for year in years]
         if area:
             lookups += [Lookup(_key(GIVEN_AREA_YEAR, given[0], area, year)) for year in years]
-    return tuple(lookups)
+    return tuple({lookup.key: lookup for lookup in lookups}.values())

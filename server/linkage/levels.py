@@ -65,7 +65,7 @@ COMPARISONS: tuple[ComparisonDefault, ...] = (
         _L("close", "similar, but could be another name", NEAR, 0.02, 0.02, 0.012),
         _L("part", "only the first of several names is the same", NEAR, 0.015, 0.06, 0.012, True),
         _L("initial", "the initial fits", NEAR, 0.015, 0.08, 0.07),
-        _L("differ", "different", DIFFER, 0.03, 0.87, 0.94),
+        _L("differ", "different", DIFFER, 0.03, 0.82, 0.90),
     )),
     ComparisonDefault("family_name", "Family name", _levels(
         _L("exact", "the same", AGREE, 0.84, 0.80, 0.003, True),
@@ -96,7 +96,7 @@ COMPARISONS: tuple[ComparisonDefault, ...] = (
         _L("differ", "different", DIFFER, 0.015, 0.5, 0.5),
     )),
     ComparisonDefault("address", "Address", _levels(
-        _L("home", "the same home", AGREE, 0.60, 0.85, 0.00002),
+        _L("home", "the same home", AGREE, 0.54, 0.81, 0.00002),
         _L("near", "nearly the same address", AGREE, 0.08, 0.05, 0.00004),
         _L("number_street", "the same number and street name", NEAR, 0.03, 0.02, 0.0001),
         _L("postcode", "the same postcode", NEAR, 0.07, 0.05, 0.0003),
@@ -110,8 +110,8 @@ COMPARISONS: tuple[ComparisonDefault, ...] = (
         _L("differ", "different", DIFFER, 0.42, 0.32, 0.99997),
     )),
     ComparisonDefault("guardian", "Guardian", _levels(
-        _L("same", "the same", AGREE, 0.53, 0.63, 0.0003),
-        _L("given_name", "the same given name, with the child's own family name", AGREE, 0.55, 0.65, 0.015),
+        _L("same", "the same", AGREE, 0.25, 0.30, 0.00014),
+        _L("given_name", "the same given name, with the child's own family name", AGREE, 0.30, 0.35, 0.0082),
         _L("near", "partly the same", NEAR, 0.20, 0.20, 0.025),
         _L("differ", "different", DIFFER, 0.25, 0.15, 0.98),
     )),

@@ -150,6 +150,9 @@ def _address(text: str) -> tuple[str, str]:
     """(house number, words of the address without number)."""
     words = [ABBREVIATIONS.get(w, w) for w in fold(text, ADDRESS_LENGTH_MAX)][:ADDRESS_WORDS_MAX]
     words = [w for w in words if w not in NOT_NAMES and w not in ("london", "uk", "england")]
+    for at in range(1, len(words)):
+        if words[at] == "st" and not words[at - 1][0].isdigit():
+            words[at] = "street"  # before a name it is a saint
     number = ""
     for at, word in enumerate(words):
         if word[0].isdigit():

@@ -104,7 +104,7 @@ ALIKE = {"mohammed": ("muhammad",), "muhammad": ("mohammed",), "finley": ("finla
 
 @dataclass(frozen=True)
 class Person:
-    """One child, the truth about it. `home` numbers the household, -1 in `registered_as` is "not known"."""
+    """One child, the truth about it. `home` numbers the household."""
 
     person_id: int
     home: int
@@ -141,6 +141,13 @@ class City:
 
     people: list[Person] = field(default_factory=list)
     known: set[int] = field(default_factory=set)
+
+    def homes(self) -> dict[int, list[Person]]:
+        """The children of each home."""
+        homes: dict[int, list[Person]] = {}
+        for person in self.people:
+            homes.setdefault(person.home, []).append(person)
+        return homes
 
 
 def _zipf(random: Random, names: list[str]) -> str:
