@@ -27,7 +27,7 @@ from sync import inbox, limits
 from sync.envelope import CUSTODY, Code, Outcome, Verdict
 from sync.inbox import Arrival
 from sync.note import Amendment, Note, Withdrawal
-from sync.operations import Envelope
+from sync.operations import Envelope, parse_envelope
 
 INTAKE_LOCK = "intake"
 """On PostgreSQL one push at a time decides who is who: two that met the same unknown child at the same
@@ -63,8 +63,8 @@ class _Trip(msgspec.Struct, frozen=True):
     now: int
     note_ids: set[str]
     """Ids that a note has already: of those in this push, and of those stored so far."""
-    awaited: frozenset[str]
-    """Notes in this push that an earlier op waits for."""
+    awaited: set[str]
+    """Notes that an earlier op waits for: of this push, or of those before."""
 
 
 def prepare(lines: Sequence[bytes], device_id: str) -> list[Prepared]:
@@ -91,7 +91,7 @@ def receive(
         Actor("device", sender.device_id),
         now,
         note_ids=notes.taken_ids(tx, entities),
-        awaited=ledger.awaited(tx, entities),
+        awaited=set(ledger.awaited(tx, entities)),
     )
     streams = {
         epoch: ledger.open_stream(tx, sender.device_id, epoch)
@@ -195,9 +195,10 @@ def _apply(trip: _Trip, stream: ledger.Stream, item: Prepared) -> tuple[Verdict,
         code = Code.WAITS_FOR_NOTE
         op_id = ledger.keep(trip.tx, stream, arrival, Outcome.PARKED, now=trip.now, code=code)
         ledger.park(trip.tx, op_id, envelope.entity_id)
+        trip.awaited.add(envelope.entity_id)
         return arrival.verdict(Outcome.PARKED, code), op_id
     op_id = ledger.keep(trip.tx, stream, arrival, Outcome.APPLIED, now=trip.now)
-    rev = _follow_up(trip, note, op_id, body, item.subjects)
+    rev = _follow_up(trip, note, op_id, body, item.subjects, author=envelope.user)
     return arrival.verdict(Outcome.APPLIED, rev=rev), op_id
 
 
@@ -242,22 +243,31 @@ def _write(trip: _Trip, envelope: Envelope, op_id: int, note: Note, subjects: Se
 
 
 def _apply_parked(trip: _Trip, note_id: str) -> None:
-    """The amendments and withdrawals that came before their note."""
-    for op_id in ledger.parked_for(trip.tx, note_id):
-        prepared = prepare([ledger.line_of(trip.tx, op_id)], trip.sender.device_id)[0]
-        note = notes.stored(trip.tx, note_id)
-        body = prepared.arrival.body
-        assert note is not None
-        if prepared.arrival.fault or not isinstance(body, Amendment | Withdrawal):
-            # Another device's op waits for this note: only the author's own phones may amend it.
-            ledger.settle(trip.tx, op_id, Outcome.QUARANTINED, Code.NOT_THE_AUTHOR)
-            ledger.set_aside(
-                trip.tx, trip.actor, trip.sender.device_id, prepared.arrival, Code.NOT_THE_AUTHOR,
-                now=trip.now, op_id=op_id,
-            )  # fmt: skip
+    """The amendments and withdrawals that came before their note. One that cannot apply costs only itself."""
+    tx = trip.tx
+    for op_id in ledger.parked_for(tx, note_id):
+        line = ledger.line_of(tx, op_id)
+        # Whose it is was checked when it came: the device that it names is the one that sent it.
+        device_id = parse_envelope(line).device
+        prepared = prepare([line], device_id)[0]
+        arrival, body, code = prepared.arrival, prepared.arrival.body, Code.FAILED
+        note = notes.stored(tx, note_id)
+        assert note is not None and arrival.envelope is not None
+        try:
+            if not isinstance(body, Amendment | Withdrawal):
+                raise _Refused(arrival.fault or Code.FAILED)
+            with tx.savepoint():
+                _follow_up(trip, note, op_id, body, prepared.subjects, author=arrival.envelope.user)
+                ledger.settle(tx, op_id, Outcome.APPLIED)
             continue
-        _follow_up(trip, note, op_id, body, prepared.subjects)
-        ledger.settle(trip.tx, op_id, Outcome.APPLIED)
+        except _Refused as refused:
+            code = refused.code
+        except StorageError:
+            raise
+        except Exception as error:
+            log.error("op_failed", error=type(error).__name__, digest=arrival.digest[:12], exc_info=False)
+        ledger.settle(tx, op_id, Outcome.QUARANTINED, code)
+        ledger.set_aside(tx, trip.actor, device_id, arrival, code, now=trip.now, op_id=op_id)
 
 
 def _follow_up(
@@ -266,10 +276,12 @@ def _follow_up(
     op_id: int,
     body: Amendment | Withdrawal,
     subjects: Sequence[Described],
+    *,
+    author: str,
 ) -> int:
     """Amend or withdraw a note, and judge its children anew. The note's new rev."""
     tx, now = trip.tx, trip.now
-    if note.author != trip.sender.username:
+    if note.author != author:
         raise _Refused(Code.NOT_THE_AUTHOR)
     if isinstance(body, Withdrawal):
         rev = notes.withdraw(tx, trip.actor, note, op_id, now=now)

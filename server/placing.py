@@ -6,6 +6,7 @@ carries the duty meanwhile, and linkage does not find it, so that nothing is bui
 """
 
 import datetime
+import re
 from collections.abc import Sequence
 
 import msgspec
@@ -29,6 +30,9 @@ from server.storage.port import Transaction
 from sync.note import Note
 
 SYSTEM = Actor("system", "linkage")
+GSS_CODE = re.compile(r"[A-Z][0-9]{8}")
+"""What a borough looks like: a phone may send any text in its place."""
+
 MOVED = "The note was linked to another record of the same child"
 
 # Reasons of a person's decisions where the person gives none of their own.
@@ -55,7 +59,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
             borough = self.areas.borough_at(found.latitude, found.longitude)
             if borough is not None:
                 return borough
-        return found.borough
+        return found.borough if found.borough and GSS_CODE.fullmatch(found.borough) else None
 
 
 class Worlds:
@@ -111,7 +115,7 @@ def details_of(note: Note, ordinal: int) -> Details:
     subject = note.subjects[ordinal]
     as_of = None
     if subject.approximate_age is not None:
-        as_of = note.observed_at.astimezone(datetime.UTC).date()
+        as_of = _day_of(note.observed_at)
     return Details(
         given_names=subject.given_names,
         family_name=subject.family_name,
@@ -128,6 +132,14 @@ def details_of(note: Note, ordinal: int) -> Details:
         upn=subject.upn,
         nhs_number=subject.nhs_number,
     )
+
+
+def _day_of(instant: datetime.datetime) -> datetime.date:
+    """The day in UTC; in the first and last hours of the calendar, where there is none, the day as written."""
+    try:
+        return instant.astimezone(datetime.UTC).date()
+    except OverflowError:
+        return instant.date()
 
 
 class Placement(msgspec.Struct, frozen=True):
@@ -218,6 +230,7 @@ def place_again(
         )
         if decision.outcome == LINK and decision.child_id not in (None, child_id):
             assert decision.child_id is not None
+            links.settle_review(tx, subject_id, f"same:{decision.child_id}", now=now)
             _move(tx, SYSTEM, world, subject_id, child_id, decision.child_id, decision.reason, now, decision)
 
 

@@ -106,10 +106,10 @@ def keep(
 @audited(Verb.COLLECTION)
 def set_aside(
     tx: Transaction, actor: Actor, device_id: str, arrival: Arrival, code: str, *, now: int, op_id: int | None
-) -> None:
+) -> bool:
     """Put a line before an administrator. The bytes are in `op` where it has a key (`op_id`), else here.
 
-    The same bytes sent again by the same phone are the same row.
+    The same bytes sent again by the same phone are the same row, and False.
     """
     quarantine_id = tx.value(
         "INSERT INTO quarantine (device_id, digest, code, place, op_id, line, received_at)"
@@ -127,6 +127,7 @@ def set_aside(
     )
     if quarantine_id is not None:
         record(tx, actor, Verb.COLLECTION, "quarantine", [quarantine_id], now=now)
+    return quarantine_id is not None
 
 
 @impersonal("an id that waits for another id")

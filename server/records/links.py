@@ -172,6 +172,16 @@ def close_review(tx: Transaction, review_id: int, person: Person, answer: str, *
     )
 
 
+@impersonal("an answer in one word")
+def settle_review(tx: Transaction, subject_id: int, answer: str, *, now: int) -> None:
+    """Close a subject's review, if one is open: linkage has come to know which child it is."""
+    tx.execute(
+        "UPDATE review SET closed_at = :now, closed_by = 'system', answer = :answer"
+        " WHERE subject_id = :subject AND closed_at IS NULL",
+        {"now": now, "answer": answer, "subject": subject_id},
+    )
+
+
 @impersonal("numbers only; the subject and candidates are shown, and logged, one review at a time")
 def waiting(tx: Transaction, person: Person) -> list[Review]:
     """The reviews that this person may decide: the most urgent first, then the oldest."""

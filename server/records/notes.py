@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -403,7 +404,7 @@ _WRITTEN = (
 )
 
 
-def _shown(tx: Transaction, person: Person, rows: Sequence[tuple[object, ...]], now: int) -> list[Written]:
+def _shown(tx: Transaction, person: Person, rows: Sequence[tuple[Any, ...]], now: int) -> list[Written]:
     written = [_written(tx, row) for row in rows]
     if written:
         ids = [note.note_id for note in written]
@@ -411,26 +412,35 @@ def _shown(tx: Transaction, person: Person, rows: Sequence[tuple[object, ...]], 
     return written
 
 
-def _written(tx: Transaction, row: tuple[object, ...]) -> Written:
-    names = [name for name in Written.__struct_fields__ if name not in ("body", "amendments")]
-    fields = dict(zip(names, row, strict=False))
-    body = parse_body(Kind.NOTE_WRITE, parse_envelope(bytes(row[13])).body)  # type: ignore[call-overload]  # a blob
+def _written(tx: Transaction, row: tuple[Any, ...]) -> Written:
+    (note_key, note_id, author, author_name, found_borough, observed_at, doubtful, recorded_at, received_at,
+     withdrawn_at, subject_id, ordinal, role, line) = row  # fmt: skip
+    body = parse_body(Kind.NOTE_WRITE, parse_envelope(bytes(line)).body)
+    assert isinstance(body, Note), "the op that a note came in writes one"
     amendments = []
-    for line, received_at in tx.rows(
+    for amending, at in tx.rows(
         "SELECT o.line, a.received_at FROM amendment a JOIN op o ON o.op_id = a.op_id"
         " WHERE a.note_key = :note ORDER BY a.amendment_id",
-        {"note": fields["note_key"]},
+        {"note": note_key},
     ):
-        envelope = parse_envelope(bytes(line))
+        envelope = parse_envelope(bytes(amending))
         said = parse_body(Kind(envelope.kind), envelope.body)
         if isinstance(said, Amendment | Withdrawal):
-            amendments.append(Amended(received_at=received_at, body=said))
-    return msgspec.convert(
-        fields
-        | {
-            "observed_doubtful": bool(fields["observed_doubtful"]),
-            "body": body,
-            "amendments": tuple(amendments),
-        },
-        Written,
+            amendments.append(Amended(received_at=at, body=said))
+    return Written(
+        note_key=note_key,
+        note_id=note_id,
+        author=author,
+        author_name=author_name,
+        found_borough=found_borough,
+        observed_at=observed_at,
+        observed_doubtful=bool(doubtful),
+        recorded_at=recorded_at,
+        received_at=received_at,
+        withdrawn_at=withdrawn_at,
+        subject_id=subject_id,
+        ordinal=ordinal,
+        role=SubjectRole(role),
+        body=body,
+        amendments=tuple(amendments),
     )
