@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from litestar import Request, Router, get
+from litestar import Litestar, Request, Router, get
 from litestar._openapi.schema_generation.plugins.struct import StructSchemaPlugin
+from litestar.enums import OpenAPIMediaType
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import OpenAPIRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme, Tag
+from litestar.serialization import encode_json
 from litestar.typing import FieldDefinition
 
 from server.http.auth import OPEN
 from server.http.csrf import COOKIE, HEADER
+from server.http.problems import BY_STATUS, PROBLEM_JSON
 
 if TYPE_CHECKING:
     from litestar._openapi.schema_generation import SchemaCreator
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 
 DOCS_PATH = "/docs"
 VENDOR = "/static/vendor"
+PROBLEM_REF = {"$ref": "#/components/schemas/ProblemBody"}
 START_JS = f"""\
 window.addEventListener("DOMContentLoaded", function () {{
   SwaggerUIBundle({{
@@ -53,6 +58,54 @@ class StrictStructSchemaPlugin(StructSchemaPlugin):
         if isinstance(info, msgspec.inspect.StructType) and info.forbid_unknown_fields:
             schema.additional_properties = False
         return schema
+
+
+def description(app: Litestar) -> dict[str, Any]:
+    """The API's description as plain JSON values, with the problems that any door of its kind may answer."""
+    plain: dict[str, Any] = msgspec.json.decode(encode_json(app.openapi_schema.to_schema()))
+    return complete(plain)
+
+
+def complete(schema: dict[str, Any]) -> dict[str, Any]:
+    """Add the problems that come from outside the handlers, so that no door has to list them.
+
+    Address, type and size of a body, credentials and the state of the database are looked at before a handler runs.
+    What a door documents itself stays as it is.
+    """
+    for item in schema["paths"].values():
+        for method, door in item.items():
+            for status in _common_problems(method, door):
+                title = BY_STATUS[status].title
+                door["responses"].setdefault(
+                    str(status),
+                    {"description": f"{title}.", "content": {PROBLEM_JSON: {"schema": PROBLEM_REF}}},
+                )
+            door["responses"] = dict(sorted(door["responses"].items()))
+    return schema
+
+
+def _common_problems(method: str, door: dict[str, Any]) -> Iterator[int]:
+    yield 503
+    if door.get("security"):
+        yield from (401, 403)
+    elif method != "get":
+        yield 403
+    if any(parameter["in"] == "path" for parameter in door.get("parameters", [])):
+        yield 404
+    if "requestBody" in door or door.get("parameters"):
+        yield 400
+    if "requestBody" in door:
+        yield from (413, 415)
+
+
+class DescriptionFile(OpenAPIRenderPlugin):
+    """`openapi.json`, completed."""
+
+    def __init__(self) -> None:
+        super().__init__(path="/openapi.json", media_type=OpenAPIMediaType.OPENAPI_JSON)
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        return msgspec.json.encode(description(request.app))
 
 
 class DocsPage(OpenAPIRenderPlugin):
@@ -117,5 +170,5 @@ def openapi_config(version: str) -> OpenAPIConfig:
         ],
         use_handler_docstrings=True,
         openapi_router=Router(DOCS_PATH, route_handlers=[], opt=OPEN, include_in_schema=False),
-        render_plugins=[DocsPage()],
+        render_plugins=[DocsPage(), DescriptionFile()],
     )

@@ -19,11 +19,12 @@ from server.clock import now_ms
 from server.http.auth import cookie_name
 from server.http.devices import JWT_BEARER
 from server.http.services import Services
+from tests.http.live import LiveClient
 
 ADMIN = Actor("system", "tests")
 LAMBETH = "E09000022"
 PASSWORD = "correct horse battery staple"
-Client = TestClient[Litestar]
+Client = TestClient[Litestar] | LiveClient
 
 
 def services_of(client: Client) -> Services:
