@@ -146,13 +146,10 @@ class Comparer:
 
     def alias(self, left: Record, right: Record) -> str:
         """The name that an alias of one record shares with the other's given names or aliases, or ""."""
-        for a, b in ((left, right), (right, left)):
-            for alias in a.aliases.split("|") if a.aliases else ():
-                first = canonical(alias.split()[0])
-                names = b.given.split() + [w for other in b.aliases.split("|") for w in other.split()[:1]]
-                if len(first) > 1 and any(canonical(name) == first for name in names):
-                    return first
-        return ""
+        families = {canonical(w) for w in f"{left.family} {right.family}".split()}
+        ours, theirs = _also_called(left, families), _also_called(right, families)
+        shared = (ours & theirs) | (ours & _called(right)) | (theirs & _called(left))
+        return min(shared, default="")
 
     def guardian(self, one: str, other: str) -> int:
         """Level of the guardian's name; both are known."""
@@ -180,6 +177,23 @@ class Comparer:
         if one == other:
             return lv.I_SAME
         return lv.I_NEAR if token_set_ratio(*sorted((one, other)), score_cutoff=88) else lv.I_DIFFER
+
+
+def _called(record: Record) -> set[str]:
+    return {canonical(w) for w in record.given.split() if len(w) > 1}
+
+
+def _also_called(record: Record, families: set[str]) -> set[str]:
+    """Names that stand for given names in the aliases: whole, or without a family name ("Jay Thompson")."""
+    names = set()
+    for alias in record.aliases.split("|") if record.aliases else ():
+        words = [canonical(w) for w in alias.split()]
+        if len(words) > 1 and words[-1] in families:
+            words.pop()
+        name = " ".join(words)
+        if len(name) > 1:
+            names.add(name)
+    return names
 
 
 def _two_sexes(one: str, one_is_name: bool, other: str, other_is_name: bool) -> bool:

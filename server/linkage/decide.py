@@ -19,6 +19,7 @@ from server.linkage.standardise import Record
 LINK, REVIEW, NEW = "link", "review", "new"
 CANDIDATES_SHOWN = 5
 SHOWN_PROBABILITY_MIN = 0.001
+REVIEW_BEST_MIN = 0.05  # a person choosing among more than twenty children would be guessing
 REASONS_MAX = 10_000
 
 
@@ -116,7 +117,7 @@ class Decider:
             if at < 2 or odds[at] / total >= SHOWN_PROBABILITY_MIN
         )
         model = self.model
-        if best < model.review_probability:
+        if 1 - self._none / total < model.review_probability or best < REVIEW_BEST_MIN:
             return self._new(shown, compared, too_common)
         rule = _forbidden(scored[0][3][1], restricted=scored[0][2], households=model.has_households)
         margin = scored[0][0] - scored[1][0] if len(scored) > 1 else 1000.0

@@ -116,8 +116,9 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
 
     `known_share`: how often the child in a note is on the registry at all. `housemates`: other children in a
     child's home, on average. A link needs `link_probability` and a lead of `link_margin_bits` over the second
-    candidate; a review needs `review_probability`. `name_kinship_bits`: given and family name come from one
-    people, so that agreeing on both says less than the two weights together.
+    candidate; a review needs `review_probability` that it is a known child at all, whichever.
+    `name_kinship_bits`: given and family name come from one people, so that agreeing on both says less than
+    the two weights together.
     """
 
     link_type: str = "link_only"
@@ -130,7 +131,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     link_probability: float = 0.998
     link_margin_bits: float = 7.0
     name_kinship_bits: float = 1.5
-    review_probability: float = 0.08
+    review_probability: float = 0.2
     term_frequencies: TermFrequencies = NO_TERM_FREQUENCIES
 
     def with_term_frequencies(self, counts: TermFrequencies) -> Model:

@@ -11,12 +11,13 @@ import datetime
 import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
 import msgspec
 
-from server.linkage.candidates import MemoryIndex
+from server.linkage.candidates import MemoryIndex, find
 from server.linkage.decide import Decider, Decision
 from server.linkage.model import Model, TermFrequencies, count_terms, default_model
 from server.linkage.standardise import Description, Record, standardise
@@ -50,6 +51,7 @@ LINK_COLUMNS = (
     "second_probability",
     "reason",
 )
+CANDIDATE_COLUMNS = ("note_id", "child_id", "probability", "weight")
 
 Progress = Callable[[str, int], None]
 """Called with a stage ("known" or "notes") and the number of rows done so far."""
@@ -251,37 +253,69 @@ def _link_row(own: str, decision: Decision, names: list[str]) -> list[str]:
 
 
 def link_tables(
-    known: Path, notes: Path, out: Path, *, model: Model | None = None, progress: Progress | None = None
+    known: Path,
+    notes: Path,
+    out: Path,
+    *,
+    model: Model | None = None,
+    candidates: Path | None = None,
+    progress: Progress | None = None,
 ) -> Summary:
     """Link every note of one CSV file to the known children of another and write the decisions to `out`.
 
-    `model` defaults to the weights set by hand; its term frequencies are always counted over `known`. The
-    output appears under its name only when it is complete. Raises TableError.
+    `model` defaults to the weights set by hand; its term frequencies are always counted over `known`.
+    `candidates`: a second file, every known child that was compared with each note. A file appears under its
+    name only when it is complete. Raises TableError.
     """
     registry = _read_known(known, progress)
     decider = Decider((model or default_model()).with_term_frequencies(registry.counts))
     tally = {"link": 0, "review": 0, "new": 0}
     done = 0
-    part = out.with_name(out.name + ".part")
-    try:
-        with part.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(LINK_COLUMNS)
-            for _, own, record in _identified(notes, NOTE_COLUMNS):
-                decision = decider.decide(record, registry.index)
-                tally[decision.outcome] += 1
-                writer.writerow(_link_row(own, decision, registry.names))
-                done += 1
-                if progress and done % PROGRESS_EVERY == 0:
-                    progress("notes", done)
-        os.replace(part, out)
-    except OSError as error:
-        hint = "Check the folder and the free space."
-        raise TableError(f"{out.name}: cannot be written ({error.strerror}). {hint}") from None
-    finally:
-        part.unlink(missing_ok=True)
+    with ExitStack() as files:
+        write_link = files.enter_context(_written(out, LINK_COLUMNS))
+        write_candidate = files.enter_context(_written(candidates, CANDIDATE_COLUMNS)) if candidates else None
+        for _, own, record in _identified(notes, NOTE_COLUMNS):
+            decision = decider.decide(record, registry.index)
+            tally[decision.outcome] += 1
+            write_link(_link_row(own, decision, registry.names))
+            if write_candidate:
+                for row in _candidate_rows(own, record, decision, registry):
+                    write_candidate(row)
+            done += 1
+            if progress and done % PROGRESS_EVERY == 0:
+                progress("notes", done)
     if progress:
         progress("notes", done)
     return Summary(known=len(registry.names), notes=done, **tally)
 
 
+def _candidate_rows(own: str, record: Record, decision: Decision, registry: _Known) -> Iterator[list[str]]:
+    """Every child compared, the likely ones first with their figures."""
+    shown = {c.child_id: c for c in decision.candidates}
+    ids, _ = find(record, registry.index)
+    for child_id in (*shown, *sorted(ids - shown.keys())):
+        figures = shown.get(child_id)
+        yield [
+            own,
+            registry.names[child_id],
+            f"{figures.probability:.6f}" if figures else "",
+            f"{figures.weight:.3f}" if figures else "",
+        ]
+
+
+@contextmanager
+def _written(path: Path, columns: tuple[str, ...]) -> Iterator[Callable[[list[str]], object]]:
+    """A function that writes rows of a CSV file, which appears under its name when all went well."""
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(columns)
+            yield writer.writerow
+        os.replace(part, path)
+    except OSError as error:
+        hint = "Check the folder and the free space."
+        raise TableError(f"{path.name}: cannot be written ({error.strerror}). {hint}") from None
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)

@@ -64,6 +64,18 @@ def test_the_same_files_give_the_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
 
 
+def test_every_child_compared_is_listed_when_asked(tmp_path: Path) -> None:
+    listed = tmp_path / "candidates.csv"
+    known, notes = write(tmp_path / "k.csv", KNOWN), write(tmp_path / "n.csv", NOTES)
+    link_tables(known, notes, tmp_path / "links.csv", candidates=listed)
+    with listed.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {(r["note_id"], r["child_id"]) for r in rows} == {
+        ("N-1", "K-1"), ("N-1", "K-2"), ("N-2", "K-1"), ("N-2", "K-2")
+    }  # fmt: skip
+    assert rows[0]["child_id"] == "K-1" and float(rows[0]["probability"]) > 0.99
+
+
 def test_a_byte_order_mark_and_windows_line_ends_are_read(tmp_path: Path) -> None:
     out = tmp_path / "links.csv"
     known = write(tmp_path / "known.csv", "\ufeff" + KNOWN.replace("\n", "\r\n"))
