@@ -247,8 +247,10 @@ def answer_same(
     """A person says that the subject is this child. Raises NotAllowed and ReviewClosed."""
     review = links.require_review(tx, person, review_id)
     actor = Actor("person", person.username)
-    if child_id not in _offered(tx, review.subject_id):
-        raise NotAllowed("That child is not one of the candidates of this review.")
+    if child_id not in _offered(tx, review.subject_id) or not children.candidates(
+        tx, person, [child_id], now=now
+    ):
+        raise NotAllowed("That child is not one of the candidates that you may choose.")
     _close(tx, person, review, f"same:{child_id}", now)
     _move(tx, actor, world, review.subject_id, review.holding_child_id, child_id, reason or DECIDED, now)
 
@@ -279,6 +281,10 @@ def answer_not_same(
     review = links.require_review(tx, person, review_id)
     if review.closed_at is not None:
         raise ReviewClosed
+    if child_id in links.ruled_out(tx, review.subject_id):
+        return
+    if child_id not in _offered(tx, review.subject_id):
+        raise NotAllowed("That child is not one of the candidates of this review.")
     links.decide(
         tx,
         Actor("person", person.username),
