@@ -29,6 +29,8 @@ class Explanation(View, frozen=True, kw_only=True):
     total_weight: float
     household: str | None = None
     """"Same address and surname: could be a brother." None when no household explains the likeness."""
+    household_weight: float = 0.0
+    """What that a brother or sister would fit as well takes away, in bits: 0 or less."""
     household_probability: float | None = None
     rules: tuple[str, ...] = ()
     """Hard rules that applied, in words: "No given name: never linked automatically."."""

@@ -37,6 +37,8 @@ def waterfall(explanation: Explanation) -> Waterfall:
     sums = [explanation.start_weight]
     for field in explanation.fields:
         sums.append(sums[-1] + field.weight)
+    if explanation.household_weight:
+        sums.append(sums[-1] + explanation.household_weight)
     low = min(0.0, explanation.total_weight, *sums)
     high = max(0.0, explanation.total_weight, *sums)
     span = max(high - low, SCALE_BITS_MIN)
@@ -50,9 +52,12 @@ def waterfall(explanation: Explanation) -> Waterfall:
 
     start = explanation.start_weight
     bars = [bar("Before any field", start, 0.0, start, "start")]
-    for field, (before, after) in zip(explanation.fields, itertools.pairwise(sums), strict=True):
-        kind = "nothing" if abs(field.weight) < 0.05 else "for" if field.weight > 0 else "against"
-        bars.append(bar(field.label, field.weight, before, after, kind))
+    steps = [(field.label, field.weight) for field in explanation.fields]
+    if explanation.household_weight:
+        steps.append(("Same home", explanation.household_weight))
+    for (label, weight), (before, after) in zip(steps, itertools.pairwise(sums), strict=True):
+        kind = "nothing" if abs(weight) < 0.05 else "for" if weight > 0 else "against"
+        bars.append(bar(label, weight, before, after, kind))
     total = explanation.total_weight
     bars.append(bar("Altogether", total, 0.0, total, "total"))
     return Waterfall(tuple(bars), place(0.0))

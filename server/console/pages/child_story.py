@@ -484,7 +484,6 @@ def places_of(shown: Timeline, telling: Telling) -> tuple[Place, ...]:
 
 _LOOKED = {
     None: "Opened the record",
-    "list": "Saw the name in a list",
     "review": "Compared it in a review",
     "restricted record": "Opened the restricted record, with a reason",
 }
@@ -494,7 +493,9 @@ def looks_of(entries: Iterable[LogEntry], telling: Telling) -> tuple[Look, ...]:
     """Who has looked, newest first: once for each person and way of looking, at its newest time."""
     found: dict[tuple[str, str], Look] = {}
     for entry in entries:
-        if entry.actor.kind != "person" or entry.verb not in (Verb.CONSULTATION, Verb.DISCLOSURE):
+        shown = entry.verb in (Verb.CONSULTATION, Verb.DISCLOSURE)
+        # A first name in a queue is in the log, and is no look at the record.
+        if entry.actor.kind != "person" or not shown or entry.reason == "list":
             continue
         what = (
             "Was sent it" if entry.verb is Verb.DISCLOSURE else _LOOKED.get(entry.reason, "Opened the record")

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from server.console.views_child import Explanation, FieldComparison, Verdict
-from server.explaining import Compared, Explained
-
-HOUSEHOLD_LABEL = "Same home"
+from server.explaining import Compared, Explained, Field
 
 _RULES = {
     "this record is restricted: a person with access decides": "Restricted record: a person always decides.",
@@ -25,7 +23,7 @@ def explanation(
     fields = [
         FieldComparison(
             label=field.label,
-            described=field.described,
+            described=_written(field, field.described),
             known=("withheld" if field.outcome != "missing" else None) if restricted else field.known,
             verdict=cast("Verdict", field.outcome),
             weight=field.weight,
@@ -36,27 +34,22 @@ def explanation(
         )
         for field in found.fields
     ]
-    if found.household_weight:
-        fields.append(
-            FieldComparison(
-                label=HOUSEHOLD_LABEL,
-                described=None,
-                known=None,
-                verdict="differ",
-                weight=found.household_weight,
-                remark="a brother or sister would agree as well",
-            )
-        )
     household = found.household
     return Explanation(
         probability=found.probability,
         start_weight=found.start_weight,
         fields=tuple(fields),
         total_weight=found.total_weight,
+        household_weight=found.household_weight,
         household=household[0].upper() + household[1:] + "." if household else None,
         rules=(rule,) if rule else (),
         model_version=version,
     )
+
+
+def _written(field: Field, value: str | None) -> str | None:
+    """A value as a page shows it: codes become words."""
+    return value.capitalize() if value and field.name == "sex" else value
 
 
 def rule_of(explained: Explained) -> str | None:

@@ -4,6 +4,8 @@ import { Button, ErrorSummary, SkipLink, createAll } from "../vendor/govuk-front
 
 const root = document.documentElement;
 
+// GOV.UK Frontend looks for this on the body; early.js runs before there is one.
+if (root.classList.contains("govuk-frontend-supported")) document.body.classList.add("govuk-frontend-supported");
 for (const component of [Button, ErrorSummary, SkipLink]) createAll(component);
 
 
@@ -48,14 +50,19 @@ async function unlock(event) {
   let words = "That is not your password.";
   try {
     const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)), headers: { Accept: "application/json" } });
-    if (answer.ok && !answer.redirected) {
+    if (answer.ok) {
       said.hidden = true;
       remember(false);
       takeCoverAway();
       return;
     }
-    if (answer.status === 429) words = "Too many tries. Wait a minute, then try again.";
-    if (answer.redirected) words = "Your session has ended. Sign out, then sign in again.";
+    if (answer.status === 429) words = "Too many tries. Wait a few minutes, then try again.";
+    else if (answer.status !== 401) words = "That did not work. Try again, or sign out.";
+    else if ((await answer.json()).type === "/problems/not-signed-in") {
+      // Nothing of the hidden page may be left behind: it is loaded anew after signing in.
+      window.location.replace(`/sign-in?next=${encodeURIComponent(window.location.pathname + window.location.search)}`);
+      return;
+    }
   } catch {
     words = "The server does not answer. Try again.";
   }
@@ -83,8 +90,8 @@ if (cover) {
   });
   if (root.classList.contains("is-hidden")) showCover(true);
 } else {
-  // Nobody is signed in on this page, so there is nothing to hide.
-  remember(false);
+  // Nobody is signed in on this page, so there is nothing to hide. Only signing in anew shows the other tabs.
+  if (document.querySelector('form[action="/sign-in"]')) remember(false);
   root.classList.remove("is-hidden");
 }
 

@@ -3,6 +3,7 @@
 const stream = document.getElementById("stream");
 const fresh = document.getElementById("fresh");
 const waiting = new Set();
+let missed = false;
 let last = document.getElementById("queue-rows").dataset.lastEventId;
 
 let told = ["Connecting", "Connecting to live updates."];
@@ -22,8 +23,9 @@ function say(state, short, long) {
 }
 
 function showWaiting() {
-  fresh.hidden = waiting.size === 0;
-  fresh.textContent = waiting.size === 1 ? "1 new alert: show it" : `${waiting.size} new alerts: show them`;
+  fresh.hidden = waiting.size === 0 && !missed;
+  const many = waiting.size === 1 ? "1 new alert: show it" : `${waiting.size} new alerts: show them`;
+  fresh.textContent = missed ? "Much has changed: show it" : many;
 }
 
 function rowOf(id) {
@@ -62,6 +64,10 @@ function connect() {
     }
   });
   for (const name of ["message", "alert"]) source.addEventListener(name, receive);
+  source.addEventListener("reload", () => {
+    missed = true; // More happened than is told one by one: the whole list is fetched when it is let in.
+    showWaiting();
+  });
 }
 
 fresh.addEventListener("click", async () => {
@@ -69,6 +75,7 @@ fresh.addEventListener("click", async () => {
   await window.htmx.ajax("GET", stream.dataset.rows, { target: "#queue-rows", swap: "outerHTML", headers: { "X-Part": "rows" } });
   last = document.getElementById("queue-rows").dataset.lastEventId || last;
   waiting.clear();
+  missed = false;
   showWaiting();
   write();
   for (const id of focused) {
