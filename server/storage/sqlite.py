@@ -29,8 +29,8 @@ from server.storage.writer import Errand, Job, Writer
 T = TypeVar("T")
 
 SQLITE_SINCE = (3, 35, 0)
-"""The first SQLite with RETURNING, which repositories use; Debian 11 ships 3.34 with Python 3.9,
-but every Python 3.11 that is built for it brings a newer one."""
+"""The first SQLite with RETURNING, which repositories use. Debian 12 has 3.40; Debian 11 has 3.34,
+so a Python there must bring its own."""
 
 PROGRESS_STEPS = 200_000
 """Steps of SQLite's machine between looks at the clock: a few milliseconds."""

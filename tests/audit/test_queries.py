@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
 
 from server.audit import Actor, Verb, person, record, system
 from server.audit.queries import done_by, export, history_of
 from server.audit.trail import entry_hash
-from server.storage import StorageError, Store
+from server.storage import StorageError, Store, Transaction
 from tests.audit.trails import NOW, run_sql, write_trail
 
 AUDITOR = person(50)
 
 
 def test_who_has_looked_at_a_child(store: Store) -> None:
+    def look(tx: Transaction, i: int, whom: Actor) -> None:
+        record(tx, whom, Verb.CONSULTATION, "child", [5, 60 + i], now=NOW + i)
+
     for i, whom in enumerate((person(1), person(2), system("export"))):
-        store.write_now(lambda tx, i=i, whom=whom: record(tx, whom, Verb.CONSULTATION, "child", [5, 60 + i], now=NOW + i))  # type: ignore[misc] # noqa: E501
+        store.write_now(partial(look, i=i, whom=whom))
     store.write_now(lambda tx: record(tx, person(3), Verb.CONSULTATION, "child", [55], now=NOW))
     store.write_now(lambda tx: record(tx, person(3), Verb.CONSULTATION, "note", [5], now=NOW))
     found = store.read_now(lambda tx: history_of(tx, AUDITOR, "child", 5, now=NOW))
@@ -49,7 +53,9 @@ def test_reading_the_trail_is_on_the_trail(store: Store) -> None:
     assert [(entry.kind, entry.ids) for entry in found] == [("audit", ("person:9",)), ("audit", ("child:5",))]
 
 
-def test_an_export_holds_all_that_is_needed_to_check_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_export_holds_all_that_is_needed_to_check_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("server.audit.queries.EXPORT_PAGE", 8)
     write_trail(store, 30)
     lines: list[bytes] = []

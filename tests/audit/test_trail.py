@@ -35,7 +35,17 @@ def test_an_entry_holds_who_did_what_to_which_records_and_why(store: Store) -> N
         )
     )
     found = entries(store, "position, at, verb, actor_kind, actor_id, kind, ids, reason, recipients")
-    expected = (1, NOW, "disclosure", "device", "d-1", "child", '["5","6"]', "section 47 enquiry", '["person:12"]')
+    expected = (
+        1,
+        NOW,
+        "disclosure",
+        "device",
+        "d-1",
+        "child",
+        '["5","6"]',
+        "section 47 enquiry",
+        '["person:12"]',
+    )
     assert found == [expected]
     subjects = store.read_now(lambda tx: tx.rows("SELECT kind, id, position FROM audit_subject ORDER BY id"))
     assert subjects == [("child", "5", 1), ("child", "6", 1)]
@@ -46,9 +56,7 @@ def test_anybody_can_compute_a_hash_with_what_the_table_holds(store: Store) -> N
     previous = "0" * 64
     columns = "previous_hash, hash, at, verb, actor_kind, actor_id, kind, ids, reason, recipients"
     for row in entries(store, columns):
-        text = json.dumps(
-            ["earlysign-audit-1", row[0], *row[2:]], separators=(",", ":"), ensure_ascii=False
-        )
+        text = json.dumps(["earlysign-audit-1", row[0], *row[2:]], separators=(",", ":"), ensure_ascii=False)
         assert row[0] == previous
         assert row[1] == hashlib.sha256(text.encode()).hexdigest()
         previous = str(row[1])

@@ -36,7 +36,9 @@ def rewrite(store: Store, first: int, *, keep_head: bool = False) -> None:
     def work(tx: Transaction) -> None:
         columns = "at, verb, actor_kind, actor_id, kind, ids, reason, recipients"
         previous = GENESIS
-        for position, old, *content in tx.rows(f"SELECT position, hash, {columns} FROM audit_entry ORDER BY position"):
+        for position, old, *content in tx.rows(
+            f"SELECT position, hash, {columns} FROM audit_entry ORDER BY position"
+        ):
             if position < first:
                 previous = old
                 continue
@@ -121,7 +123,9 @@ def test_what_was_taken_out_moved_or_added_is_named(
 
 def test_renumbering_does_not_hide_what_was_taken_out(trail: Store) -> None:
     moves = [f"UPDATE audit_entry SET position = {i - 1} WHERE position = {i}" for i in range(31, 61)]
-    run_sql(trail, "DELETE FROM audit_entry WHERE position = 30", *moves, "UPDATE audit_head SET entries = 59")
+    run_sql(
+        trail, "DELETE FROM audit_entry WHERE position = 30", *moves, "UPDATE audit_head SET entries = 59"
+    )
     problem = verify(trail).problem
     assert problem is not None and (problem.position, problem.what) == (30, "removed")
 
@@ -133,7 +137,8 @@ def test_an_entry_replaced_with_its_hash_breaks_the_link_after_it(trail: Store) 
         assert row is not None
         changed = (*row[:4], "999", *row[5:])
         tx.execute(
-            "UPDATE audit_entry SET actor_id = '999', hash = :h WHERE position = 30", {"h": entry_hash(*changed)}
+            "UPDATE audit_entry SET actor_id = '999', hash = :h WHERE position = 30",
+            {"h": entry_hash(*changed)},
         )
 
     trail.write_now(work)
@@ -195,7 +200,9 @@ def test_entries_written_during_a_walk_do_not_disturb_it(store: Store) -> None:
     assert report.ok and report.entries == ENTRIES
 
 
-@pytest.mark.parametrize("line", ["", "entries=5", "earlysign-audit-anchor 1 entries=5 hash=abc at=2026-01-01"])
+@pytest.mark.parametrize(
+    "line", ["", "entries=5", "earlysign-audit-anchor 1 entries=5 hash=abc at=2026-01-01"]
+)
 def test_what_is_not_an_anchor_is_refused(line: str) -> None:
     with pytest.raises(ValueError, match="not an anchor"):
         Anchor.parse(line)

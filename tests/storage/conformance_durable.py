@@ -70,7 +70,8 @@ class DurableConformance:
                 parts = dice.randint(1, 3)
                 for part in range(parts):
                     tx.execute(
-                        "INSERT INTO change (writer, round) VALUES (:w, :r)", {"w": me, "r": round_ * 10 + part}
+                        "INSERT INTO change (writer, round) VALUES (:w, :r)",
+                        {"w": me, "r": round_ * 10 + part},
                     )
                     tx.rows("SELECT count(*) FROM thing")
                 if dice.random() < 0.1:

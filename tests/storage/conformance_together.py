@@ -248,7 +248,8 @@ class TogetherConformance:
         assert asyncio.run(main()) == ["both", "both", "one"]
 
     @pytest.mark.parametrize(
-        ("topic", "payload"), [("t", ""), ("", "p"), ("a\nb", "p"), ("t", "x\0"), ("t", "é" * NOTIFY_BYTES_MAX)]
+        ("topic", "payload"),
+        [("t", ""), ("", "p"), ("a\nb", "p"), ("t", "x\0"), ("t", "é" * NOTIFY_BYTES_MAX)],
     )
     def test_what_cannot_be_announced_is_refused(self, things: Store, topic: str, payload: str) -> None:
         with pytest.raises(StorageError, match=r"[Nn]otification"):

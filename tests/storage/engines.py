@@ -96,4 +96,14 @@ class Crew:
             raise self._errors[0]
 
 
-__all__ = ["SCHEMA", "WAIT_SECONDS_MAX", "Crew", "Engine", "StorageSettings", "add", "engine_at", "names", "put"]
+__all__ = [
+    "SCHEMA",
+    "WAIT_SECONDS_MAX",
+    "Crew",
+    "Engine",
+    "StorageSettings",
+    "add",
+    "engine_at",
+    "names",
+    "put",
+]

@@ -99,9 +99,7 @@ def store(store_address: str) -> Iterator[Store]:
         opened.close_now()
 
 
-def with_store(
-    address: str | Path, work: Callable[[Store], object], migrations: Path | None = None
-) -> None:
+def with_store(address: str | Path, work: Callable[[Store], object], migrations: Path | None = None) -> None:
     """Open a store, use it, and close it."""
     opened = open_store(address, TEST_SETTINGS, migrations)
     try:
@@ -136,5 +134,3 @@ _TABLES = """
 SELECT tablename FROM pg_tables
 WHERE schemaname = 'public' AND tablename NOT LIKE '\\_yoyo%' AND tablename NOT LIKE 'yoyo%'
 """
-
-

@@ -141,4 +141,3 @@ def _wait_until_ready(programs: Path, folder: Path, server: subprocess.Popen[byt
         except subprocess.TimeoutExpired:
             continue
     raise RuntimeError("PostgreSQL did not answer in time.")
-

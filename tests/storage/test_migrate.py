@@ -37,7 +37,9 @@ def test_tokens_become_each_engine_s_words() -> None:
 def test_an_sqlite_without_strict_tables_goes_without() -> None:
     old = sqlite_tokens((3, 36, 0))
     assert render("$strict|$strict_without_rowid", old) == "|WITHOUT ROWID"
-    assert render("$strict|$strict_without_rowid", sqlite_tokens((3, 37, 0))) == "STRICT|STRICT, WITHOUT ROWID"
+    assert (
+        render("$strict|$strict_without_rowid", sqlite_tokens((3, 37, 0))) == "STRICT|STRICT, WITHOUT ROWID"
+    )
 
 
 def test_an_unknown_token_is_named() -> None:

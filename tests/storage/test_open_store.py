@@ -10,6 +10,7 @@ from server.storage import StorageError, Store, open_store
 from tests.storage.conformance import TransactionConformance
 from tests.storage.conformance_durable import DurableConformance
 from tests.storage.conformance_together import TogetherConformance
+from tests.storage.conformance_values import ValueConformance
 from tests.storage.test_postgres_conformance import TestPostgres as PostgresSuite
 from tests.storage.test_sqlite_conformance import TestSqlite as SqliteSuite
 from tests.storage.test_sqlite_conformance import TestSqliteInMemory as MemorySuite
@@ -33,6 +34,6 @@ def test_an_unknown_kind_of_address_is_refused_without_repeating_it() -> None:
 def test_no_engine_overrides_a_test_of_the_suite(suite: type) -> None:
     own = {name for name in vars(suite) if not name.startswith("_") and name != "pytestmark"}
     assert own <= {"engine", "fresh"}
-    whole = {TransactionConformance, TogetherConformance}
+    whole = {ValueConformance, TransactionConformance, TogetherConformance}
     assert whole <= set(suite.__mro__)
     assert suite is MemorySuite or DurableConformance in suite.__mro__

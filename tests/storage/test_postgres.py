@@ -169,7 +169,9 @@ def test_a_commit_is_synchronous_though_the_server_s_default_is_not(things: Stor
         assert connection.execute("SHOW synchronous_commit").fetchone() == ("off",)
     for run in (things.write_now, things.read_now):
         assert run(lambda tx: tx.value("SHOW synchronous_commit")) == "on"
-    shown = things.write_now(lambda tx: [tx.value(f"SHOW {name}") for name in ("statement_timeout", "timezone")])
+    shown = things.write_now(
+        lambda tx: [tx.value(f"SHOW {name}") for name in ("statement_timeout", "timezone")]
+    )
     assert shown == ["30s", "UTC"]
 
 
@@ -188,7 +190,11 @@ def test_without_the_driver_the_message_says_what_to_install() -> None:
         "except StorageError as error: print(error)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, cwd=Path(__file__).parents[2], check=True
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+        check=True,
     )
     assert "earlysign[postgres]" in done.stdout and "psycopg" in done.stdout
 

@@ -9,6 +9,7 @@ import pytest
 from tests.storage.conformance import TransactionConformance
 from tests.storage.conformance_durable import DurableConformance
 from tests.storage.conformance_together import TogetherConformance
+from tests.storage.conformance_values import ValueConformance
 from tests.storage.engines import SCHEMA, Engine, engine_at
 from tests.storage.fixtures import empty, with_store
 
@@ -20,7 +21,7 @@ def database(make_database: Callable[..., str]) -> str:
     return url
 
 
-class TestPostgres(TransactionConformance, TogetherConformance, DurableConformance):
+class TestPostgres(ValueConformance, TransactionConformance, TogetherConformance, DurableConformance):
     @pytest.fixture
     def engine(self, database: str) -> Iterator[Engine]:
         empty(database)

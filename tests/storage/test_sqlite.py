@@ -119,9 +119,7 @@ def test_no_answer_leaves_before_its_commit(things: SqliteStore, monkeypatch: py
 def test_a_full_disk_is_unavailable_however_the_work_takes_it(things: SqliteStore) -> None:
     def fill(tx: Transaction) -> None:
         for i in range(1_000):
-            tx.execute(
-                "INSERT INTO thing (name, picture) VALUES (:n, :p)", {"n": f"{i}", "p": bytes(4_000)}
-            )
+            tx.execute("INSERT INTO thing (name, picture) VALUES (:n, :p)", {"n": f"{i}", "p": bytes(4_000)})
 
     def swallow(tx: Transaction) -> str:
         try:

@@ -10,10 +10,11 @@ import pytest
 from tests.storage.conformance import TransactionConformance
 from tests.storage.conformance_durable import DurableConformance
 from tests.storage.conformance_together import TogetherConformance
+from tests.storage.conformance_values import ValueConformance
 from tests.storage.engines import Engine, engine_at
 
 
-class TestSqlite(TransactionConformance, TogetherConformance, DurableConformance):
+class TestSqlite(ValueConformance, TransactionConformance, TogetherConformance, DurableConformance):
     @pytest.fixture
     def engine(self, tmp_path: Path) -> Iterator[Engine]:
         with engine_at("sqlite", str(tmp_path / "things.db")) as engine:
@@ -24,7 +25,7 @@ class TestSqlite(TransactionConformance, TogetherConformance, DurableConformance
         return engine
 
 
-class TestSqliteInMemory(TransactionConformance, TogetherConformance):
+class TestSqliteInMemory(ValueConformance, TransactionConformance, TogetherConformance):
     @pytest.fixture
     def engine(self) -> Iterator[Engine]:
         with engine_at("memory", ":memory:") as engine:
