@@ -17,6 +17,7 @@ from server.linkage.names import (
     LISTED,
     PARTICLES,
     SHARED_FAMILY,
+    SHORT_FORMS,
     canonical,
     is_short_form,
     skeleton,
@@ -102,8 +103,12 @@ class Comparer:
             return lv.G_EXACT, canonical(ours[0])
         level = _GIVEN_BY_WORD[self.words(ours[0], theirs[0])]
         term = canonical(ours[0])
-        if level <= lv.G_SHORT:
-            return level, term if level != lv.G_SHORT else max(term, canonical(theirs[0]), key=len)
+        if level == lv.G_SHORT:
+            first, second = term, canonical(theirs[0])
+            own = self._counts.is_own_name(first if second in SHORT_FORMS.get(first, ()) else second)
+            return (lv.G_SHORT_OWN if own else level), max(first, second, key=len)
+        if level <= lv.G_VARIANT:
+            return level, term
         shared = {canonical(w) for w in ours if len(w) > 1} & {canonical(w) for w in theirs if len(w) > 1}
         telling = shared - LEADING
         if len(shared) > 1:

@@ -40,8 +40,8 @@ _L = LevelDefault
 
 # Positions of the levels within their comparison.
 MISSING_LEVEL = 0
-(G_EXACT, G_VARIANT, G_SHORT, G_ALIAS, G_SWAPPED, G_TYPO, G_OTHER, G_CLOSE, G_PART, G_INITIAL,
- G_DIFFER) = range(1, 12)
+(G_EXACT, G_VARIANT, G_SHORT, G_ALIAS, G_SWAPPED, G_TYPO, G_SHORT_OWN, G_OTHER, G_CLOSE, G_PART, G_INITIAL,
+ G_DIFFER) = range(1, 13)
 (F_EXACT, F_VARIANT, F_SWAPPED, F_TYPO, F_HALF, F_CLOSE, F_DIFFER) = range(1, 8)
 (B_EXACT, B_JANUARY, B_SWAPPED, B_DIGIT, B_YEAR, B_MONTH, B_SAME_YEAR, B_AGE, B_AGE_1, B_AGE_2, B_AGE_FAR,
  B_DIFFER) = range(1, 13)
@@ -55,12 +55,13 @@ GIVEN, FAMILY, BORN, SEX, ADDRESS, PHONE, GUARDIAN, SCHOOL, UPN, NHS_NUMBER = ra
 
 COMPARISONS: tuple[ComparisonDefault, ...] = (
     ComparisonDefault("given_names", "Given names", _levels(
-        _L("exact", "the same", AGREE, 0.74, 0.006, 0.006, True),
+        _L("exact", "the same", AGREE, 0.72, 0.006, 0.006, True),
         _L("variant", "another spelling of the same name", AGREE, 0.06, 0.002, 0.002, True),
         _L("short_form", "a short form of the same name", AGREE, 0.03, 0.003, 0.003, True),
         _L("alias", "the same as an alias", AGREE, 0.01, 0.0005, 0.0008, True),
         _L("swapped", "given and family name changed places", AGREE, 0.01, 0.0002, 0.0002, True),
         _L("typo", "one letter or two away, as in a slip", NEAR, 0.045, 0.0008, 0.0008),
+        _L("short_form_own", "a short form, but also a name of its own", NEAR, 0.02, 0.006, 0.003, True),
         _L("other_given", "another of the given names is the same", NEAR, 0.02, 0.02, 0.008, True),
         _L("close", "similar, but could be another name", NEAR, 0.02, 0.02, 0.012),
         _L("part", "only the first of several names is the same", NEAR, 0.015, 0.06, 0.012, True),

@@ -22,6 +22,9 @@ REGISTRY_SIZE_DEFAULT = 100_000
 TERM_FREQUENCY_MIN = 0.00005
 # Below this count a spelling may be a slip in the registry itself, and is not taken for a name of its own.
 NAME_COUNT_MIN = 3
+# A short form that so many children were given as their name: Harry may be Harrison, or Harrison's twin.
+OWN_NAME_COUNT_MIN = 5
+OWN_NAME_SHARE_MIN = 0.0003
 # So many children with a known home, and hardly two of them under one roof, show that this registry holds one
 # person of a home. Below this number nothing is concluded, and brothers and sisters are always thought of.
 HOMES_MIN = 2_000
@@ -73,6 +76,10 @@ class TermFrequencies(msgspec.Struct, frozen=True, kw_only=True):
     def is_name(self, word: str) -> bool:
         """Whether this spelling is a name that people bear, rather than a slip of the pen."""
         return word in LISTED or self.words.get(word, 0) >= NAME_COUNT_MIN
+
+    def is_own_name(self, name: str) -> bool:
+        """Whether a short form (canonical) is also given at birth here, so that a twin may bear it."""
+        return self.given.get(name, 0) >= max(OWN_NAME_COUNT_MIN, OWN_NAME_SHARE_MIN * self.children)
 
 
 NO_TERM_FREQUENCIES = TermFrequencies(children=0, given={}, family={}, words={})

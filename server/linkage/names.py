@@ -75,7 +75,8 @@ def is_short_form(one: str, other: str) -> bool:
     """Whether two canonical names may be short and full form, or two short forms, of one name."""
     fulls = SHORT_FORMS.get(one, _NO_NAMES)
     others = SHORT_FORMS.get(other, _NO_NAMES)
-    return other in fulls or one in others or not fulls.isdisjoint(others)
+    # Two short forms of one name agree only where each has no other (Liz and Betty; not Amy and Mia).
+    return other in fulls or one in others or (len(fulls) == 1 and fulls == others)
 
 
 def _roots() -> dict[str, str]:

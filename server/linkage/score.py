@@ -93,6 +93,8 @@ class Scorer:
         elif swappable and level_family > lv.F_HALF and self._swapped(note, child):
             level_given, level_family = lv.G_SWAPPED, lv.F_SWAPPED
             rare_given, rare_family, sibling_at_best = 0.0, 0.0, False
+        elif level_family == lv.F_DIFFER and level_given <= lv.G_SHORT and _name_of_both(note, child):
+            level_given, rare_given = lv.G_PART, 0.0
         if sibling_at_best and not (note.upn or note.nhs_number):
             return None
         if level_given and level_given <= lv.G_SWAPPED and level_family and level_family <= lv.F_SWAPPED:
@@ -174,6 +176,11 @@ class Scorer:
         level = self.comparer.school(one, other)
         rarity = self._school_rarity.bits(one) if level == lv.I_SAME else 0.0
         return _remember(self._school, one, other, level, rarity)
+
+
+def _name_of_both(note: Record, child: Record) -> bool:
+    """Whether a given name that agrees is the other side's family name too: whose it is cannot be told."""
+    return bool(note.given and child.given) and (note.given == child.family or child.given == note.family)
 
 
 def _remember(

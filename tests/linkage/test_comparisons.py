@@ -91,6 +91,16 @@ def test_a_spelling_that_many_bear_is_a_name_and_not_a_slip() -> None:
     assert cmp.Comparer(counts).given(one, other)[0] == lv.G_CLOSE
 
 
+def test_a_short_form_that_is_given_at_birth_here_may_be_a_twin() -> None:
+    counts = TermFrequencies(children=1_000, given={"harry": 40, "jay": 1}, family={}, words={})
+    here = cmp.Comparer(counts)
+    assert here.given("harry", "harrison")[0] == lv.G_SHORT_OWN
+    assert here.given("jayden", "jay")[0] == lv.G_SHORT
+    assert given_level("Harry", "Harrison") == "short_form"
+    assert given_level("Liz", "Betty") == "short_form"
+    assert given_level("Amy", "Mia") in ("close", "differ")
+
+
 @pytest.mark.parametrize(
     ("one", "other", "level"),
     [

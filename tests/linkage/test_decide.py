@@ -70,6 +70,11 @@ def test_a_twin_who_is_not_known_is_never_linked(name: str | None) -> None:
     assert decided(record(given_names=name), record()).outcome == "review"
 
 
+def test_a_given_name_that_is_the_family_name_too_does_not_tell_twins_apart() -> None:
+    note = record(given_names="Yusuf", family_name="Hamza")  # Hamza Yusuf, written the wrong way round
+    assert decided(note, record(given_names="Yusuf", family_name="Yusuf")).outcome == "review"
+
+
 def test_a_younger_brother_who_is_not_known_is_new_and_not_for_review() -> None:
     brother = record(given_names="Samuel", sex="male", date_of_birth=datetime.date(2016, 9, 2), school=None)
     assert decided(brother, record()).outcome == "new"
