@@ -242,6 +242,8 @@ class ChildPage(View, frozen=True, kw_only=True):
 
     identity: Identity
     live: tuple[QueueRow, ...] = ()
+    also: tuple[FlagWords, ...] = ()
+    """Flags that hold and that no live alert names: gravest first."""
     live_reviews: tuple[tuple[int, str], ...] = ()
     """(review id, words) of doubtful links that wait on this child."""
     story: tuple[TimelineEntry, ...] = ()

@@ -35,12 +35,15 @@ class Telling:
         self.names = names
         self.now = now
 
-    def rows(self, alerts: Iterable[Alert], children: Mapping[int, Child]) -> tuple[QueueRow, ...]:
+    def rows(
+        self, alerts: Iterable[Alert], children: Mapping[int, Child], *, whole: bool = False
+    ) -> tuple[QueueRow, ...]:
         """The rows of these alerts, in their order; a child that may not be shown has no name."""
-        return tuple(self.row(alert, children.get(alert.child_id)) for alert in alerts)
+        return tuple(self.row(alert, children.get(alert.child_id), whole=whole) for alert in alerts)
 
-    def row(self, alert: Alert, child: Child | None) -> QueueRow:
-        """One row. A restricted child has no name and no age in a list, whoever reads it."""
+    def row(self, alert: Alert, child: Child | None, *, whole: bool = False) -> QueueRow:
+        """One row. A restricted child has no name and no age in a list, whoever reads it; `whole` says that
+        the record itself is open."""
         person = self.person
         state, said = _STATES[alert.state]
         if alert.state is State.CLOSED and alert.closed_reason:
@@ -49,7 +52,7 @@ class Telling:
             said = "Given to them, not acknowledged"
         own = person.may(Permission.ACKNOWLEDGE_ALERTS) and person.sees_borough(alert.borough)
         mine = alert.owner in (None, person.username)
-        hidden = child is None or child.circumstances.restricted
+        hidden = child is None or (child.circumstances.restricted and not whole)
         return QueueRow(
             alert_id=alert.alert_id,
             rev=alert.rev,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from server import placing
 from server.audit.queries import Entry as LogEntry
@@ -126,6 +126,21 @@ def _markers(child: Child, telling: Telling) -> Iterable[Marker]:
             )
 
 
+def also_of(flags: Iterable[Flag], named: Collection[str]) -> tuple[FlagWords, ...]:
+    """The flags that hold and that no live alert names, gravest first, each sentence once."""
+    found: dict[str, FlagWords] = {}
+    for flag in sorted(flags, key=lambda flag: (-flag.grade.urgency, -flag.raised_at)):
+        if flag.retracted_at is None and flag.sentence not in named:
+            found.setdefault(flag.sentence, flag_words(flag))
+    return tuple(found.values())
+
+
+def flag_words(flag: Flag) -> FlagWords:
+    """A flag inside a sentence."""
+    label = flag.sentence.partition(";")[0]
+    return FlagWords(flag_id=flag.flag_id, label=label[0].lower() + label[1:], grade=flag.grade.value)
+
+
 class Story:
     """The one timeline, newest first: notes, flags with what became of them, and what was done to the record."""
 
@@ -158,11 +173,7 @@ class Story:
     def note(self, entry: Entry) -> NoteEntry:
         """A note as it stands on this child."""
         raised = tuple(
-            FlagWords(
-                flag_id=flag.flag_id,
-                label=flag.sentence[0].lower() + flag.sentence[1:],
-                grade=flag.grade.value,
-            )
+            flag_words(flag)
             for flag in self.shown.flags
             if entry.note.note_id in flag.note_ids and flag.retracted_at is None
         )

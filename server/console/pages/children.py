@@ -20,6 +20,7 @@ from server.console.pages.alerts import telling_for
 from server.console.pages.child_story import (
     LOOKS_SHOWN,
     Story,
+    also_of,
     facts_of,
     identity,
     looks_of,
@@ -131,7 +132,8 @@ def child_page(
     looks = looks_of(log, telling)
     return ChildPage(
         identity=identity(shown, telling, overview.continues_as(tx, child_id), len(waiting)),
-        live=telling.rows(live, {child_id: shown.child}),
+        live=telling.rows(live, {child_id: shown.child}, whole=True),
+        also=also_of(shown.flags, {alert.why for alert in live}),
         live_reviews=tuple(
             (review_id, "Is this a child we know? A note waits for a person to decide.")
             for review_id in waiting

@@ -24,7 +24,7 @@ def explanation(
         FieldComparison(
             label=field.label,
             described=_written(field, field.described),
-            known=("withheld" if field.outcome != "missing" else None) if restricted else field.known,
+            known=_withheld(field) if restricted else _written(field, field.known),
             verdict=cast("Verdict", field.outcome),
             weight=field.weight,
             # "the same" and "different" say no more than the verdict does.
@@ -45,6 +45,11 @@ def explanation(
         rules=(rule,) if rule else (),
         model_version=version,
     )
+
+
+def _withheld(field: Field) -> str | None:
+    """A restricted record's value: that there is one may be said, where it was compared."""
+    return None if field.outcome == "missing" else "withheld"
 
 
 def _written(field: Field, value: str | None) -> str | None:
