@@ -31,7 +31,7 @@ from server.http import alerts, children, devices, health, problems, reviews, si
 from server.http.auth import OPEN, authenticate, provide_device, provide_person, provide_services
 from server.http.csrf import COOKIE, HEADER, CSRFCheck
 from server.http.docs import StrictStructSchemaPlugin, openapi_config
-from server.http.media import CheckedRequest, read_expected_type
+from server.http.media import CheckedRequest, no_options, read_expected_type
 from server.http.metrics import Metrics
 from server.http.observe import Observe
 from server.http.services import Services
@@ -183,7 +183,7 @@ def create_app(
                 cache_control=STATIC_CACHE,
             ),
         ],
-        guards=[authenticate, read_expected_type],
+        guards=[no_options, authenticate, read_expected_type],
         request_class=CheckedRequest,
         middleware=[DefineMiddleware(CSRFCheck, config=csrf)],
         dependencies={

@@ -33,6 +33,7 @@ from server.http.views import AlertPage, AlertView, AlertWhole, alert_view, inst
 from server.records import alerts
 from server.records.alerts import AlertConflict, State
 from server.storage.port import StorageError, Transaction
+from sync import limits
 from sync.vocabulary import Grade
 
 KEEP_ALIVE_SECONDS = 15.0
@@ -43,7 +44,7 @@ TEXT_PATTERN = r"^[^\x00]*$"  # PostgreSQL keeps no NUL in text
 TEXT_LENGTH_MAX = 2_000
 ROWS_DEFAULT = 100
 
-Id = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
+Id = Annotated[int, PathParameter(ge=1, le=limits.SEQ_MAX)]
 Rev = Annotated[int, Meta(ge=1, le=2**31)]
 Words = Annotated[str, Meta(min_length=3, max_length=TEXT_LENGTH_MAX, pattern=TEXT_PATTERN)]
 

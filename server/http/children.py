@@ -28,11 +28,12 @@ from server.http.problems import Problem, documented
 from server.http.services import Services
 from server.http.views import ChildWhole, TimelineView, child_whole, timeline_view
 from server.storage.port import Transaction
+from sync import limits
 
 TEXT_PATTERN = r"^[^\x00]*$"  # PostgreSQL keeps no NUL in text
 HEADER_LENGTH_MAX = 6 * REASON_LENGTH_MAX  # a character may take six bytes and more when it is percent-encoded
 
-Id = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
+Id = Annotated[int, PathParameter(ge=1, le=limits.SEQ_MAX)]
 Words = Annotated[str, Meta(min_length=3, max_length=REASON_LENGTH_MAX, pattern=TEXT_PATTERN)]
 Reason = Annotated[
     str | None,

@@ -72,8 +72,10 @@ def complete(schema: dict[str, Any]) -> dict[str, Any]:
     Address, type and size of a body, credentials and the state of the database are looked at before a handler runs.
     What a door documents itself stays as it is.
     """
+    _mend(schema)
     for item in schema["paths"].values():
         for method, door in item.items():
+            door["responses"].get("204", {}).pop("content", None)
             for status in _common_problems(method, door):
                 title = BY_STATUS[status].title
                 door["responses"].setdefault(
@@ -82,6 +84,17 @@ def complete(schema: dict[str, Any]) -> dict[str, Any]:
                 )
             door["responses"] = dict(sorted(door["responses"].items()))
     return schema
+
+
+def _mend(part: Any) -> None:
+    """Correct what Litestar says of tuples: their items as "exactly one of" types that overlap, or of anything."""
+    if isinstance(part, dict):
+        items = part.get("items")
+        if isinstance(items, dict) and "oneOf" in items:
+            kinds = [kind for kind in items.pop("oneOf") if kind]
+            part["items"] = items | (kinds[0] if len(kinds) == 1 else {"anyOf": kinds})
+    for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        _mend(inner)
 
 
 def _common_problems(method: str, door: dict[str, Any]) -> Iterator[int]:

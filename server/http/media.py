@@ -12,6 +12,7 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.datastructures import FormMultiDict
 from litestar.enums import RequestEncodingType
+from litestar.exceptions import MethodNotAllowedException
 from litestar.handlers.base import BaseRouteHandler
 from litestar.params import BodyKwarg
 
@@ -38,6 +39,15 @@ class CheckedRequest(Request[Any, Any, Any]):
             raise Problem(
                 BAD_REQUEST, "The form's text cannot be decoded.", hint="Send it as UTF-8."
             ) from None
+
+
+def no_options(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """A guard of the whole application: OPTIONS is for pages of other sites, which have no business here.
+
+    Litestar answers it by itself, with an incomplete Allow. A door that wants it (tus) declares it, with `door`.
+    """
+    if connection.scope.get("method") == "OPTIONS" and "door" not in handler.opt:
+        raise MethodNotAllowedException
 
 
 async def read_expected_type(

@@ -312,7 +312,7 @@ def _from_http(request: Request[Any, Any, Any], error: HTTPException) -> Problem
 def allowed_methods(request: Request[Any, Any, Any]) -> list[str]:
     """The methods that the requested address takes, for the header Allow of a 405."""
     found = set()
-    for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
+    for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"):
         try:
             request.app.asgi_router.handle_routing(path=request.scope["path"], method=cast("Any", method))
         except HTTPException:

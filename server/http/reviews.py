@@ -22,9 +22,10 @@ from server.http.views import ReviewRow, ReviewWhole, review_row, review_whole
 from server.placing import ReviewClosed
 from server.records import links
 from server.storage.port import Transaction
+from sync import limits
 
-Id = Annotated[int, PathParameter(ge=1, le=2**63 - 1)]
-ChildId = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+Id = Annotated[int, PathParameter(ge=1, le=limits.SEQ_MAX)]
+ChildId = Annotated[int, Meta(ge=1, le=limits.SEQ_MAX)]
 
 
 class SameAnswer(

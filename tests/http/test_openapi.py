@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from server.app import create_app
 from server.http.docs import description
@@ -33,6 +34,13 @@ pytestmark = pytest.mark.slow
 EXAMPLES = 30
 ENDLESS = ["/api/alerts/stream"]
 """Doors that Schemathesis cannot call: a stream does not end. They have tests of their own."""
+
+MAY_REFUSE_WHAT_IS_WELL_FORMED = {
+    "/api/devices/enrol",  # a signature and a key have a form, and are still wrong (400)
+    "/api/devices/token",  # RFC 6749 asks for 400 where an assertion does not hold
+    "/api/password",  # a password that is too easy (422)
+    "/api/children/{child_id}/markers",  # an end that has passed (400)
+}
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +121,7 @@ SCHEMA = schemathesis.openapi.from_dict(DESCRIPTION).exclude(path=ENDLESS)
     suppress_health_check=list(HealthCheck),
 )
 def test_every_door_keeps_to_its_description(
-    case: schemathesis.Case, live: LiveClient, phone: Phone, officer: int
+    case: schemathesis.Case[Any], live: LiveClient, phone: Phone, officer: int
 ) -> None:
     if "device" in DOORS[case.operation.method.upper(), case.operation.path]:
         headers = phone.headers()
@@ -121,7 +129,10 @@ def test_every_door_keeps_to_its_description(
         # A session for every request: some doors end it.
         desk = Desk(live, officer)
         headers = desk.headers({}) | {"x-csrftoken": desk.csrf}
-    case.call_and_validate(base_url=live.url, headers=headers)
+    excluded: list[Any] = (
+        [positive_data_acceptance] if case.operation.path in MAY_REFUSE_WHAT_IS_WELL_FORMED else []
+    )
+    case.call_and_validate(base_url=live.url, headers=headers, excluded_checks=excluded)
 
 
 @pytest.mark.parametrize(("method", "path"), [door for door, wants in DOORS.items() if wants])
