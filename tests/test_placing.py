@@ -356,7 +356,7 @@ def test_the_timeline_is_one_story_with_reasons(road: Road, amara: int) -> None:
     assert newer.link is not None and newer.link.author == "rivera"
     assert newer.evidence is not None and newer.evidence.child_id == amara
     assert {flag.retracted_at is None for flag in line.flags} == {True, False}
-    assert [step.kind for step in line.steps][0] == "raised"
+    assert line.steps[0].kind == "raised"
 
 
 def test_a_note_that_comes_late_counts_where_it_belongs(road: Road, amara: int) -> None:

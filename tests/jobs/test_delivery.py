@@ -1,0 +1,159 @@
+"""Delivery: at least once, later and later while it fails, and never to be forgotten quietly."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+
+import httpx
+import pytest
+
+from server import intake
+from server.alerts.channels import WebhookChannel
+from server.audit.verify import verify
+from server.jobs import delivery
+from server.records import deliveries
+from server.storage import Store, Transaction
+from tests.alerts.receiver import SECRET, Receiver
+from tests.road import AMARA, JONAS, Road
+
+
+@pytest.fixture
+def road(store: Store) -> Road:
+    return Road(store, channels=("webhook",))
+
+
+def deliver(road: Road, receiver: Receiver, draw: float = 1.0) -> int:
+    async def go() -> int:
+        channel = WebhookChannel("https://hook.example", SECRET, "https://earlysign.example", receiver)
+        try:
+            return await delivery.run(road.store, [channel], lambda: road.now, lambda: draw)
+        finally:
+            await channel.close()
+
+    return asyncio.run(go())
+
+
+@pytest.fixture(autouse=True)
+def present(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The receiver's library asks the time of day whether a signature is fresh; these tests live in 2026."""
+    name = "standardwebhooks.Webhook._Webhook__verify_timestamp"
+    monkeypatch.setattr(name, lambda self, header: _parsed(header))
+
+
+def _parsed(header: str) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(float(header), datetime.UTC)
+
+
+def test_what_is_raised_arrives_once_and_names_nobody(road: Road) -> None:
+    road.officer().writes(AMARA)
+    receiver = Receiver()
+    assert deliver(road, receiver) == 1
+    assert deliver(road, receiver) == 0
+    [body] = receiver.received
+    assert body["type"] == "alert.raised"
+    assert "Amara" not in str(body) and "Coldharbour" not in str(body)
+    assert road.rows("SELECT state, attempts FROM delivery") == [("delivered", 1)]
+
+
+def test_every_attempt_is_logged_as_a_disclosure_to_the_receiver(road: Road) -> None:
+    road.officer().writes(AMARA)
+    deliver(road, Receiver(500))
+    road.passes(hours=1)
+    deliver(road, Receiver())
+    rows = road.rows("SELECT kind, recipients FROM audit_entry WHERE verb = 'disclosure'")
+    assert rows == [("alert", '["webhook:main"]')] * 2
+    assert road.store.read_now(verify).ok
+
+
+def test_a_failed_attempt_waits_longer_each_time_and_keeps_its_id(road: Road) -> None:
+    road.officer().writes(AMARA)
+    receiver = Receiver(500)
+    waits = []
+    for _ in range(4):
+        before = road.now
+        assert deliver(road, receiver) == 0
+        road.now = road.value("SELECT next_at FROM delivery")
+        waits.append(road.now - before)
+    assert waits == [2_000, 4_000, 8_000, 16_000]
+    road.now -= 1
+    deliver(road, receiver)
+    assert len(receiver.ids) == 4 and len(set(receiver.ids)) == 1
+    assert road.value("SELECT trouble FROM delivery") == "refused with status 500"
+
+
+def test_the_wait_is_drawn_from_the_whole_span(road: Road) -> None:
+    road.officer().writes(AMARA)
+    deliver(road, Receiver(500), draw=0.25)
+    assert road.value("SELECT next_at FROM delivery") == road.now + 500
+
+
+def test_a_receiver_that_asks_for_a_pause_gets_it(road: Road) -> None:
+    road.officer().writes(AMARA)
+    deliver(road, Receiver(429, headers={"retry-after": "600"}), draw=0.0)
+    assert road.value("SELECT next_at FROM delivery") == road.now + 600_000
+
+
+def test_after_the_last_attempt_it_is_dead_and_stays_visible(road: Road) -> None:
+    road.officer().writes(AMARA)
+    receiver = Receiver(httpx.ConnectError("down"))
+    for _ in range(deliveries.ATTEMPTS_MAX + 3):
+        deliver(road, receiver)
+        road.passes(hours=2)
+    assert len(receiver.ids) == deliveries.ATTEMPTS_MAX
+    assert road.rows("SELECT state, trouble FROM delivery") == [("dead", "no connection")]
+    assert road.store.read_now(deliveries.counts) == {"dead": 1}
+
+
+def test_a_receiver_that_is_gone_for_good_is_not_asked_again(road: Road) -> None:
+    road.officer().writes(AMARA)
+    receiver = Receiver(410)
+    for _ in range(3):
+        deliver(road, receiver)
+        road.passes(hours=2)
+    assert len(receiver.ids) == 1
+
+
+def test_what_was_taken_and_never_settled_comes_again(road: Road) -> None:
+    """The process died between taking a message and hearing the answer."""
+    road.officer().writes(AMARA)
+    taken = road.store.write_now(
+        lambda tx: deliveries.take(tx, delivery.ACTOR, "webhook", "webhook:main", now=road.now, limit=10)
+    )
+    assert len(taken) == 1
+    receiver = Receiver()
+    assert deliver(road, receiver) == 0
+    road.now += deliveries.TAKEN_FOR_MS
+    assert deliver(road, receiver) == 1
+    assert receiver.ids == [taken[0].message.message_id]
+
+
+def test_a_rolled_back_note_tells_nobody(road: Road) -> None:
+    officer = road.officer()
+    prepared = intake.prepare([officer.note(AMARA)[1]], officer.identity.device_id)
+
+    def fails(tx: Transaction) -> None:
+        intake.receive(tx, officer.identity, prepared, now=road.now, world=road.worlds.current(tx))
+        assert tx.value("SELECT COUNT(*) FROM delivery") == 1
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        road.store.write_now(fails)
+    assert deliver(road, Receiver()) == 0
+    assert road.count("delivery") == 0
+
+
+def test_a_round_takes_no_more_than_the_receiver_can_bear(road: Road) -> None:
+    officer = road.officer()
+    for number in range(delivery.AT_ONCE_MAX + 3):
+        officer.writes(JONAS, note_id=f"note-{number}")
+        road.passes(hours=30)
+    receiver = Receiver()
+    assert deliver(road, receiver) == delivery.AT_ONCE_MAX
+    assert deliver(road, receiver) == 3
+
+
+def test_an_unknown_channels_messages_are_left_alone(road: Road) -> None:
+    road.officer().writes(AMARA)
+    assert not road.store.read_now(lambda tx: deliveries.is_due(tx, ["pager"], now=road.now))
+    assert not road.store.read_now(lambda tx: deliveries.is_due(tx, [], now=road.now))
