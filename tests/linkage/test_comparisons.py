@@ -78,6 +78,11 @@ TWINS = (
 )
 
 
+def test_a_slip_leaves_the_first_letter_alone() -> None:
+    assert given_level("Zaviyahra", "Taviyahra") == "close"
+    assert given_level("Zaviyahra", "Zavinahra") == "typo"
+
+
 @pytest.mark.parametrize("pair", TWINS.split())
 def test_two_names_of_twins_are_never_one_name_misspelt(pair: str) -> None:
     assert given_level(*pair.split("/")) in ("close", "differ")

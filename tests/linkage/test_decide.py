@@ -75,6 +75,24 @@ def test_a_given_name_that_is_the_family_name_too_does_not_tell_twins_apart() ->
     assert decided(note, record(given_names="Yusuf", family_name="Yusuf")).outcome == "review"
 
 
+def test_an_equal_number_does_not_outweigh_another_given_name() -> None:
+    # Clerks mix up the numbers of twins.
+    known = record(upn="A123456789012")
+    assert decided(record(given_names="Grace", upn="A123456789012"), known).outcome == "review"
+    assert decided(record(given_names=None, upn="A123456789012"), known).outcome == "link"
+
+
+def test_another_date_of_birth_needs_the_same_home() -> None:
+    away = {"address": "9 Elm Grove", "postcode": "N1 9GU", "phone": None}
+    note = record(date_of_birth=datetime.date(2013, 9, 14), guardian="Miriam Vanderbilt", **away)
+    known = record(guardian="Miriam Vanderbilt", upn="A123456789012")
+    decision = decider([known, *(record(given_names="Q", family_name=f"Z{n}") for n in range(500))]).decide(
+        note, index_of([known])
+    )
+    assert decision.outcome == "review"
+    assert "date of birth is another one" in decision.reason
+
+
 def test_a_younger_brother_who_is_not_known_is_new_and_not_for_review() -> None:
     brother = record(given_names="Samuel", sex="male", date_of_birth=datetime.date(2016, 9, 2), school=None)
     assert decided(brother, record()).outcome == "new"

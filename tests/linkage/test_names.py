@@ -34,7 +34,14 @@ def test_two_full_names_are_not_short_forms_of_each_other() -> None:
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("shaun", "shawn"), ("philip", "filip"), ("xasan", "hasan"), ("catrin", "katrin"), ("rosheen", "roshin")],
+    [
+        ("shaun", "shawn"),
+        ("philip", "filip"),
+        ("xasan", "hasan"),
+        ("catrin", "katrin"),
+        ("rhoda", "roda"),
+        ("rosheen", "roshin"),
+    ],
 )
 def test_words_that_sound_alike_share_a_sound(one: str, other: str) -> None:
     assert names.sound(one) == names.sound(other)
