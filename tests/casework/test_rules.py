@@ -55,6 +55,17 @@ def test_a_note_that_arrives_late_counts_where_it_was_observed() -> None:
     assert flag.raised_at == late.received_at
 
 
+def test_a_flag_is_as_old_as_the_window_that_was_complete_first_not_the_one_observed_first() -> None:
+    sources = ("ward:1", "school:2", "ward:1")
+    late = START_MS + 390 * DAY_MS
+    old = [missing(f"o{i}", i * 1.0, source=s, received_at=late) for i, s in enumerate(sources)]
+    prompt = [missing(f"p{i}", 200.0 + i, source=s) for i, s in enumerate(sources)]
+    found = flags(*old, *prompt)
+    assert found["missing_repeat"].raised_at == START_MS + 202 * DAY_MS + HOUR_MS
+    assert found["sources_several"].raised_at == START_MS + 201 * DAY_MS + HOUR_MS
+    assert len(found["sources_several"].note_ids) == 6
+
+
 def test_a_second_report_of_an_old_incident_does_not_make_the_flag_younger() -> None:
     notes = [missing("a", 0), missing("b", 40, place="Library"), missing("c", 50)]
     again = missing("d", 40, place="library", received_at=START_MS + 390 * DAY_MS)
