@@ -16,6 +16,7 @@ from server.access.errors import AccessError
 from server.access.policy import Policy, PolicyError, load_policy
 from server.app import make_store
 from server.audit import Actor, system
+from server.casework.pack import PackError
 from server.logs import describe_exception
 from server.settings import Settings, SettingsError, load_settings
 from server.storage import StorageError, StorageUnavailable, Store, Transaction
@@ -122,7 +123,7 @@ def run(app: typer.Typer) -> int:
         return _fail(str(error), error.hint, error.code)
     except AccessError as error:
         return _fail(str(error), error.hint)
-    except (SettingsError, PolicyError) as error:
+    except (SettingsError, PolicyError, PackError) as error:
         return _fail(str(error), "earlysign doctor --settings lists every setting.", USAGE)
     except StorageUnavailable as error:
         return _fail(

@@ -22,7 +22,10 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command(
         "link",
-        epilog=examples("earlysign link --known known.csv --notes notes.csv --out links.csv"),
+        epilog=examples(
+            "earlysign link --known known.csv --notes notes.csv --out links.csv",
+            "earlysign link --known known.csv --notes notes.csv --out links.csv --model model.json",
+        ),
     )(link)
 
 
@@ -32,6 +35,10 @@ def link(
     out: Annotated[Path, typer.Option(help="CSV of decisions to write.", show_default=False)],
     model: Annotated[
         Path | None, typer.Option(help="Model JSON, as train writes it.", show_default=False)
+    ] = None,
+    candidates: Annotated[
+        Path | None,
+        typer.Option(help="Write every child that was compared, too.", show_default=False),
     ] = None,
 ) -> None:
     """Decide for every note whether it is about a known child (link), doubtful (review) or about a new one.
@@ -53,7 +60,7 @@ def link(
             bar.update(tasks[stage], completed=done)
 
         try:
-            summary = link_tables(known, notes, out, model=chosen, progress=progress)
+            summary = link_tables(known, notes, out, model=chosen, candidates=candidates, progress=progress)
         except TableError as error:
             raise CommandError(str(error)) from None
         for stage, count in (("known", summary.known), ("notes", summary.notes)):

@@ -12,8 +12,8 @@ from litestar import Litestar
 from rich.markup import escape
 
 from server import logs
-from server.app import create_app
-from server.cli.common import CommandError, DataOption, examples, say
+from server.app import create_app, make_pack
+from server.cli.common import CommandError, DataOption, examples, open_database, policy_from, say
 from server.settings import Settings, load_settings
 
 GRACE_S = 20  # a push in flight takes a second or two; a supervisor kills after 30 or more
@@ -58,7 +58,11 @@ def serve(
     settings = load_settings(data=data, host=host, port=port)
     check_port(settings)
     logs.configure(settings.log_level, settings.log_format)
-    app = create_app(settings)
+    # Looked at before the server starts, so that what is wrong is one line and not a log of a failed start.
+    policy_from(settings)
+    make_pack(settings)
+    with open_database(settings):
+        app = create_app(settings)
     say(f"[bold]Earlysign[/bold] at [link={settings.base_url}]{escape(settings.base_url)}[/link]")
     where = str(settings.sqlite_path) if settings.uses_sqlite else "PostgreSQL"
     say(f"Database: {escape(where)}. Doors for programs: {escape(settings.base_url)}/docs. Ctrl-C stops it.")
