@@ -65,6 +65,8 @@ def sentence_of(item: Item) -> str:
         return f"Received, set aside: {reason}{place}"
     if item.outcome == Outcome.PARKED:
         return "Received, waits for the note it belongs to"
+    if item.code in REASONS:
+        return f"Received, but {REASONS[item.code]}"
     return "Received"
 
 

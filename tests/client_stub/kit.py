@@ -19,7 +19,7 @@ from tests.client_stub.fake_server import NOW, FakeServer
 
 CODE = "AAAA-BBBB-CCCC-DDDD"
 ADDRESS = "https://earlysign.test"
-WHEN = datetime.datetime(2027, 1, 14, 9, 0, tzinfo=datetime.UTC)
+WHEN = datetime.datetime(2024, 1, 14, 9, 0, tzinfo=datetime.UTC)
 
 
 def a_note(saw: str = "Boy about 13 at Peckham bus station", **more: Any) -> Note:

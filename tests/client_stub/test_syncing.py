@@ -369,3 +369,40 @@ def test_a_note_may_be_written_while_a_sync_is_under_way(phone: Device, server: 
     assert sync_once(busy, server).all_sent
     assert len(server.notes) == 2
     other.store.close()
+
+
+def test_an_entry_that_the_server_refuses_is_never_wiped(phone: Device, server: FakeServer) -> None:
+    phone.write(a_note("the only copy"))
+    server.wipe = True
+    server.push_script = [problem(400, "no")] * 3
+    report = sync_once(phone, server)
+    assert not report.wiped and phone.status().state.waiting == 1
+    assert any("waits until your notes have arrived" in sentence for sentence in report.problems)
+
+
+def test_that_it_goes_out_is_on_disk_before_it_goes(phone: Device, server: FakeServer) -> None:
+    phone.write(a_note())
+    seen: list[list[str]] = []
+
+    def look(point: str) -> None:
+        if point == "push.marked":
+            other = Store.open(phone.store.folder, passphrase=None)
+            seen.append([entry.state.value for entry in other.all_entries()])
+            assert server.bodies == []
+            other.close()
+
+    sync_once(Device(phone.store, msgspec.structs.replace(phone.surroundings, reached=look)), server)
+    assert seen == [["sent"]]
+
+
+def test_after_a_restore_what_was_durable_before_counts_no_more(phone: Device, server: FakeServer) -> None:
+    for n in range(3):
+        phone.write(a_note(f"note {n}"))
+    sync_once(phone, server)
+    assert phone.store.durable() == {"epoch-1": 3}
+    server.ledger = {key: value for key, value in server.ledger.items() if key[2] == 1}
+    server.incarnation = "restored"
+    server.push_script = ["cut"] * 20
+    assert not sync_once(phone, server, tries_max=2).all_sent
+    assert phone.store.durable() == {"epoch-1": 1}
+    assert phone.status().state.waiting == 2

@@ -110,6 +110,8 @@ def test_where_an_entry_is_follows_its_state() -> None:
     assert "not signed for" in telling.sentence_of(item(State.SETTLED, "applied"))
     assert telling.sentence_of(item(State.RECEIPTED, "applied")) == "Received"
     assert "waits for the note" in telling.sentence_of(item(State.RECEIPTED, "parked"))
+    doubtful = telling.sentence_of(item(State.RECEIPTED, "applied", "observed_out_of_range"))
+    assert doubtful == "Received, but its time cannot be right"
     said = telling.sentence_of(item(State.RECEIPTED, "quarantined", "body_invalid", "$.subjects[0].sex"))
     assert said == "Received, set aside: a field is not valid (subjects[0].sex)"
     assert "a person will look" in telling.sentence_of(item(State.RECEIPTED, "quarantined", "of_the_future"))

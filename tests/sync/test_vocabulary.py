@@ -47,6 +47,10 @@ def test_every_phrase_is_found_in_any_case_and_across_a_line_break(phrase: str) 
         assert phrases_to_reconsider(advice) == [], "the advice must not fall into its own trap"
 
 
+def test_the_offset_holds_where_lower_case_is_longer() -> None:
+    assert [start for start, _, _ in phrases_to_reconsider("\u0130\u0130\u0130 streetwise")] == [4]
+
+
 @given(st.text(max_size=30), st.sampled_from(sorted(PHRASES_TO_RECONSIDER)), st.text(max_size=30))
 def test_the_offset_is_where_the_phrase_stands_in_any_script(before: str, phrase: str, after: str) -> None:
     text = f"{before} {phrase} {after}"
