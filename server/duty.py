@@ -50,7 +50,9 @@ def hand_over(
         raise NotAllowed("This alert is somebody else's.", "Ask them to hand it over, or ask a supervisor.")
     row = people.find(tx, to)
     taker = person_from_row(policy, row) if row is not None and row.active else None
-    able = taker is not None and taker.may(Permission.ACKNOWLEDGE_ALERTS) and taker.sees_borough(alert.borough)
+    able = (
+        taker is not None and taker.may(Permission.ACKNOWLEDGE_ALERTS) and taker.sees_borough(alert.borough)
+    )
     if taker is None or not able:
         raise NotAllowed(
             "That person cannot take this alert.",

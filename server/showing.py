@@ -83,7 +83,9 @@ def timeline(
     entries = []
     for note in notes.about_child(tx, person, child_id, now=now):
         event = standing.get(note.subject_id)
-        entries.append(Entry(note=note, link=event, evidence=_evidence(tx, model, note, event, shown.details)))
+        entries.append(
+            Entry(note=note, link=event, evidence=_evidence(tx, model, note, event, shown.details))
+        )
     found = alerts.of_child(tx, person, child_id, now=now)
     return Timeline(
         child=shown,

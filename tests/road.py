@@ -43,7 +43,10 @@ def at(now: int) -> datetime.datetime:
 
 
 def somebody(
-    username: str = "rivera", role: str = "investigator", borough: str | None = LAMBETH, unit: str | None = None
+    username: str = "rivera",
+    role: str = "investigator",
+    borough: str | None = LAMBETH,
+    unit: str | None = None,
 ) -> Person:
     """A signed-in person of that role."""
     row = PersonRow(

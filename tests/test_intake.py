@@ -318,10 +318,30 @@ def test_strange_text_anywhere_is_kept_and_harms_nothing(road: Road, text: str) 
 
 
 STRANGERS = [
-    Subject(given_names="Mirembe", family_name="Nakato", date_of_birth=datetime.date(2011, 2, 27), postcode="E8 1EA"),
-    Subject(given_names="Oliver", family_name="Prichard", date_of_birth=datetime.date(2015, 7, 9), postcode="N4 2HT"),
-    Subject(given_names="Zofia", family_name="Wisniewska", date_of_birth=datetime.date(2009, 5, 30), postcode="W3 8DD"),
-    Subject(given_names="Haruto", family_name="Ishikawa", date_of_birth=datetime.date(2013, 12, 1), postcode="HA4 6QT"),
+    Subject(
+        given_names="Mirembe",
+        family_name="Nakato",
+        date_of_birth=datetime.date(2011, 2, 27),
+        postcode="E8 1EA",
+    ),
+    Subject(
+        given_names="Oliver",
+        family_name="Prichard",
+        date_of_birth=datetime.date(2015, 7, 9),
+        postcode="N4 2HT",
+    ),
+    Subject(
+        given_names="Zofia",
+        family_name="Wisniewska",
+        date_of_birth=datetime.date(2009, 5, 30),
+        postcode="W3 8DD",
+    ),
+    Subject(
+        given_names="Haruto",
+        family_name="Ishikawa",
+        date_of_birth=datetime.date(2013, 12, 1),
+        postcode="HA4 6QT",
+    ),
 ]
 
 
@@ -331,7 +351,9 @@ def test_two_phones_that_meet_the_same_unknown_child_at_once_end_with_one_child(
     for child in STRANGERS:
         lines = [officer.note(child) for officer in officers]
         with concurrent.futures.ThreadPoolExecutor(len(officers)) as pool:
-            verdicts = list(pool.map(lambda pair: pair[0].sends(pair[1][1]), zip(officers, lines, strict=True)))
+            verdicts = list(
+                pool.map(lambda pair: pair[0].sends(pair[1][1]), zip(officers, lines, strict=True))
+            )
         assert {verdict.v for verdict in verdicts} == {"applied"}
         assert len({road.child_of(note_id) for note_id, _ in lines}) == 1
     assert road.count("child") == len(STRANGERS)

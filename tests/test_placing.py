@@ -162,7 +162,9 @@ def test_only_the_first_of_two_answers_counts(road: Road, amara: int) -> None:
     with pytest.raises(ReviewClosed):
         same(road, review, amara)
     with pytest.raises(ReviewClosed):
-        road.store.write_now(lambda tx: placing.answer_cannot_tell(tx, RIVERA, review.review_id, now=road.now))
+        road.store.write_now(
+            lambda tx: placing.answer_cannot_tell(tx, RIVERA, review.review_id, now=road.now)
+        )
     with pytest.raises(ReviewClosed):
         not_same(road, review, amara)
     assert road.count("link_event") == events
@@ -194,7 +196,9 @@ def test_who_may_not_decide_sees_no_review(road: Road, amara: int, person: Perso
     with pytest.raises(NotAllowed):
         road.store.read_now(lambda tx: links.require_review(tx, person, review.review_id))
     with pytest.raises(NotAllowed):
-        road.store.write_now(lambda tx: placing.answer_cannot_tell(tx, person, review.review_id, now=road.now))
+        road.store.write_now(
+            lambda tx: placing.answer_cannot_tell(tx, person, review.review_id, now=road.now)
+        )
 
 
 def test_an_automatic_link_can_be_undone_and_decided_again(road: Road, amara: int) -> None:
@@ -283,7 +287,9 @@ def test_a_link_decided_later_completes_a_pattern_and_undoing_it_takes_the_patte
     assert "missing_repeat" not in road.flags_of(amara)
 
 
-def test_an_acknowledged_alert_tells_the_author_and_a_later_link_does_not_untell(road: Road, amara: int) -> None:
+def test_an_acknowledged_alert_tells_the_author_and_a_later_link_does_not_untell(
+    road: Road, amara: int
+) -> None:
     note_id, review = doubtful(road)
     [alert] = road.alerts_of(review.holding_child_id)
     road.store.write_now(lambda tx: duty.acknowledge(tx, RIVERA, alert.alert_id, now=road.now))
@@ -309,7 +315,9 @@ def test_a_review_shows_field_by_field_what_agrees_and_how_much_it_weighs(road: 
     assert fields["date_of_birth"].described.startswith("about 13 on ")
     assert fields["date_of_birth"].known == "4 March 2012"
     assert fields["school"].outcome == "missing" and fields["school"].weight == 0
-    total = candidate.start_weight + sum(field.weight for field in candidate.fields) + candidate.household_weight
+    total = (
+        candidate.start_weight + sum(field.weight for field in candidate.fields) + candidate.household_weight
+    )
     assert total == pytest.approx(candidate.total_weight, abs=0.1)
     odds = sum(each.probability for each in shown.explained.candidates) + shown.explained.new_probability
     assert odds == pytest.approx(1.0, abs=1e-5)

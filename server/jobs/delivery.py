@@ -39,15 +39,11 @@ async def run(
     return sum(arrived)
 
 
-async def _round(
-    store: Store, channel: Channel, clock: Callable[[], int], draw: Callable[[], float]
-) -> int:
+async def _round(store: Store, channel: Channel, clock: Callable[[], int], draw: Callable[[], float]) -> int:
     """Send up to `AT_ONCE_MAX` messages, all at the same time: the slowest decides how long it takes."""
     now = clock()
     taken = await store.write(
-        lambda tx: deliveries.take(
-            tx, ACTOR, channel.name, channel.recipient, now=now, limit=AT_ONCE_MAX
-        )
+        lambda tx: deliveries.take(tx, ACTOR, channel.name, channel.recipient, now=now, limit=AT_ONCE_MAX)
     )
     sent = await asyncio.gather(*[_send(store, channel, one, clock, draw) for one in taken])
     return sum(sent)

@@ -25,7 +25,9 @@ MESSAGE = Message(
 
 def send(receiver: Receiver, message: Message = MESSAGE) -> None:
     async def go() -> None:
-        channel = WebhookChannel("https://hook.example/alerts", SECRET, "https://earlysign.example/", receiver)
+        channel = WebhookChannel(
+            "https://hook.example/alerts", SECRET, "https://earlysign.example/", receiver
+        )
         try:
             await channel.send(message, now=now_ms())
         finally:

@@ -110,7 +110,9 @@ def test_when_everybody_has_heard_and_it_grows_the_last_hears_again_and_no_more(
     road.officer("lam").writes(AMARA, danger_now=True)
     road.passes(hours=2)
     assert run(road) == 3
-    road.officer("okafor").writes(AMARA, danger_now=True, category=Category.MISSING, exploitation_indicator=True)
+    road.officer("okafor").writes(
+        AMARA, danger_now=True, category=Category.MISSING, exploitation_indicator=True
+    )
     road.passes(minutes=15)
     run(road)
     road.passes(hours=10)
