@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import html
 from collections.abc import Sequence
 
 import msgspec
@@ -32,12 +33,12 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     requests: int
 
 
-def look_at_console(rivera: Desk, report: Report) -> None:
-    """The console's first page, as the investigator's browser gets it."""
+def look_at_console(rivera: Desk, why: str, report: Report) -> None:
+    """The console's first page, as the investigator's browser gets it: with the alert that was acknowledged."""
     answer = rivera.page("/")
-    html = answer.headers.get("content-type", "").startswith("text/html")
-    right = answer.is_success and html and MARKING in answer.text and "Third missing episode" in answer.text
-    report.check(Step.CONSOLE, right, f"the third missing episode is on it, {len(answer.content) // 1024} kB")
+    is_page = answer.is_success and answer.headers.get("content-type", "").startswith("text/html")
+    right = is_page and MARKING in answer.text and html.escape(why, quote=False) in answer.text
+    report.check(Step.CONSOLE, right, f'"{why}" is on it')
 
 
 def print_counts(out: Console, counts: Counts, phones: Written, started: datetime.datetime) -> None:

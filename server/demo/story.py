@@ -102,7 +102,7 @@ def _tell(scene: _Scene) -> int:
         look(seen, rivera, report)
         acknowledge(seen, rivera, report)
         watch_escalation(seen, report, out)
-        ending.look_at_console(rivera, report)
+        ending.look_at_console(rivera, seen.alert_of(story.third)["why"], report)
         entries = verify(store)
         report.check(Step.AUDIT, entries.ok, "each entry chained to the one before")
         ending.print_counts(out, counts.count(store), written, started)
