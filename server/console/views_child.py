@@ -169,6 +169,8 @@ class FlagEntry(View, frozen=True, kw_only=True):
     withdrawn: str | None = None
     events: tuple["Event", ...] = ()
     """Who was told, who acknowledged, what was decided: oldest first."""
+    beside: tuple["FlagEntry", ...] = ()
+    """Other flags raised in the same instant, told in a line each so that the note stays in sight."""
 
     @property
     def kind(self) -> str:

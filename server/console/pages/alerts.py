@@ -20,6 +20,7 @@ from server.clock import now_ms
 from server.console.pages.alert_rows import Telling
 from server.console.pages.web import (
     FORM_BYTES_MAX,
+    PATH_CHARACTERS_MAX,
     REASON_CHARACTERS_MAX,
     AnyRequest,
     Names,
@@ -274,7 +275,7 @@ async def acknowledge(
     shown, said = await services.store.write(answer)
     if "hx-request" in request.headers:
         return part("parts/queue_row.html", bare_shell(request, person), shown)
-    return go(local_path(form.text("here"), "/alerts"), said_cookie(services, said))
+    return go(local_path(form.text("here", PATH_CHARACTERS_MAX + 1), "/alerts"), said_cookie(services, said))
 
 
 @get(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+import msgspec
+
 from server import placing
 from server.audit.queries import Entry as LogEntry
 from server.audit.verbs import Verb
 from server.console import words
 from server.console.pages.alert_rows import Telling, age_of, full_name
 from server.console.pages.comparing import explanation
+from server.console.views import GRADES
 from server.console.views_child import (
     Amendment,
     Event,
@@ -165,7 +168,7 @@ class Story:
         rank = {"flag": 2, "record": 1, "note": 0}
         told: list[TimelineEntry] = [
             *map(self.note, self.shown.entries),
-            *self.flag_entries(),
+            *together(self.flag_entries()),
             *self.record_entries(),
         ]
         return tuple(sorted(told, key=lambda entry: (entry.at, rank[entry.kind]), reverse=True))
@@ -219,8 +222,10 @@ class Story:
                 rule=flag.rule.replace("_", " "),
                 notes=tuple(
                     (f"note-{note_id}", _called(notes[note_id]))
-                    for note_id in flag.note_ids
-                    if note_id in notes
+                    for note_id in sorted(
+                        (one for one in flag.note_ids if one in notes),
+                        key=lambda one: -notes[one].observed_at,
+                    )
                 ),
                 proposal=PROPOSALS.get(flag.proposes or ""),
                 withdrawn=f"{flag.retraction}." if flag.retracted_at is not None else None,
@@ -306,6 +311,24 @@ class Story:
                 author=self.telling.names.name(marker.author),
                 detail=f"“{marker.reason}”",
             )
+
+
+def together(flags: Iterable[FlagEntry]) -> Iterable[FlagEntry]:
+    """Flags raised in one instant as one entry: the gravest, or the one whose alert has a history, bears it."""
+    at_once: dict[int, list[FlagEntry]] = {}
+    for flag in flags:
+        at_once.setdefault(flag.at, []).append(flag)
+    for raised in at_once.values():
+        order = sorted(
+            raised, key=lambda one: (one.withdrawn is not None, GRADES.index(one.grade), not one.events)
+        )
+        first, *others = order
+        bearing = [one for one in order if one.events]
+        yield msgspec.structs.replace(
+            first,
+            beside=tuple(msgspec.structs.replace(one, events=()) for one in others),
+            events=tuple(event for one in bearing for event in one.events),
+        )
 
 
 def note_entry(
@@ -416,9 +439,9 @@ def _missing(episode: MissingEpisode | None) -> str | None:
 
 
 def _called(note: Written) -> str:
-    """A note in a list: "Missing, 4 March, PC Okafor"."""
+    """A note in a list: "4 March (PC Okafor)"."""
     day = words.local(note.observed_at)
-    return f"{CATEGORY_LABELS[note.body.category].lower()}, {day.day} {day:%B}, {note.author_name}"
+    return f"{day.day} {day:%B} ({note.author_name})"
 
 
 def _reason(flag: Flag, notes: Mapping[str, Written]) -> str:
@@ -487,7 +510,7 @@ def places_of(shown: Timeline, telling: Telling) -> tuple[Place, ...]:
         Place(
             name=place,
             relation="seen there" if len(notes) == 1 else f"seen there {len(notes)} times",
-            detail=f"last {words.day(max(note.observed_at for note in notes), telling.now)}",
+            detail=f"last {words.inside(words.day(max(n.observed_at for n in notes), telling.now))}",
         )
         for place, notes in counted.items()
     )[:PEOPLE_SHOWN]

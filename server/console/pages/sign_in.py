@@ -14,6 +14,7 @@ from server.access.policy import Permission
 from server.clock import now_ms
 from server.console.pages.web import (
     FORM_BYTES_MAX,
+    PATH_CHARACTERS_MAX,
     AnyRequest,
     Page,
     bare_shell,
@@ -53,7 +54,7 @@ async def sign_in_form(
 async def sign_in(request: AnyRequest, services: NamedDependency[Services]) -> Page:
     """Check the password and go on. A failure never says which of the two was wrong."""
     form = await form_of(request)
-    onward = local_path(form.text("next"), "")
+    onward = local_path(form.text("next", PATH_CHARACTERS_MAX + 1), "")
     username = form.text("username", USERNAME_CHARACTERS_MAX)
     password = form.text("password", PASSWORD_CHARACTERS_MAX)
 

@@ -1,0 +1,194 @@
+"""The queue by its doors: who sees what, filters, acknowledging, handing over."""
+
+from __future__ import annotations
+
+import re
+
+from sync.note import Subject
+from sync.vocabulary import Category
+from tests.console.kit import Browser, text, titles
+from tests.http.kit import Client, add_person
+from tests.road import AMARA, CAMDEN, JONAS, LAMBETH, SOUTHWARK, Road
+
+HX = {"hx-request": "true"}
+
+
+def alert_on(road: Road, subject: Subject = AMARA, home: str = LAMBETH, **body: object) -> tuple[int, int]:
+    """(child, open alert) after a note about a known child of that borough."""
+    child = road.child(subject, home)
+    road.officer("okafor", home).writes(subject, **body)
+    return child, road.alerts_of(child, "open")[-1].alert_id
+
+
+def rev_of(page: str, alert_id: int) -> str:
+    found = re.search(rf'action="/alerts/{alert_id}/acknowledge".*?name="rev" value="(\d+)"', page, re.S)
+    assert found is not None
+    return found[1]
+
+
+def test_the_queue_says_why_who_and_how_long_and_names_nobody_in_title_or_address(
+    rivera: Browser, road: Road
+) -> None:
+    child, alert = alert_on(road, danger_now=True)
+    page = rivera.get("/alerts")
+    said = text(page.text)
+    assert "Alerts in Lambeth" in said and "In danger now" in said
+    assert "Amara" in said and "Nobody yet" in said and "left" in said
+    assert "Okonkwo" not in said  # the family name is for the record, not for the list
+    assert [title.split()[0] for title in titles(page.text)] == ["Alerts"]
+    assert f'href="/children/{child}"' in page.text and f'id="alert-{alert}"' in page.text
+    for name in ("Amara", "Okonkwo"):
+        assert not re.search(rf'(?:href|action|hx-post)="[^"]*{name}', page.text)
+
+
+def test_the_queue_holds_the_own_boroughs_and_copies_and_nothing_else(
+    rivera: Browser, road: Road, client: Client
+) -> None:
+    _, mine = alert_on(road)
+    _, theirs = alert_on(road, JONAS, CAMDEN)
+    page = rivera.get("/alerts").text
+    assert f"alert-{mine}" in page and f"alert-{theirs}" not in page and "Jonas" not in page
+    camden = Browser(client, add_person(client, "lee", borough=CAMDEN))
+    other = camden.get("/alerts").text
+    assert f"alert-{theirs}" in other and f"alert-{mine}" not in other
+
+
+def test_what_one_may_not_see_answers_word_for_word_as_what_is_not_there(rivera: Browser, road: Road) -> None:
+    child, alert = alert_on(road, JONAS, CAMDEN)
+    pairs = [
+        (f"/alerts/{alert}/row", "/alerts/999999/row"),
+        (f"/alerts/{alert}/hand-over", "/alerts/999999/hand-over"),
+        (f"/children/{child}", "/children/999999"),
+    ]
+    for foreign, absent in pairs:
+        first, second = rivera.get(foreign), rivera.get(absent)
+        assert first.status_code == second.status_code == 404, foreign
+        assert first.text.partition("data-now")[0] == second.text.partition("data-now")[0]
+        assert text(first.text) == text(second.text)
+    for foreign, absent in ((f"/alerts/{alert}", "/alerts/999999"), (f"/alerts/{2**70}", f"/alerts/{2**63}")):
+        one = rivera.send(f"{foreign}/acknowledge", rev=1, here="/alerts")
+        two = rivera.send(f"{absent}/acknowledge", rev=1, here="/alerts")
+        assert one.status_code == two.status_code == 404
+        assert text(one.text) == text(two.text)
+    assert road.alerts_of(child, "open")
+
+
+def test_filters_stand_in_the_address_and_unknown_ones_are_left_out(rivera: Browser, road: Road) -> None:
+    _, red = alert_on(road, danger_now=True)
+    _, green = alert_on(road, JONAS, category=Category.NEGLECT)
+    assert f"alert-{green}" not in rivera.get("/alerts?grade=red").text
+    both = rivera.get("/alerts?grade=red&grade=green").text
+    assert f"alert-{green}" in both and f"alert-{red}" in both
+    assert "Filtered: red or green" in text(both)
+    assert "No alerts match red, owned by you" in text(rivera.get("/alerts?grade=red&owner=me").text)
+    odd = rivera.get("/alerts?grade=purple&view=everything&owner=adeyemi&borough=E09000007")
+    assert odd.status_code == 200 and f"alert-{red}" in odd.text
+    assert f"alert-{red}" in rivera.get("/alerts?view=nobody").text
+    assert f"alert-{red}" not in rivera.get("/alerts?view=mine").text
+    assert f"alert-{red}" not in rivera.get("/alerts?view=closed").text
+
+
+def test_the_rows_alone_come_where_the_header_asks_for_them(rivera: Browser, road: Road) -> None:
+    _, alert = alert_on(road)
+    part = rivera.get("/alerts", headers={"x-part": "rows"})
+    assert part.text.lstrip().startswith('<div id="queue-rows"') and f"alert-{alert}" in part.text
+    assert re.search(r'data-last-event-id="\d+-\d+"', part.text)
+    row = rivera.get(f"/alerts/{alert}/row")
+    assert row.text.lstrip().startswith("<li") and "Amara" in row.text
+
+
+def test_acknowledging_by_form_leads_back_and_says_so_once(rivera: Browser, road: Road) -> None:
+    child, alert = alert_on(road)
+    rev = rev_of(rivera.get("/alerts").text, alert)
+    answer = rivera.send(f"/alerts/{alert}/acknowledge", rev=rev, here="/alerts?grade=green")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/alerts?grade=green")
+    assert rivera.said(answer).startswith("You have acknowledged the alert")
+    assert "You have acknowledged" not in rivera.get("/alerts").text
+    assert road.alerts_of(child)[-1].acknowledged_by == "rivera"
+
+
+def test_acknowledging_with_htmx_answers_the_row_as_it_is_then(rivera: Browser, road: Road) -> None:
+    _, alert = alert_on(road)
+    rev = rev_of(rivera.get("/alerts").text, alert)
+    answer = rivera.send(f"/alerts/{alert}/acknowledge", headers=HX, rev=rev, here="/alerts")
+    assert answer.status_code == 200 and answer.text.lstrip().startswith("<li")
+    assert "You Acknowledged today" in text(answer.text) and "met in time" in text(answer.text)
+    assert "/acknowledge" not in answer.text
+
+
+def test_an_alert_that_changed_meanwhile_is_not_acknowledged_but_shown_as_it_is(
+    rivera: Browser, client: Client, road: Road
+) -> None:
+    child, alert = alert_on(road)
+    rev = rev_of(rivera.get("/alerts").text, alert)
+    add_person(client, "hale")
+    rivera.send(f"/alerts/{alert}/hand-over", to="hale", reason="off duty", rev=rev)
+    answer = rivera.send(f"/alerts/{alert}/acknowledge", headers=HX, rev=rev, here="/alerts")
+    assert answer.status_code == 200 and "Test hale" in answer.text
+    assert road.alerts_of(child, "open")
+    plain = rivera.send(f"/alerts/{alert}/acknowledge", rev=rev, here="/alerts")
+    assert "changed while you were looking" in rivera.said(plain)
+
+
+def test_acknowledging_never_leads_elsewhere(rivera: Browser, road: Road) -> None:
+    _, alert = alert_on(road)
+    answer = rivera.send(f"/alerts/{alert}/acknowledge", rev=1, here="https://elsewhere.example/")
+    assert answer.headers["location"] == "/alerts"
+
+
+def test_a_role_that_only_looks_is_offered_nothing_to_do_and_can_do_nothing(
+    client: Client, road: Road
+) -> None:
+    child, alert = alert_on(road)
+    scrutiny = Browser(client, add_person(client, "quinn", role="scrutiny", borough=None))
+    page = scrutiny.get("/alerts").text
+    assert f"alert-{alert}" in page and "Acknowledge<" not in page and "hand-over" not in page
+    assert scrutiny.send(f"/alerts/{alert}/acknowledge", rev=1).status_code == 403
+    assert scrutiny.get("/reviews").status_code == 403
+    assert road.alerts_of(child, "open")
+
+
+def test_handing_over_needs_somebody_and_a_reason(rivera: Browser, client: Client, road: Road) -> None:
+    child, alert = alert_on(road)
+    add_person(client, "hale")
+    add_person(client, "lee", borough=CAMDEN)
+    form = rivera.get(f"/alerts/{alert}/hand-over")
+    assert "Test hale" in form.text and "Test lee" not in form.text and "Test rivera, " not in form.text
+    nobody = rivera.send(f"/alerts/{alert}/hand-over", to="", reason="off duty", rev=1)
+    assert nobody.status_code == 422 and "Choose who takes" in nobody.text and "off duty" in nobody.text
+    silent = rivera.send(f"/alerts/{alert}/hand-over", to="hale", reason=" ", rev=1)
+    assert silent.status_code == 422 and "Say why" in silent.text
+    foreign = rivera.send(f"/alerts/{alert}/hand-over", to="lee", reason="off duty", rev=1)
+    assert foreign.status_code == 422 and "cannot take this alert" in foreign.text
+    done = rivera.send(f"/alerts/{alert}/hand-over", to="hale", reason="off duty", rev=1)
+    assert done.headers["location"] == "/alerts" and "Handed over" in rivera.said(done)
+    assert road.alerts_of(child)[-1].owner == "hale"
+    assert "Test hale Given to them, not acknowledged" in text(rivera.get("/alerts").text)
+
+
+def test_a_duty_inspector_sees_boroughs_of_the_unit_by_name(client: Client, road: Road) -> None:
+    alert_on(road)
+    alert_on(road, JONAS, SOUTHWARK)
+    grant = Browser(client, add_person(client, "grant", role="duty_inspector", borough=None, unit="AS"))
+    said = text(grant.get("/alerts").text)
+    assert "Lambeth" in said and "Southwark" in said and "Amara" in said and "Jonas" in said
+    assert "Jonas" not in text(grant.get(f"/alerts?borough={LAMBETH}").text)
+
+
+def test_an_empty_queue_says_when_the_last_note_came(rivera: Browser, road: Road) -> None:
+    assert "No note has come yet" in text(rivera.get("/alerts").text)
+    alert_on(road, JONAS, CAMDEN)
+    assert "The last note came today" in text(rivera.get("/alerts").text)
+
+
+def test_a_restricted_child_has_no_name_in_the_queue(rivera: Browser, road: Road) -> None:
+    child = road.child(AMARA, restricted=True)
+    road.officer().writes(AMARA)
+    holding = road.rows("SELECT child_id FROM alert")[0][0]
+    assert holding != child  # never linked without a person
+    review = road.rows("SELECT review_id FROM review")[0][0]
+    answer = rivera.send(f"/reviews/{review}/decision", decision=f"same:{child}")
+    assert answer.status_code == 303
+    page = rivera.get("/alerts").text
+    assert "Restricted record" in page and "Amara" not in page
+    assert road.alerts_of(child, "open")

@@ -1,0 +1,138 @@
+"""Reviews by their doors: side by side, each decision, taking it back, two people at once."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.console.kit import Browser, text
+from tests.http.kit import Client, add_person
+from tests.road import AMARA, AMARA_VAGUE, CAMDEN, Road
+
+
+def doubt(road: Road, home: str = "E09000022", **circumstances: bool) -> tuple[int, int, str]:
+    """(candidate, review, note) after a vague note about a known child."""
+    child = road.child(AMARA, home, **circumstances)
+    note = road.officer("okafor", home).writes(AMARA_VAGUE)
+    return child, road.review_of(note).review_id, note
+
+
+def rev_of(page: str) -> str:
+    found = re.search(r'name="rev" value="(\d+)"', page)
+    assert found is not None
+    return found[1]
+
+
+def decide(browser: Browser, review: int, decision: str, **more: object) -> object:
+    rev = rev_of(browser.get(f"/reviews/{review}").text)
+    return browser.send(f"/reviews/{review}/decision", **({"decision": decision, "rev": rev} | more))
+
+
+def test_the_list_says_whom_why_and_how_likely(rivera: Browser, road: Road) -> None:
+    _, review, _ = doubt(road)
+    said = text(rivera.get("/reviews").text)
+    assert "Links in doubt, Lambeth" in said and "Amara, about 13" in said and "1 candidate" in said
+    assert f'href="/reviews/{review}"' in rivera.get("/reviews").text
+
+
+def test_the_review_shows_the_note_beside_the_candidate(rivera: Browser, road: Road) -> None:
+    child, review, _ = doubt(road)
+    page = rivera.get(f"/reviews/{review}").text
+    said = text(page)
+    for words in ("Is this a child we know?", "by PC Okafor", "Amara Okonkwo-Bright", "14 Coldharbour Lane",
+                  "Agrees", "Near", "Missing", "None of these: a new child", "Cannot tell"):  # fmt: skip
+        assert words in said, words
+    assert f'value="same:{child}"' in page and f'value="not_same:{child}"' in page
+
+
+def test_the_same_child_moves_the_note_and_can_be_undone(rivera: Browser, road: Road) -> None:
+    child, review, note = doubt(road)
+    answer = decide(rivera, review, f"same:{child}", reason="Same school, and I know the family")
+    assert answer.status_code == 303  # type: ignore[attr-defined]
+    assert rivera.said(answer) == "Decided: the same child."
+    assert road.child_of(note) == child
+    page = text(rivera.get(f"/children/{child}").text)
+    assert "A person decided: the same child" in page and "“Same school, and I know the family”" in page
+    decided = rivera.get(f"/reviews/{review}").text
+    assert "Test rivera decided today" in text(decided) and 'value="same:' not in decided
+    undone = rivera.send(f"/reviews/{review}/undo")
+    assert "Undone" in rivera.said(undone) and road.child_of(note) != child
+    assert road.review_of(note).review_id == review
+
+
+def test_a_candidate_is_ruled_out_and_stays_so(rivera: Browser, road: Road) -> None:
+    child, review, _ = doubt(road)
+    answer = decide(rivera, review, f"not_same:{child}")
+    assert answer.headers["location"] == f"/reviews/{review}"  # type: ignore[attr-defined]
+    page = rivera.get(f"/reviews/{review}").text
+    assert "Test rivera said: not the same" in text(page) and f'value="not_same:{child}"' not in page
+    refused = decide(rivera, review, f"same:{child}")
+    assert refused.status_code == 404  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("decision", "standing"), [("new", "known"), ("cannot_tell", "awaiting_review")])
+def test_a_new_child_or_no_decision_keeps_the_record(
+    rivera: Browser, road: Road, decision: str, standing: str
+) -> None:
+    _, review, note = doubt(road)
+    answer = decide(rivera, review, decision)
+    assert answer.headers["location"] == "/reviews"  # type: ignore[attr-defined]
+    assert road.standing_of(road.child_of(note)) == standing
+    assert "1 decided today" in text(rivera.get("/reviews").text)
+
+
+def test_two_people_at_once_the_second_is_told_and_changes_nothing(
+    rivera: Browser, client: Client, road: Road
+) -> None:
+    child, review, note = doubt(road)
+    hale = Browser(client, add_person(client, "hale"))
+    rev = rev_of(rivera.get(f"/reviews/{review}").text)
+    decide(hale, review, "new")
+    late = rivera.send(f"/reviews/{review}/decision", decision=f"same:{child}", rev=rev)
+    assert "Somebody else decided this" in rivera.said(late)
+    assert road.child_of(note) != child
+
+
+def test_the_next_review_follows_a_decision(rivera: Browser, road: Road) -> None:
+    _, first, _ = doubt(road)
+    road.passes(minutes=1)
+    second = road.review_of(road.officer("lindqvist").writes(AMARA_VAGUE)).review_id
+    answer = decide(rivera, first, "cannot_tell")
+    assert answer.headers["location"] == f"/reviews/{second}"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "decision", ["", "same", "same:", "same:x", "same:-1", "new:5", "merge:1", "same:" + "9" * 30]
+)
+def test_a_decision_that_no_page_offers_is_refused(rivera: Browser, road: Road, decision: str) -> None:
+    _, review, _ = doubt(road)
+    assert rivera.send(f"/reviews/{review}/decision", decision=decision).status_code == 400
+
+
+def test_a_child_who_is_no_candidate_cannot_be_chosen(rivera: Browser, road: Road) -> None:
+    _, review, note = doubt(road)
+    other = road.child(AMARA_VAGUE, CAMDEN)
+    before = road.child_of(note)
+    assert decide(rivera, review, f"same:{other}").status_code == 404  # type: ignore[attr-defined]
+    assert road.child_of(note) == before
+
+
+def test_a_review_of_another_borough_is_not_there(rivera: Browser, road: Road) -> None:
+    _, review, note = doubt(road, CAMDEN)
+    before = road.child_of(note)
+    shown, absent = rivera.get(f"/reviews/{review}"), rivera.get("/reviews/999999")
+    assert shown.status_code == absent.status_code == 404 and text(shown.text) == text(absent.text)
+    for path in ("decision", "undo"):
+        one = rivera.send(f"/reviews/{review}/{path}", decision="new")
+        two = rivera.send(f"/reviews/999999/{path}", decision="new")
+        assert one.status_code == two.status_code == 404 and text(one.text) == text(two.text)
+    assert road.child_of(note) == before
+    assert "No link is in doubt" in text(rivera.get("/reviews").text)
+
+
+def test_of_a_restricted_candidate_only_how_well_it_fits_is_shown(rivera: Browser, road: Road) -> None:
+    _, review, _ = doubt(road, restricted=True)
+    page = rivera.get(f"/reviews/{review}").text
+    assert "Restricted record" in page and "withheld" in page
+    assert "Coldharbour" not in page and "Okonkwo" not in page
