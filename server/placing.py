@@ -93,7 +93,6 @@ class Described(msgspec.Struct, frozen=True):
 
     details: Details
     record: Record
-    keys: tuple[int, ...]
 
 
 class ReviewClosed(Exception):
@@ -106,7 +105,7 @@ def describe(note: Note) -> tuple[Described, ...]:
     for ordinal in range(len(note.subjects)):
         details = details_of(note, ordinal)
         record = standardise(details.description())
-        found.append(Described(details, record, blocking_keys(record)))
+        found.append(Described(details, record))
     return tuple(found)
 
 
@@ -381,7 +380,7 @@ def _child_for(tx: Transaction, subject: Described, decision: Decision, now: int
         subject.record,
         Standing.AWAITING_REVIEW if waits else Standing.PROVISIONAL,
         now=now,
-        keys=() if waits else subject.keys,
+        keys=() if waits else blocking_keys(subject.record),
     )
     return child_id, True
 

@@ -154,10 +154,10 @@ def put(
 
 
 def _open(tx: Transaction, duty: Duty, now: int) -> int:
-    alert_id: int = tx.value(
+    alert_id: int = tx.insert(
         "INSERT INTO alert (child_id, borough, owner_reason, grade, why, state, started_at, deadline_at,"
         " late_by_ms, escalates_at) VALUES (:child, :borough, :owner_reason, :grade, :why, 'open', :now,"
-        " :deadline, :late, :escalates) RETURNING alert_id",
+        " :deadline, :late, :escalates)",
         {
             "child": duty.child_id,
             "borough": duty.borough,
@@ -169,6 +169,7 @@ def _open(tx: Transaction, duty: Duty, now: int) -> int:
             "late": duty.late_by_ms,
             "escalates": duty.ladder[0] if duty.ladder else None,
         },
+        "alert_id",
     )
     return alert_id
 
@@ -490,9 +491,9 @@ def _event(
     detail: str | None = None,
     channels: Sequence[str] = (),
 ) -> None:
-    event_id: int = tx.value(
+    event_id: int = tx.insert(
         "INSERT INTO alert_event (alert_id, borough, kind, grade, actor, told, detail, at)"
-        " VALUES (:alert, :borough, :kind, :grade, :actor, :told, :detail, :now) RETURNING event_id",
+        " VALUES (:alert, :borough, :kind, :grade, :actor, :told, :detail, :now)",
         {
             "alert": alert_id,
             "borough": borough,
@@ -503,6 +504,7 @@ def _event(
             "detail": detail,
             "now": now,
         },
+        "event_id",
     )
     for channel in channels:
         tx.execute(

@@ -148,10 +148,9 @@ def _ownership(
 
 
 def _raise(tx: Transaction, child_id: int, flag: RaisedFlag, now: int) -> int:
-    flag_id: int = tx.value(
+    flag_id: int = tx.insert(
         "INSERT INTO flag (child_id, flag_key, rule, rule_version, grade, sentence, proposes, raised_at,"
-        " changed_at) VALUES (:child, :key, :rule, :version, :grade, :sentence, :proposes, :now, :now)"
-        " RETURNING flag_id",
+        " changed_at) VALUES (:child, :key, :rule, :version, :grade, :sentence, :proposes, :now, :now)",
         {
             "child": child_id,
             "key": flag.flag_key,
@@ -162,6 +161,7 @@ def _raise(tx: Transaction, child_id: int, flag: RaisedFlag, now: int) -> int:
             "proposes": flag.proposes,
             "now": now,
         },
+        "flag_id",
     )
     tx.executemany(
         "INSERT INTO flag_note (flag_id, note_id) VALUES (:flag, :note)",

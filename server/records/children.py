@@ -138,9 +138,8 @@ def add(
 ) -> int:
     """Add a child and its blocking keys (none: linkage does not find it yet). The child's id."""
     circumstances = circumstances or Circumstances()
-    child_id: int = tx.value(
-        _INSERT + " RETURNING child_id",
-        _values(details, record_, standing, circumstances, registry_id, now),
+    child_id = tx.insert(
+        _INSERT, _values(details, record_, standing, circumstances, registry_id, now), "child_id"
     )
     tx.executemany(
         "INSERT INTO child_key (key, child_id) VALUES (:key, :child)",
@@ -179,7 +178,7 @@ def add_from_registry(tx: Transaction, actor: Actor, rows: Sequence[Registered],
     for row in rows:
         record_ = standardise(row.details.description())
         values = _values(row.details, record_, Standing.KNOWN, row.circumstances, row.registry_id, now)
-        child_id: int = tx.value(_INSERT + " RETURNING child_id", values)
+        child_id = tx.insert(_INSERT, values, "child_id")
         ids.append(child_id)
         keys += [{"key": key, "child": child_id} for key in blocking_keys(record_)]
         seen_by += [{"child": child_id, "borough": code} for code in row.circumstances.boroughs()]
@@ -403,9 +402,9 @@ def set_marker(
 ) -> int:
     """Put a marker on a child, with who, why and until when. The marker's id."""
     require_sight(tx, person, child_id, reason)
-    marker_id: int = tx.value(
+    marker_id: int = tx.insert(
         "INSERT INTO marker (child_id, kind, reason, author, set_at, expires_at)"
-        " VALUES (:child, :kind, :reason, :author, :now, :expires) RETURNING marker_id",
+        " VALUES (:child, :kind, :reason, :author, :now, :expires)",
         {
             "child": child_id,
             "kind": kind,
@@ -414,6 +413,7 @@ def set_marker(
             "now": now,
             "expires": expires_at,
         },
+        "marker_id",
     )
     record(tx, Actor("person", person.username), Verb.ALTERATION, "child", [child_id], now=now)
     return marker_id

@@ -86,9 +86,9 @@ def keep(
 ) -> int:
     """Take custody of a line under its key; the op's id. A taken key is a StorageConflict."""
     assert arrival.envelope is not None
-    op_id: int = tx.value(
+    op_id: int = tx.insert(
         "INSERT INTO op (stream_id, seq, digest, line, received_at, outcome, code, rev)"
-        " VALUES (:stream, :seq, :digest, :line, :now, :outcome, :code, :rev) RETURNING op_id",
+        " VALUES (:stream, :seq, :digest, :line, :now, :outcome, :code, :rev)",
         {
             "stream": stream.stream_id,
             "seq": arrival.envelope.seq,
@@ -99,6 +99,7 @@ def keep(
             "code": code,
             "rev": rev,
         },
+        "op_id",
     )
     return op_id
 

@@ -77,10 +77,10 @@ def decide(
     evidence: Decision | None = None,
 ) -> int:
     """Write down a decision; the event's id. LINK, NEW and REVIEW put the subject on `child_id`."""
-    event_id: int = tx.value(
+    event_id: int = tx.insert(
         "INSERT INTO link_event (subject_id, action, child_id, author, at, probability, weight, model_version,"
         " reason, evidence) VALUES (:subject, :action, :child, :author, :now, :probability, :weight, :model,"
-        " :reason, :evidence) RETURNING event_id",
+        " :reason, :evidence)",
         {
             "subject": subject_id,
             "action": action.value,
@@ -93,6 +93,7 @@ def decide(
             "reason": reason,
             "evidence": _encoder.encode(evidence) if evidence else None,
         },
+        "event_id",
     )
     record(tx, actor, Verb.COMBINATION, "child", [] if child_id is None else [child_id], now=now)
     return event_id
@@ -151,13 +152,21 @@ def standing_for_child(tx: Transaction, child_id: int) -> dict[int, Event]:
 @impersonal("numbers only; nothing of a child")
 def open_review(tx: Transaction, subject_id: int, borough: str, urgency: int, *, now: int) -> int:
     """Ask a person of this borough to place a subject; the review's id. Opens a closed one again."""
-    review_id: int = tx.value(
-        "INSERT INTO review (subject_id, borough, urgency, opened_at) VALUES (:subject, :borough, :urgency, :now)"
-        " ON CONFLICT (subject_id) DO UPDATE SET closed_at = NULL, closed_by = NULL, answer = NULL"
-        " RETURNING review_id",
-        {"subject": subject_id, "borough": borough, "urgency": urgency, "now": now},
+    found: int | None = tx.value(
+        "SELECT review_id FROM review WHERE subject_id = :subject", {"subject": subject_id}
     )
-    return review_id
+    if found is None:
+        return tx.insert(
+            "INSERT INTO review (subject_id, borough, urgency, opened_at)"
+            " VALUES (:subject, :borough, :urgency, :now)",
+            {"subject": subject_id, "borough": borough, "urgency": urgency, "now": now},
+            "review_id",
+        )
+    tx.execute(
+        "UPDATE review SET closed_at = NULL, closed_by = NULL, answer = NULL WHERE review_id = :review",
+        {"review": found},
+    )
+    return found
 
 
 @impersonal("an answer in one word")

@@ -119,11 +119,11 @@ def add(tx: Transaction, actor: Actor, note: NewNote) -> int:
 
     A note id that exists is a StorageConflict.
     """
-    note_key: int = tx.value(
+    note_key: int = tx.insert(
         "INSERT INTO note (note_id, op_id, author, author_name, device_id, author_borough, found_borough,"
         " observed_at, observed_doubtful, recorded_at, received_at, status)"
         " VALUES (:note_id, :op_id, :author, :author_name, :device_id, :author_borough, :found_borough,"
-        " :observed_at, :doubtful, :recorded_at, :received_at, :status) RETURNING note_key",
+        " :observed_at, :doubtful, :recorded_at, :received_at, :status)",
         {
             "note_id": note.note_id,
             "op_id": note.op_id,
@@ -138,6 +138,7 @@ def add(tx: Transaction, actor: Actor, note: NewNote) -> int:
             "received_at": note.received_at,
             "status": note.status.value,
         },
+        "note_key",
     )
     changes.put(tx, bucket(note.author), "note", note.note_id, 1, ChangeOp.PUT)
     record(tx, actor, Verb.COLLECTION, "note", [note.note_id], now=note.received_at)
@@ -149,9 +150,9 @@ def add_subject(
     tx: Transaction, note_key: int, ordinal: int, record_: Record, fact: NoteFact, child_id: int
 ) -> int:
     """Store a subject of a note, on the child that linkage gave it; its number."""
-    subject_id: int = tx.value(
+    subject_id: int = tx.insert(
         "INSERT INTO subject (note_key, ordinal, role, child_id, record, facts)"
-        " VALUES (:note, :ordinal, :role, :child, :record, :facts) RETURNING subject_id",
+        " VALUES (:note, :ordinal, :role, :child, :record, :facts)",
         {
             "note": note_key,
             "ordinal": ordinal,
@@ -160,6 +161,7 @@ def add_subject(
             "record": _record_encoder.encode(record_),
             "facts": _facts_encoder.encode(fact),
         },
+        "subject_id",
     )
     return subject_id
 

@@ -79,6 +79,10 @@ class PostgresTransaction(TransactionState):
         found = self.row(sql, params)
         return None if found is None else found[0]
 
+    def insert(self, sql: str, params: Params, key: str) -> int:
+        found: int = self.value(f"{sql} RETURNING {key}", params)
+        return found
+
     def lock(self, name: str) -> None:
         self.check_open()
         if not self.writable:

@@ -85,6 +85,15 @@ class SqliteTransaction(TransactionState):
         except ENGINE_ERRORS as error:
             raise self._failed(error, sql) from None
 
+    def insert(self, sql: str, params: Params, key: str) -> int:
+        try:
+            found = self._cursor.execute(sql, params).lastrowid
+        except ENGINE_ERRORS as error:
+            raise self._failed(error, sql) from None
+        if found is None:
+            raise StorageError("insert was given a statement that is not an INSERT.")
+        return found
+
     def lock(self, name: str) -> None:
         """One writer at a time is the whole engine, so there is nobody to exclude."""
         self.check_open()

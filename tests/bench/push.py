@@ -148,7 +148,7 @@ def run(arguments: argparse.Namespace) -> int:
         phones = enrol_phones(folder, arguments.clients)
         work = pushes(phones, arguments.notes, arguments.batch, arguments.children)
         shares_file = folder / "shares.json"
-        command = ("-m", "tests.bench.sampled", str(shares_file)) if arguments.shares else ()
+        command = ("-m", "tests.bench.measured", str(shares_file)) if arguments.shares else ()
         with running_server(folder, *command) as (address, process):
             before, _ = usage_of(process.pid)
             outcome = asyncio.run(push_all(address, work, arguments.clients))
@@ -161,7 +161,7 @@ def run(arguments: argparse.Namespace) -> int:
         lost = len(outcome.acknowledged) - found
         print(f"  acknowledged / pullable    {len(outcome.acknowledged)} / {found}: {lost} lost")
         if shares_file.exists():
-            print("  share of busy time         "
+            print("  share of CPU time          "
                   + ", ".join(f"{k} {v:.0%}" for k, v in json.loads(shares_file.read_text()).items()))  # fmt: skip
         return 1 if lost or len(outcome.acknowledged) != arguments.notes else 0
     finally:
@@ -176,7 +176,7 @@ def main() -> int:
     parser.add_argument("--batch", type=int, default=50)
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--children", type=int, default=100_000)
-    parser.add_argument("--shares", action="store_true", help="sample where the server's time goes")
+    parser.add_argument("--shares", action="store_true", help="meter where the server's CPU time goes")
     return run(parser.parse_args())
 
 

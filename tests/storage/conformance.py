@@ -40,6 +40,17 @@ class TransactionConformance:
             things.write_now(work)
         assert things.read_now(names) == []
 
+    def test_an_insert_gives_the_identity_of_its_row(self, things: Store) -> None:
+        def work(tx: Transaction) -> tuple[int, int, object]:
+            sql = "INSERT INTO thing (name) VALUES (:name)"
+            first = tx.insert(sql, {"name": "identity one"}, "thing_id")
+            second = tx.insert(sql, {"name": "identity two"}, "thing_id")
+            return first, second, tx.value("SELECT name FROM thing WHERE thing_id = :id", {"id": second})
+
+        first, second, name = things.write_now(work)
+        assert first != second
+        assert name == "identity two"
+
     def test_a_savepoint_undoes_what_is_inside_it_and_only_that(self, things: Store) -> None:
         def work(tx: Transaction) -> None:
             add("before")(tx)
