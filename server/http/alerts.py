@@ -130,8 +130,8 @@ async def list_alerts(
     states: Annotated[list[State] | None, QueryParameter(name="state")] = None,
     grade: FromQuery[list[Grade] | None] = None,
     owner: FromQuery[Literal["me", "nobody"] | None] = None,
-    borough: FromQuery[Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,20}$")] | None] = None,
-    limit: FromQuery[Annotated[int, Meta(ge=1, le=alerts.QUEUE_ROWS_MAX)]] = ROWS_DEFAULT,
+    borough: Annotated[str | None, QueryParameter(pattern=r"^[A-Za-z0-9-]{1,20}$")] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=alerts.QUEUE_ROWS_MAX)] = ROWS_DEFAULT,
 ) -> AlertPage:
     """Red first, then least time left. Without `state`: those that are not closed. Copies are marked so."""
     now = now_ms()
@@ -286,7 +286,7 @@ async def stream(
     person: NamedDependency[Person],
     services: NamedDependency[Services],
     last_event_id: Annotated[str | None, HeaderParameter(name="Last-Event-ID", max_length=200)] = None,
-    after: FromQuery[Annotated[str, Meta(max_length=200)] | None] = None,
+    after: Annotated[str | None, QueryParameter(max_length=200)] = None,
 ) -> Stream:
     """Server-sent events `alert` (StepEvent) and `reload`. Goes on from `Last-Event-ID`, or `after` for a first
     connection from a list that said where it was; without either, from now on."""
