@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from tests.http.kit import Client, add_person
 from tests.road import AMARA, AMARA_VAGUE, CAMDEN, Road
 
 
-def doubt(road: Road, home: str = "E09000022", **circumstances: bool) -> tuple[int, int, str]:
+def doubt(road: Road, home: str = "E09000022", **circumstances: Any) -> tuple[int, int, str]:
     """(candidate, review, note) after a vague note about a known child."""
     child = road.child(AMARA, home, **circumstances)
     note = road.officer("okafor", home).writes(AMARA_VAGUE)
@@ -24,7 +25,7 @@ def rev_of(page: str) -> str:
     return found[1]
 
 
-def decide(browser: Browser, review: int, decision: str, **more: object) -> object:
+def decide(browser: Browser, review: int, decision: str, **more: Any) -> Any:
     rev = rev_of(browser.get(f"/reviews/{review}").text)
     return browser.send(f"/reviews/{review}/decision", **({"decision": decision, "rev": rev} | more))
 
@@ -49,7 +50,7 @@ def test_the_review_shows_the_note_beside_the_candidate(rivera: Browser, road: R
 def test_the_same_child_moves_the_note_and_can_be_undone(rivera: Browser, road: Road) -> None:
     child, review, note = doubt(road)
     answer = decide(rivera, review, f"same:{child}", reason="Same school, and I know the family")
-    assert answer.status_code == 303  # type: ignore[attr-defined]
+    assert answer.status_code == 303
     assert rivera.said(answer) == "Decided: the same child."
     assert road.child_of(note) == child
     page = text(rivera.get(f"/children/{child}").text)
@@ -64,11 +65,11 @@ def test_the_same_child_moves_the_note_and_can_be_undone(rivera: Browser, road: 
 def test_a_candidate_is_ruled_out_and_stays_so(rivera: Browser, road: Road) -> None:
     child, review, _ = doubt(road)
     answer = decide(rivera, review, f"not_same:{child}")
-    assert answer.headers["location"] == f"/reviews/{review}"  # type: ignore[attr-defined]
+    assert answer.headers["location"] == f"/reviews/{review}"
     page = rivera.get(f"/reviews/{review}").text
     assert "Test rivera said: not the same" in text(page) and f'value="not_same:{child}"' not in page
     refused = decide(rivera, review, f"same:{child}")
-    assert refused.status_code == 404  # type: ignore[attr-defined]
+    assert refused.status_code == 404
 
 
 @pytest.mark.parametrize(("decision", "standing"), [("new", "known"), ("cannot_tell", "awaiting_review")])
@@ -77,7 +78,7 @@ def test_a_new_child_or_no_decision_keeps_the_record(
 ) -> None:
     _, review, note = doubt(road)
     answer = decide(rivera, review, decision)
-    assert answer.headers["location"] == "/reviews"  # type: ignore[attr-defined]
+    assert answer.headers["location"] == "/reviews"
     assert road.standing_of(road.child_of(note)) == standing
     assert "1 decided today" in text(rivera.get("/reviews").text)
 
@@ -99,7 +100,7 @@ def test_the_next_review_follows_a_decision(rivera: Browser, road: Road) -> None
     road.passes(minutes=1)
     second = road.review_of(road.officer("lindqvist").writes(AMARA_VAGUE)).review_id
     answer = decide(rivera, first, "cannot_tell")
-    assert answer.headers["location"] == f"/reviews/{second}"  # type: ignore[attr-defined]
+    assert answer.headers["location"] == f"/reviews/{second}"
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,7 @@ def test_a_child_who_is_no_candidate_cannot_be_chosen(rivera: Browser, road: Roa
     _, review, note = doubt(road)
     other = road.child(AMARA_VAGUE, CAMDEN)
     before = road.child_of(note)
-    assert decide(rivera, review, f"same:{other}").status_code == 404  # type: ignore[attr-defined]
+    assert decide(rivera, review, f"same:{other}").status_code == 404
     assert road.child_of(note) == before
 
 

@@ -24,6 +24,7 @@ function say(state, short, long) {
 
 function showWaiting() {
   fresh.hidden = waiting.size === 0 && !missed;
+  document.getElementById("fresh-none").hidden = !fresh.hidden;
   const many = waiting.size === 1 ? "1 new alert: show it" : `${waiting.size} new alerts: show them`;
   fresh.textContent = missed ? "Much has changed: show it" : many;
 }
@@ -77,6 +78,7 @@ fresh.addEventListener("click", async () => {
   waiting.clear();
   missed = false;
   showWaiting();
+  document.getElementById("fresh-none").textContent = "Nothing new since you looked.";
   write();
   for (const id of focused) {
     const row = rowOf(id);
