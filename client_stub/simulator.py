@@ -20,9 +20,10 @@ import httpx
 import msgspec
 
 from client_stub.badline import BadLine
+from client_stub.conversation import Patience
 from client_stub.device import Device, Surroundings
 from client_stub.store import Store
-from client_stub.syncing import Patience, Progress, Sync
+from client_stub.syncing import Progress, Sync
 from client_stub.transport import Transport, TransportError
 from sync.limits import OPS_PER_PUSH_MAX
 from sync.note import Amendment, Note, Withdrawal

@@ -1,5 +1,4 @@
-"""The phone's store: one SQLite file with the outbox, the receipts and what was pulled. Encrypted where
-possible.
+"""The phone's store: the outbox, the receipts and what was pulled, in one SQLite file, encrypted where possible.
 
 Every commit is on disk before it returns (`synchronous=FULL`): an op's id, epoch, seq and frozen bytes are
 there before the first byte is sent. The two halves never mix: nothing that touches `held` can touch `outbox`.
@@ -7,68 +6,19 @@ there before the first byte is sent. The two halves never mix: nothing that touc
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
 
 import msgspec
 
 from client_stub import protection
-from client_stub.protection import Description, Protection
+from client_stub.database import DATABASE_FILE, LOCK_FILE, Database, StoreError
 from sync.envelope import Outcome
 from sync.holdings import Held, Holdings
 from sync.outbox import Entry, State
 
-T = TypeVar("T")
-
-DATABASE_FILE = "outbox.db"
-LOCK_FILE = "sync.lock"
 WIPED_FILE = "wiped.json"
-SCHEMA_VERSION = 1
-BUSY_MS = 10_000
-"""How long a command waits for another one on the same store; a note is written in milliseconds."""
-
-SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE receipts (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE, received_at INTEGER NOT NULL);
-CREATE TABLE outbox (
-    position INTEGER PRIMARY KEY AUTOINCREMENT,
-    epoch TEXT NOT NULL,
-    seq INTEGER NOT NULL,
-    kind TEXT NOT NULL,
-    entity_id TEXT NOT NULL,
-    digest TEXT NOT NULL,
-    size INTEGER NOT NULL,
-    line BLOB,
-    state TEXT NOT NULL,
-    outcome TEXT,
-    code TEXT,
-    at TEXT,
-    written_at INTEGER NOT NULL,
-    settled_at INTEGER,
-    receipt INTEGER REFERENCES receipts (id),
-    reissued_as INTEGER REFERENCES outbox (position),
-    UNIQUE (epoch, seq)
-);
-CREATE INDEX outbox_unfinished ON outbox (position) WHERE state <> 'receipted';
-CREATE TABLE durable (epoch TEXT PRIMARY KEY, through INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE held (
-    bucket TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL, rev INTEGER NOT NULL, data TEXT NOT NULL,
-    PRIMARY KEY (bucket, kind, id)
-) WITHOUT ROWID;
-"""
-
 ENTRY_COLUMNS = "epoch, seq, digest, size, state, outcome, code, line IS NOT NULL"
-
-
-class StoreError(Exception):
-    """The store cannot be opened or used. `hint` says what to do. Never holds a note's content."""
-
-    def __init__(self, message: str, hint: str) -> None:
-        super().__init__(message)
-        self.hint = hint
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,25 +39,8 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     reissued: bool
 
 
-class Store:
+class Store(Database):
     """An open store. Use it from the thread that opened it, and `close()` it."""
-
-    def __init__(self, folder: Path, description: Description, key: bytes | None) -> None:
-        self.folder = folder
-        self.protection = description.protection
-        self._description = description
-        module: Any = sqlite3 if key is None else protection.sqlcipher()
-        if module is None:
-            raise StoreError(
-                "The store is encrypted, and SQLCipher is not installed here.",
-                "Install the Python package sqlcipher3-wheels.",
-            )
-        self._errors: type[Exception] = module.Error  # sqlcipher3's exceptions are not sqlite3's
-        self._connection: Any = module.connect(folder / DATABASE_FILE, isolation_level=None)
-        with self._meaningful_errors():
-            if key is not None:
-                self._connection.execute(f"PRAGMA key = \"x'{key.hex()}'\"")
-            self._prepare()
 
     @classmethod
     def create(cls, folder: Path, *, passphrase: str | None, accept_unencrypted: bool) -> Store:
@@ -128,38 +61,6 @@ class Store:
                 f"There is no store in {folder}.", "Enrol this device first: earlysign-device enrol"
             )
         return cls(folder, description, protection.key_for(description, passphrase))
-
-    def close(self) -> None:
-        """Close the file. Everything that was committed is on disk already."""
-        self._connection.close()
-
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Everything inside is kept, or nothing. On leaving without an error it is on disk."""
-        with self._meaningful_errors():
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                if self._connection.in_transaction:  # a full disk may have rolled back already
-                    self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
-
-    @contextlib.contextmanager
-    def only_one_sync(self) -> Iterator[None]:
-        """Held while syncing: one push in flight for each device. Raises StoreError."""
-        lock = sqlite3.connect(self.folder / LOCK_FILE, isolation_level=None, timeout=0)
-        try:
-            try:
-                lock.execute("BEGIN EXCLUSIVE")  # given back by the system even after kill -9
-            except sqlite3.OperationalError as error:
-                raise StoreError(
-                    "Another sync of this device is running.", "Wait until it has ended."
-                ) from error
-            yield
-        finally:
-            lock.close()
 
     # What the device knows of itself and of its server
 
@@ -326,28 +227,6 @@ class Store:
         ):
             (self.folder / name).unlink(missing_ok=True)
 
-    # Below: the connection
-
-    def _prepare(self) -> None:
-        for pragma in (
-            f"busy_timeout = {BUSY_MS}",
-            "journal_mode = WAL",
-            "synchronous = FULL",  # a note that was written survives a flat battery
-            "fullfsync = ON",  # Apple's disks acknowledge before they write unless asked
-            "secure_delete = ON",
-            "foreign_keys = ON",
-        ):
-            self._connection.execute(f"PRAGMA {pragma}")
-        self._connection.execute("BEGIN IMMEDIATE")
-        (version,) = self._one("PRAGMA user_version")
-        if version == 0:
-            for statement in SCHEMA.split(";"):
-                self._connection.execute(statement)
-            self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        self._connection.execute("COMMIT")
-        if version > SCHEMA_VERSION:
-            raise StoreError("The store was made by a newer earlysign-device.", "Update this one.")
-
     def _entries(self, where: str) -> list[Entry]:
         return [
             Entry(
@@ -364,41 +243,6 @@ class Store:
                 f"SELECT {ENTRY_COLUMNS} FROM outbox {where}"
             )
         ]
-
-    def _run(self, sql: str, *values: object) -> Any:
-        with self._meaningful_errors():
-            return self._connection.execute(sql, values)
-
-    def _one(self, sql: str, *values: object) -> Any:
-        return self._run(sql, *values).fetchone()
-
-    def _all(self, sql: str, *values: object) -> list[Any]:
-        with self._meaningful_errors():
-            return list(self._connection.execute(sql, values))
-
-    @contextlib.contextmanager
-    def _meaningful_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except self._errors as error:
-            text = str(error)
-            if "not a database" in text or "file is encrypted" in text:
-                wrong = (
-                    "the passphrase is wrong"
-                    if self.protection is Protection.PASSPHRASE
-                    else "its key is wrong or the file is damaged"
-                )
-                raise StoreError(
-                    f"The store in {self.folder} cannot be opened: {wrong}.",
-                    "Try again. What is in it is not touched.",
-                ) from error
-            if "locked" in text:
-                raise StoreError(
-                    "The store is in use by another command.", "Wait until it has ended."
-                ) from error
-            raise StoreError(
-                f"The store in {self.folder} failed: {text}", "Is the disk full or read-only?"
-            ) from error
 
 
 def wiped_at(folder: Path) -> int | None:

@@ -8,24 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TypeVar
 
 import msgspec
 
 from client_stub import keys
+from client_stub.conversation import Conversation, Patience, Report, Stopped
 from client_stub.device import Device
-from client_stub.transport import (
-    Busy,
-    ClockWrong,
-    NoSignal,
-    NotUnderstood,
-    Refused,
-    Revoked,
-    ServerFault,
-    TokenOver,
-    Transport,
-    TransportError,
-)
+from client_stub.transport import NotUnderstood, Refused, Revoked, Transport, TransportError
 from sync import limits, receipts
 from sync.envelope import Code, Hello, PullAnswer, PullRequest, PushAnswer, join_lines
 from sync.holdings import apply_page, wrong_buckets
@@ -39,13 +28,10 @@ from sync.outbox import (
     next_batch,
     on_answer,
     on_hello,
-    retry_delay_ms,
     step,
     sync_state,
 )
 from sync.receipts import Receipt, ReceiptError
-
-T = TypeVar("T")
 
 KEEP_SENT_MS = 24 * 60 * 60 * 1000
 """A phone keeps what was receipted for a day: a server restored from last night's backup gets it back."""
@@ -57,42 +43,12 @@ SPLIT_STATUSES = frozenset({400, 413, 422})
 """Answers that may be the fault of one op: the push is halved until that op stands alone."""
 
 
-class Patience(msgspec.Struct, frozen=True, kw_only=True):
-    """How hard one sync tries. `tries_max` failures in a row end it; waits are drawn with full jitter."""
-
-    tries_max: int = 6
-    base_ms: int = 1_000
-    cap_ms: int = 60_000
-    wait_max_ms: int = 120_000
-    """A server that asks for longer (Retry-After) is taken at its word, and the sync ends."""
-    ops_per_push: int = limits.OPS_PER_PUSH_MAX
-    """The most ops that this phone puts into one push; the server may allow fewer."""
-
-
 class Progress(msgspec.Struct, frozen=True):
     """Where a sync is: `done` of `total` ops receipted, or `done` changes pulled (`total` unknown: None)."""
 
     phase: str
     done: int
     total: int | None
-
-
-class Report(msgspec.Struct, kw_only=True):
-    """What one sync did. Counts of ops, requests and rows."""
-
-    pushes: int = 0
-    sent: int = 0
-    receipted: int = 0
-    retries: int = 0
-    pulled: int = 0
-    forgotten: int = 0
-    wiped: bool = False
-    all_sent: bool = False
-    problems: list[str] = msgspec.field(default_factory=list)
-
-
-class Stopped(Exception):
-    """This sync ends here; the reason is in its report."""
 
 
 class Sync:
@@ -114,11 +70,9 @@ class Sync:
         self._progress = progress
         self._identity = device.enrolled()
         self._verify = keys.receipt_verifier(self._identity.server_key)
-        self._pem = device.private_key()
-        self._token: str | None = None
-        self._failures = 0
         self._rotated = False
         self.report = Report()
+        self._talk = Conversation(device, transport, self._patience, self.report)
 
     def run(self) -> Report:
         """Sync once, to the end or until it is hopeless for now. Raises StoreError, never TransportError."""
@@ -139,7 +93,7 @@ class Sync:
         revoked = False
         limits_now = Limits()
         try:
-            hello = self._persistently(self._ask_hello)
+            hello = self._talk.persistently(self._ask_hello)
             fewest = min(hello.limits.ops_per_push, self._patience.ops_per_push)
             limits_now = msgspec.structs.replace(hello.limits, ops_per_push=fewest)
             revoked = hello.wipe
@@ -176,62 +130,6 @@ class Sync:
     def _problem(self, sentence: str) -> None:
         if sentence not in self.report.problems:
             self.report.problems.append(sentence)
-
-    # Talking
-
-    def _persistently(self, ask: Callable[[str], T]) -> T:
-        """`ask(token)`, again after failures that may pass. Raises Stopped, Refused, NotUnderstood."""
-        while True:
-            try:
-                answer = ask(self._access_token())
-            except (NoSignal, Busy, ServerFault, TokenOver) as error:
-                self._after_failure(error)
-            else:
-                self._failures = 0
-                return answer
-
-    def _access_token(self) -> str:
-        if self._token is None:
-            try:
-                token = self._transport.token(self._assertion())
-            except ClockWrong as wrong:
-                self._device.correct_clock(wrong.server_time, self._around.now_ms())
-                token = self._transport.token(self._assertion())
-            self._token = token.access_token
-        return self._token
-
-    def _assertion(self) -> str:
-        return keys.assertion(
-            self._pem,
-            device_id=self._identity.device_id,
-            audience=self._identity.audience,
-            now_ms=self._device.corrected_now_ms(),
-            jti=self._around.new_id(),
-        )
-
-    def _after_failure(self, error: TransportError) -> None:
-        """Wait as long as is polite, or raise Stopped."""
-        self._failures += 1
-        self.report.retries += 1
-        if self._failures >= self._patience.tries_max:
-            raise Stopped(f"{error} {error.hint}") from error
-        if isinstance(error, TokenOver):
-            self._token = None
-            if self._failures == 1:
-                return
-        wait_ms = retry_delay_ms(
-            self._failures,
-            self._around.random(),
-            base_ms=self._patience.base_ms,
-            cap_ms=self._patience.cap_ms,
-        )
-        if isinstance(error, Busy) and error.retry_after_ms is not None:
-            if error.retry_after_ms > self._patience.wait_max_ms:
-                raise Stopped(
-                    f"The server asks to wait {error.retry_after_ms // 1000} seconds. Sync again then."
-                )
-            wait_ms += error.retry_after_ms
-        self._around.sleep(wait_ms / 1000)
 
     # Hello
 
@@ -294,7 +192,7 @@ class Sync:
             self.report.sent += len(batch)
             return self._transport.push(token, body)
 
-        answer = self._persistently(send)
+        answer = self._talk.persistently(send)
         self._around.reached("push.answered")
         return answer
 
@@ -362,7 +260,7 @@ class Sync:
         rows = max(1, min(limits_now.pull_changes, limits.PULL_CHANGES_MAX))
         while True:
             request = PullRequest(cursor=cursor, limit=rows)
-            page = self._persistently(partial(self._pull, request))
+            page = self._talk.persistently(partial(self._pull, request))
             self._around.reached("pull.answered")
             after = apply_page(held if cursor is not None else {}, page)
             cursor = page.cursor if page.resync is None else page.resync.cursor

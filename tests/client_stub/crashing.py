@@ -10,9 +10,10 @@ import signal
 import sys
 from pathlib import Path
 
+from client_stub.conversation import Patience
 from client_stub.device import Device, Surroundings
 from client_stub.store import Store
-from client_stub.syncing import Patience, Sync
+from client_stub.syncing import Sync
 from client_stub.transport import Transport
 from tests.client_stub.kit import CODE, a_note
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import msgspec
 
+from client_stub.conversation import Patience, Report
 from client_stub.device import Device, Surroundings
 from client_stub.store import Store
-from client_stub.syncing import Patience, Report, Sync
+from client_stub.syncing import Sync
 from client_stub.transport import Transport
 from sync.note import Note, Subject
 from sync.vocabulary import Category

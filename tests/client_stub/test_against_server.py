@@ -18,10 +18,11 @@ import httpx
 import pytest
 
 from client_stub import simulator
+from client_stub.conversation import Patience, Report
 from client_stub.device import Device, Surroundings
 from client_stub.simulator import Entry, Line, Phone
 from client_stub.store import Store, wiped_at
-from client_stub.syncing import Patience, Report, Sync
+from client_stub.syncing import Sync
 from client_stub.transport import Refused, Transport
 from sync.note import Amendment, Withdrawal
 from tests.client_stub.kit import WHEN, a_note

@@ -14,7 +14,8 @@ import msgspec
 import pytest
 import typer.testing
 
-from client_stub.cli import PASSPHRASE_VARIABLE, STORE_VARIABLE, app
+from client_stub.cli import app
+from client_stub.cli.common import PASSPHRASE_VARIABLE, STORE_VARIABLE
 from tests.client_stub.fake_server import FakeServer, serve
 from tests.client_stub.kit import CODE, a_note
 
@@ -77,6 +78,13 @@ def test_a_day_with_the_phone(terminal: Terminal, server: FakeServer, address: s
     assert "Nothing was wiped" in terminal("wipe", expect=2)
     assert "Wiped" in terminal("wipe", "--yes")
     assert "was wiped" in terminal("status", expect=2)
+
+
+def test_what_the_qr_code_holds_is_enough_to_enrol(
+    terminal: Terminal, server: FakeServer, address: str
+) -> None:
+    assert "Enrolled" in terminal("enrol", "--server", f"{address}/enrol#code={CODE}", "--not-encrypted")
+    assert server.devices
 
 
 def test_with_a_passphrase_the_store_is_encrypted_and_says_so(

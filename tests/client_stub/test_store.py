@@ -10,8 +10,9 @@ import keyring.errors
 import pytest
 
 from client_stub import protection
+from client_stub.database import DATABASE_FILE, StoreError
 from client_stub.protection import Protection, ProtectionError
-from client_stub.store import DATABASE_FILE, Store, StoreError
+from client_stub.store import Store
 from sync.envelope import Outcome
 from sync.holdings import Held
 from sync.outbox import State

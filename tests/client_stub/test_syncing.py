@@ -10,8 +10,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from client_stub import store as stores
+from client_stub.database import StoreError
 from client_stub.device import Device
-from client_stub.store import Store, StoreError
+from client_stub.store import Store
 from client_stub.syncing import KEEP_SENT_MS
 from sync.envelope import Change, ChangeOp, RemoveReason
 from sync.limits import Limits
@@ -245,7 +246,7 @@ def test_a_copied_store_starts_its_own_epoch_before_it_writes(tmp_path: Path, se
     original.store.close()
     copy = tmp_path / "b"
     copy.mkdir()
-    for name in (stores.DATABASE_FILE, "store.json"):
+    for name in ("outbox.db", "store.json"):
         (copy / name).write_bytes((tmp_path / "a" / name).read_bytes())
     first = new_phone(tmp_path / "a")
     second = new_phone(copy, new_epoch=lambda: "copied")

@@ -1,0 +1,93 @@
+"""`sync` and `status`: what goes out, and what has arrived."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from client_stub import protection, syncing
+from client_stub.cli.common import ALL_SENT, STILL_WAITING, AsJson, StoreFolder, err, open_device, out
+from client_stub.conversation import Patience
+from client_stub.device import Status
+from client_stub.telling import headline, json_of, sentence_of, summary_of
+from client_stub.transport import Transport
+from sync.operations import Kind
+
+
+def sync(
+    folder: StoreFolder,
+    tries: Annotated[int, typer.Option(min=1, help="Failures in a row after which this sync gives up.")] = 6,
+    as_json: AsJson = False,
+) -> None:
+    """Send what waits, and fetch what changed. Interrupt it at any time: nothing is lost or doubled."""
+    with open_device(folder) as device:
+        identity = device.enrolled()
+        ca_file = None if identity.ca_file is None else Path(identity.ca_file)
+        bar = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=err, transient=True
+        )
+        with Transport(identity.server, ca_file=ca_file) as transport, bar:
+            task = bar.add_task("Sending", total=None)
+
+            def show(step: syncing.Progress) -> None:
+                words = "Sending" if step.phase == "push" else "Fetching"
+                bar.update(task, description=words, completed=step.done, total=step.total)
+
+            patience = Patience(tries_max=tries)
+            report = syncing.Sync(device, transport, patience=patience, progress=show).run()
+        if as_json:
+            typer.echo(msgspec.json.encode(report))
+        else:
+            for problem in report.problems:
+                err.print(escape(problem), soft_wrap=True)
+            if report.wiped:
+                out.print("The server had this device wiped. Your notes had arrived before.")
+            else:
+                out.print(f"Sent and signed for: {report.receipted}. Changes fetched: {report.pulled}.")
+                out.print(headline(device.status().state), soft_wrap=True)
+    raise typer.Exit(ALL_SENT if report.all_sent else STILL_WAITING)
+
+
+def status(folder: StoreFolder, as_json: AsJson = False) -> None:
+    """Say what has arrived and what has not. "All sent" means that the server has signed for everything."""
+    with open_device(folder) as device:
+        shown = device.status()
+        if as_json:
+            typer.echo(msgspec.json.encode(json_of(shown)))
+        else:
+            _print_status(shown)
+    raise typer.Exit(ALL_SENT if shown.state.all_sent else STILL_WAITING)
+
+
+def _print_status(shown: Status) -> None:
+    out.print(f"[bold]{headline(shown.state)}[/bold]", soft_wrap=True)
+    if shown.identity is None:
+        out.print("This device is not enrolled.")
+    else:
+        who = shown.identity.officer_name or shown.identity.user
+        out.print(f"Officer: {escape(who)}. Server: {escape(shown.identity.server)}.", soft_wrap=True)
+    if shown.lent_rows:
+        out.print(f"Entries lent to this device by the server: {shown.lent_rows}.")
+    out.print(protection.SENTENCES[shown.protection], soft_wrap=True)
+    if not shown.items:
+        return
+    table = Table("Note", "Written", "What", "Where it is")
+    for item in shown.items:
+        written = datetime.datetime.fromtimestamp(item.written_at / 1000).astimezone()
+        what = {Kind.NOTE_AMEND.value: "Addition: ", Kind.NOTE_WITHDRAW.value: "Withdrawal"}.get(
+            item.kind, ""
+        )
+        table.add_row(
+            item.entity_id[:8],
+            written.strftime("%d %b %H:%M"),
+            escape(what + summary_of(item)),
+            escape(sentence_of(item)),
+        )
+    out.print(table)
