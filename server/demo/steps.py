@@ -84,9 +84,9 @@ class Report:
         if self.whole:
             self._out.print(f"[green]All {len(Step)} steps happened.[/green]")
             return
-        table = Table(
-            "Step", "What happened", title=f"{len(self.failed) + len(self.missing)} steps did not happen"
-        )
+        wrong = len(self.failed) + len(self.missing)
+        title = "One step did not happen" if wrong == 1 else f"{wrong} steps did not happen"
+        table = Table("Step", "What happened", title=title)
         for step in self.failed:
             table.add_row(step.value, escape(self._outcomes[step].detail or "it failed"))
         for step in self.missing:

@@ -111,8 +111,8 @@ def _tell(scene: _Scene) -> int:
     if lost:
         out.print(f"[bold red]{lost} notes were lost.[/bold red]")
     good = report.whole and not lost
-    ending.print_sign_in(out, scene.folder, address, DESKS, password)
     if not options.once:
+        ending.print_sign_in(out, scene.folder, address, DESKS, password)
         _keep_running(out, server)
     return 0 if good else 1
 
