@@ -1,27 +1,17 @@
-"""Wrong attempts, counted in the database."""
+"""Wrong attempts, counted in the database, on both engines."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 from server.access import throttle
 from server.access.errors import TooManyAttempts
-from server.storage import Store, open_store
+from server.storage import Store
 
 LIMITS = throttle.Limits(3, 5, 60_000, b"k" * 32)
 NOW = 1_800_000_000_000
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(tmp_path / "db")
-    opened.migrate()
-    yield opened
-    opened.close_now()
 
 
 def attempt(store: Store, username: str | None, address: str, now: int) -> list[int]:
