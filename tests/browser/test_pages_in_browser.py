@@ -1,0 +1,224 @@
+"""Every page as people see it: accessible, narrow and wide, without JavaScript, by key, on paper."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # it ships no types
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Opens
+from tests.browser.stage import PASSWORD, Stage
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+PAGES = ("sign-in", "queue", "closed", "filtered", "empty", "child", "restricted", "hand-over", "reviews",
+         "review", "password", "home", "not-there")  # fmt: skip
+
+
+def shows(opens: Opens, name: str, width: int, **more: object) -> Page:
+    """One of the pages, found by walking to it as a person would."""
+    if name == "sign-in":
+        return opens("/sign-in", None, width=width, **more)
+    if name == "home":
+        return opens("/", "warden", width=width, **more)
+    fixed = {
+        "queue": "/alerts",
+        "closed": "/alerts?view=closed",
+        "filtered": "/alerts?grade=red&grade=amber",
+        "empty": "/alerts?grade=blue",
+        "reviews": "/reviews",
+        "password": "/password",
+        "not-there": "/children/999999",
+    }
+    page = opens(fixed.get(name, "/alerts"), width=width, **more)
+    if name == "child":
+        page.goto(story_address(page))
+    elif name == "restricted":
+        page.goto(address_of_row(page, "Restricted record"))
+    elif name == "hand-over":
+        page.goto(page.locator(".alert__hand").first.get_attribute("href") or "")
+    elif name == "review":
+        page.goto("/reviews")
+        page.goto(page.locator(".alert__title a").last.get_attribute("href") or "")
+    return page
+
+
+def address_of_row(page: Page, words: str) -> str:
+    row = page.locator("li.alert", has_text=words).first
+    return row.locator(".alert__title a").get_attribute("href") or ""
+
+
+def story_address(page: Page) -> str:
+    """The child with three missing episodes."""
+    return address_of_row(page, "in 90 days")
+
+
+@pytest.mark.parametrize("width", [360, 1440])
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing_and_nothing_scrolls_sideways(opens: Opens, name: str, width: int) -> None:
+    page = shows(opens, name, width)
+    page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    found = Axe().run(page)
+    told = [
+        f"{one['id']}: {one['help']} at {[node['target'] for node in one['nodes'][:5]]}"
+        for one in found.response["violations"]
+    ]
+    assert not told, "\n".join(told)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_at_twice_the_size_nothing_scrolls_sideways(opens: Opens, name: str) -> None:
+    page = shows(opens, name, 720)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 720
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_title_and_addresses_name_nobody(opens: Opens, stage: Stage, name: str) -> None:
+    page = shows(opens, name, 1440)
+    links = page.evaluate(
+        "[document.title, location.href, ...[...document.querySelectorAll('[href],[action],[src]')]"
+        ".flatMap(one => ['href', 'action', 'src'].map(key => one.getAttribute(key) || ''))]"
+    )
+    said = set(re.findall(r"[A-Za-zÀ-ž]{3,}", " ".join(links)))
+    names = {
+        part
+        for child in stage.known.values()
+        for part in (child.given_names + " " + child.family_name).split()
+    }
+    assert not said & names, said & names
+
+
+def test_the_most_worrying_thing_is_on_the_first_screen(opens: Opens) -> None:
+    for width, height in ((1440, 900), (360, 740)):
+        page = opens("/alerts", width=width, height=height)
+        first = page.locator("li.alert").first
+        expect(first).to_contain_text("Red")
+        place = first.bounding_box()
+        assert place is not None and place["y"] + 40 < height
+        page.goto(story_address(page))
+        for words in ("What is live", "in 90 days", "Acknowledge"):
+            box = page.get_by_text(words).first.bounding_box()
+            assert box is not None and box["y"] + box["height"] <= height, (words, width)
+
+
+def test_why_opens_the_evidence_field_by_field(opens: Opens) -> None:
+    page = shows(opens, "child", 1440)
+    why = page.locator("details.why").first
+    expect(why.locator("table")).to_be_hidden()
+    why.locator("summary").focus()
+    page.keyboard.press("Enter")
+    table = why.locator("table")
+    expect(table).to_be_visible()
+    for words in ("Before any field", "Given names", "Date of birth", "Agrees", "Altogether"):
+        expect(table).to_contain_text(words)
+    assert why.locator("svg.bar--total").count() == 1
+
+
+def test_a_flag_leads_to_its_note_and_the_note_takes_the_focus(opens: Opens) -> None:
+    page = shows(opens, "child", 1440)
+    link = page.locator(".because a").first
+    target = (link.get_attribute("href") or "")[1:]
+    link.click()
+    expect(page.locator(f"[id='{target}']")).to_be_focused()
+    assert page.url.endswith(f"#{target}")
+
+
+def test_one_key_decides_a_review_and_another_takes_it_back(opens: Opens) -> None:
+    page = shows(opens, "review", 1440)
+    review = page.url
+    expect(page.locator("#candidate-1")).to_be_visible()
+    if page.locator("#candidate-2").count():
+        page.keyboard.press("2")
+        expect(page.locator("#candidate-2")).to_be_focused()
+        page.keyboard.press("1")
+    page.fill("#reason", "s")  # a letter typed into a field decides nothing
+    assert page.url == review
+    page.fill("#reason", "")
+    page.locator("#candidate-1").focus()
+    page.keyboard.press("s")
+    expect(page.locator(".notice")).to_contain_text("Decided: the same child.")
+    assert page.url != review
+    page.keyboard.press("u")
+    expect(page.locator(".notice")).to_contain_text("Undone")
+    assert page.url == review
+    expect(page.locator("[data-same='1']")).to_be_visible()
+
+
+def test_the_keys_can_be_turned_off(opens: Opens) -> None:
+    page = shows(opens, "review", 1440)
+    review = page.url
+    page.locator("#keys-toggle").click()
+    page.locator("h1").click()
+    page.keyboard.press("c")
+    expect(page.locator("#keys-toggle")).to_have_text("Turn keys on")
+    assert page.url == review
+
+
+def test_a_candidate_is_ruled_out_by_button_and_the_next_reader_sees_by_whom(opens: Opens) -> None:
+    page = opens("/reviews")
+    page.goto(page.locator(".alert__title a").first.get_attribute("href") or "")
+    page.locator("[data-not='1']").click()
+    expect(page.locator("#candidate-1")).to_contain_text("DC Ruth Adeyemi said: not the same")
+    page.locator("[data-key='c']").click()
+    expect(page.locator(".notice")).to_contain_text("Left open")
+    page.locator(".notice button").click()
+    expect(page.locator(".notice")).to_contain_text("Undone")
+
+
+def test_everything_works_without_javascript(opens: Opens) -> None:
+    page = opens("/", None, java_script_enabled=False)
+    page.fill("#username", "hale")
+    page.fill("#password", PASSWORD)
+    page.locator("main button[type=submit]").click()
+    expect(page.locator("h1")).to_have_text("Alerts in Lambeth")
+    expect(page.locator("#stream")).to_contain_text("Not live: reload")
+    expect(page.locator(".fresh")).to_be_hidden()
+    page.locator(".filter__summary").click()
+    page.locator("input[value=green]").check()
+    page.locator(".filter__form button").click()
+    expect(page).to_have_url(re.compile("grade=green"))
+    row = page.locator("li.alert:has(button:text('Acknowledge'))").last
+    row_id = row.get_attribute("id")
+    row.locator("button").click()
+    expect(page.locator(".notice")).to_contain_text("You have acknowledged the alert")
+    expect(page.locator(f"#{row_id} .alert__owner")).to_contain_text("You")
+    page.locator(f"#{row_id} .alert__hand").click()
+    page.select_option("#to", label="DC Ruth Adeyemi, Borough investigator")
+    page.fill("#reason", "Off duty at two")
+    page.locator("main button[type=submit]").click()
+    expect(page.locator(".notice")).to_contain_text("Handed over")
+    page.goto(address_of_row(page, "Restricted record"))
+    page.fill("#reason", "on call, looking after this alert")
+    page.locator("main button[type=submit]").click()
+    expect(page.locator(".identity__marks")).to_contain_text("Restricted record")
+    page.goto("/reviews")
+    page.locator(".alert__title a").last.click()
+    page.locator("button[value=cannot_tell]").click()
+    expect(page.locator(".notice")).to_contain_text("Left open")
+    page.locator(".notice button").click()
+    expect(page.locator(".notice")).to_contain_text("Undone")
+    page.locator("header button", has_text="Sign out").click()
+    expect(page).to_have_url(re.compile(r"/sign-in$"))
+
+
+def test_print_reads_as_a_chronology(opens: Opens) -> None:
+    page = shows(opens, "child", 1440)
+    page.emulate_media(media="print")
+    days = page.locator(".day__label .print-only")
+    tops = [(days.nth(index).bounding_box() or {"y": 0.0})["y"] for index in range(days.count())]
+    assert len(tops) > 1 and tops == sorted(tops, reverse=True), "the oldest day comes first on paper"
+    expect(page.locator(".masthead__inner")).to_be_hidden()
+    expect(page.locator(".alert__actions").first).to_be_hidden()
+    expect(page.locator(".marking").first).to_be_visible()
+
+
+def test_nothing_comes_from_another_host(opens: Opens, stage: Stage) -> None:
+    page = opens("/alerts")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    for path in ("/alerts", "/reviews", story_address(page)):
+        page.goto(path)
+    assert asked and all(url.startswith((stage.address, "data:")) for url in asked), asked
