@@ -518,12 +518,11 @@ def _require(
     tx: Transaction, person: Person, alert_id: int, permission: Permission, *, own: bool = False
 ) -> Alert:
     alert = _get(tx, alert_id)
-    seen = alert is not None and (
-        person.sees_borough(alert.borough) or (not own and _copied_to(tx, alert_id, person))
-    )
+    mine = alert is not None and person.sees_borough(alert.borough)
+    seen = mine or (not own and _copied_to(tx, alert_id, person))
     if alert is None or not seen or not person.may(permission):
         raise NotAllowed("There is no such alert among those you may see.")
-    return alert
+    return alert if mine else msgspec.structs.replace(alert, is_copy=True)
 
 
 def _copied_to(tx: Transaction, alert_id: int, person: Person) -> bool:
