@@ -209,10 +209,10 @@ def _apply(trip: _Trip, stream: ledger.Stream, item: Prepared) -> tuple[Verdict,
     arrival, envelope, body = item.arrival, item.arrival.envelope, item.arrival.body
     assert envelope is not None and body is not None
     if isinstance(body, Note):
-        doubtful = _observed(body, trip.now)[1]
+        observed_at, doubtful = _observed(body, trip.now)
         code = Code.OBSERVED_OUT_OF_RANGE if doubtful else None
         op_id = ledger.keep(trip.tx, stream, arrival, Outcome.APPLIED, now=trip.now, code=code, rev=1)
-        _write(trip, envelope, op_id, body, item.subjects)
+        _write(trip, envelope, op_id, body, item.subjects, observed_at, doubtful)
         trip.note_ids.add(envelope.entity_id)
         return arrival.verdict(Outcome.APPLIED, code, rev=1), op_id
     note = notes.stored(trip.tx, envelope.entity_id)
@@ -227,12 +227,19 @@ def _apply(trip: _Trip, stream: ledger.Stream, item: Prepared) -> tuple[Verdict,
     return arrival.verdict(Outcome.APPLIED, rev=rev), op_id
 
 
-def _write(trip: _Trip, envelope: Envelope, op_id: int, note: Note, subjects: Sequence[Described]) -> None:
+def _write(
+    trip: _Trip,
+    envelope: Envelope,
+    op_id: int,
+    note: Note,
+    subjects: Sequence[Described],
+    observed_at: int,
+    doubtful: bool,
+) -> None:
     """A note comes in: store it, find its children, and see that somebody has the duty."""
     tx, sender, now = trip.tx, trip.sender, trip.now
     if envelope.entity_id in trip.note_ids:
         raise _Refused(Code.ENTITY_TAKEN)
-    observed_at, doubtful = _observed(note, now)
     found_borough = trip.world.borough_of(note)
     cause = cases.Arrival(
         note_id=envelope.entity_id,
@@ -261,7 +268,7 @@ def _write(trip: _Trip, envelope: Envelope, op_id: int, note: Note, subjects: Se
             status=placing.status_of(placements),
         ),
     )
-    facts = _facts(trip, envelope.entity_id, note, found_borough)
+    facts = _facts(trip, envelope.entity_id, note, found_borough, now, observed_at)
     placing.place(tx, trip.world, note_key, placements, facts, cause, now=now)
     if envelope.entity_id in trip.awaited:
         _apply_parked(trip, envelope.entity_id)
@@ -314,7 +321,9 @@ def _follow_up(
         rev = notes.amend(tx, trip.actor, note, op_id, now=now)
         if body.note is not None:
             found_borough = trip.world.borough_of(body.note)
-            facts = _facts(trip, note.note_id, body.note, found_borough, received_at=note.received_at)
+            received_at = note.received_at
+            observed_at, _ = _observed(body.note, received_at)
+            facts = _facts(trip, note.note_id, body.note, found_borough, received_at, observed_at)
             notes.recount(tx, note.note_key, facts)
             placing.place_again(tx, trip.world, note.note_key, subjects, now=now)
     for child_id in notes.children_of(tx, note.note_key):
@@ -323,11 +332,9 @@ def _follow_up(
 
 
 def _facts(
-    trip: _Trip, note_id: str, note: Note, found_borough: str | None, received_at: int | None = None
+    trip: _Trip, note_id: str, note: Note, found_borough: str | None, received_at: int, observed_at: int
 ) -> list[NoteFact]:
     """How the note counts, for each of its subjects."""
-    received_at = trip.now if received_at is None else received_at
-    observed_at, _ = _observed(note, received_at)
     found = []
     for ordinal in range(len(note.subjects)):
         fact = note_fact(

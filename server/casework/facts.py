@@ -100,13 +100,8 @@ def significant_words(text: str) -> frozenset[str]:
     if not plain.isascii():
         decomposed = unicodedata.normalize("NFKD", plain)
         plain = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
-    found: set[str] = set()
-    for word in _WORD.findall(plain):
-        if word not in _STOP_WORDS:
-            found.add(word)
-            if len(found) == WORDS_PER_NOTE_MAX:
-                break
-    return frozenset(found)
+    telling = [word for word in dict.fromkeys(_WORD.findall(plain)) if word not in _STOP_WORDS]
+    return frozenset(telling[:WORDS_PER_NOTE_MAX])
 
 
 def source_of(author_role: str, ward: str | None, school: str | None = None) -> str:
