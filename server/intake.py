@@ -147,8 +147,10 @@ def _receive(
         elif verdict.code == Code.KEY_REUSED:
             ledger.set_aside(tx, trip.actor, sender.device_id, arrival, Code.KEY_REUSED, now=now, op_id=None)
         verdicts.append(verdict)
-        if envelope is not None and verdict.v in CUSTODY:
-            custody.append((envelope.epoch, envelope.seq, arrival.digest))
+        if verdict.v in CUSTODY:
+            # A line that has no key of its own is signed for by its digest alone.
+            epoch, seq = (envelope.epoch, envelope.seq) if envelope else ("", 0)
+            custody.append((epoch, seq, arrival.digest))
     for epoch, stream in streams.items():
         ledger.advance(tx, stream, fresh[epoch])
     last = next(reversed(streams.values()), None)
