@@ -28,7 +28,8 @@ from sync.envelope import CUSTODY, PullAnswer, PushAnswer
 from tests.bench.setting import Phone, database_with, enrol_phones, pushes, running_server
 
 BOUNDARIES = Path(__file__).parents[3] / "shared" / "data" / "london-boroughs.geojson"
-RETRIES_MAX = 50
+RETRIES_MAX = 600
+"""At 0.2 s each: two minutes, for a server that is started again on a busy machine."""
 
 
 class Outcome(msgspec.Struct):
