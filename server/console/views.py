@@ -125,6 +125,7 @@ class QueueRow(View, frozen=True, kw_only=True):
     escalated_to: str | None = None
     can_acknowledge: bool = False
     can_hand_over: bool = False
+    can_close: bool = False
     is_copy: bool = False
     """Sent for information: another borough owns it."""
 
@@ -170,8 +171,17 @@ class QueuePage(View, frozen=True, kw_only=True):
     """Set when there may be more than this many, of which only the most pressing are shown."""
 
 
+class ClosePage(View, frozen=True, kw_only=True):
+    """End an alert with what was decided."""
+
+    row: QueueRow
+    least: int
+    error: str | None = None
+    decision: str = ""
+
+
 class HandOverPage(View, frozen=True, kw_only=True):
-    """Give an alert to somebody else. The sender owns it until the receiver accepts."""
+    """Give an alert to somebody else, who owns it at once."""
 
     row: QueueRow
     recipients: tuple[Choice, ...]

@@ -203,8 +203,8 @@ class Past:
 
     def play(self) -> None:
         """The story, oldest first."""
-        self.pattern()
         self.quiet_ones()
+        self.pattern()
         self.doubt()
         self.urgent()
 
@@ -214,12 +214,23 @@ class Past:
             self.okafor, child, ago=20 * HOUR, category=Category.SCHOOL_ABSENCE,
             saw_or_heard="Absent nine days this half term. Mother says he leaves the house at eight.",
         )  # fmt: skip
+        self.answers("hale")
         child = self.teenager("female")
         self.write(
             self.okafor, child, ago=7 * HOUR, category=Category.DOMESTIC_ABUSE_HOUSEHOLD,
             saw_or_heard="Came to school in yesterday's clothes. Police were at the flat in the night.",
             voice_of_child="“He only shouts at Mum, not at me.”",
         )  # fmt: skip
+        self.answers("adeyemi")
+
+    def answers(self, username: str) -> None:
+        """Somebody acknowledges whatever is open, ten minutes after the last note."""
+        person = self.person(username)
+        self.road.passes(minutes=10)
+        for (alert_id,) in self.road.rows("SELECT alert_id FROM alert WHERE state = 'open'"):
+            self.store.write_now(
+                lambda tx, a=alert_id: duty.acknowledge(tx, person, a, now=self.road.now)  # type: ignore[misc]
+            )
 
     def pattern(self) -> None:
         """A girl who goes missing three times, told by two officers; the third note waited on a phone."""
@@ -293,9 +304,8 @@ class Past:
             assessment="He is being taken out of London today.",
             found_at=Place(place="Brixton station", borough=LAMBETH),
         )  # fmt: skip
-        self.escalates(ago=45 * MINUTE)
-        self.escalates(ago=20 * MINUTE)
-        self.escalates(ago=0)
+        for minutes in (54, 49, 34, 4):
+            self.escalates(ago=minutes * MINUTE)
         officers_child = Subject(
             given_names="Quill", family_name="Marchetti-Doe", date_of_birth=datetime.date(2013, 5, 17),
             address="2 Sample Walk", postcode="SW9 8ZZ", school="Sample Lane School",

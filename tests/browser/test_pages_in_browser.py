@@ -13,7 +13,7 @@ from tests.browser.stage import PASSWORD, Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
-PAGES = ("sign-in", "queue", "closed", "filtered", "empty", "child", "restricted", "hand-over", "reviews",
+PAGES = ("sign-in", "queue", "closed", "filtered", "empty", "child", "restricted", "hand-over", "close", "reviews",
          "review", "password", "home", "not-there")  # fmt: skip
 
 
@@ -39,6 +39,9 @@ def shows(opens: Opens, name: str, width: int, **more: object) -> Page:
         page.goto(address_of_row(page, "Restricted record"))
     elif name == "hand-over":
         page.goto(page.locator(".alert__hand").first.get_attribute("href") or "")
+    elif name == "close":
+        page.goto("/alerts?view=acknowledged")
+        page.locator(".alert__hand", has_text="Close").first.click()
     elif name == "review":
         page.goto("/reviews")
         page.goto(page.locator(".alert__title a").last.get_attribute("href") or "")

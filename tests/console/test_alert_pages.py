@@ -166,6 +166,31 @@ def test_handing_over_needs_somebody_and_a_reason(rivera: Browser, client: Clien
     assert "Test hale Given to them, not acknowledged" in text(rivera.get("/alerts").text)
 
 
+def test_an_answered_alert_is_closed_with_what_was_decided(rivera: Browser, road: Road) -> None:
+    child, alert = alert_on(road)
+    assert f"/alerts/{alert}/close" not in rivera.get("/alerts").text
+    rivera.send(f"/alerts/{alert}/acknowledge", rev=1)
+    assert f"/alerts/{alert}/close" in rivera.get("/alerts").text
+    assert "Close this alert" in rivera.get(f"/alerts/{alert}/close").text
+    short = rivera.send(f"/alerts/{alert}/close", decision="ok", rev=2)
+    assert short.status_code == 422 and "Say what was decided" in short.text
+    stale = rivera.send(f"/alerts/{alert}/close", decision="Strategy discussion held today", rev=1)
+    assert "changed while you were looking" in rivera.said(stale)
+    done = rivera.send(f"/alerts/{alert}/close", decision="Strategy discussion held today", rev=2)
+    assert "The alert is closed" in rivera.said(done)
+    assert "Closed today: Strategy discussion held today" in text(rivera.get("/alerts?view=closed").text)
+    assert "Closed by Test rivera: Strategy discussion" in text(rivera.get(f"/children/{child}").text)
+
+
+def test_an_alert_of_another_borough_cannot_be_closed_and_is_not_there(rivera: Browser, road: Road) -> None:
+    child, alert = alert_on(road, JONAS, CAMDEN)
+    one = rivera.send(f"/alerts/{alert}/close", decision="Strategy discussion held today")
+    two = rivera.send("/alerts/999999/close", decision="Strategy discussion held today")
+    assert one.status_code == two.status_code == 404 and text(one.text) == text(two.text)
+    assert rivera.get(f"/alerts/{alert}/close").status_code == 404
+    assert road.alerts_of(child, "open")
+
+
 def test_a_duty_inspector_sees_boroughs_of_the_unit_by_name(client: Client, road: Road) -> None:
     alert_on(road)
     alert_on(road, JONAS, SOUTHWARK)
@@ -189,6 +214,12 @@ def test_a_restricted_child_has_no_name_in_the_queue(rivera: Browser, road: Road
     review = road.rows("SELECT review_id FROM review")[0][0]
     answer = rivera.send(f"/reviews/{review}/decision", decision=f"same:{child}")
     assert answer.status_code == 303
-    page = rivera.get("/alerts").text
-    assert "Restricted record" in page and "Amara" not in page
+    for view in ("open", "closed"):
+        page = rivera.get(f"/alerts?view={view}").text
+        assert "Amara" not in page, view
+    assert "Restricted record" in rivera.get("/alerts").text
+    # The record that waited is another one's now: its page leads there, where a reason is asked for.
+    led = rivera.get(f"/children/{holding}")
+    assert led.headers["location"] == f"/children/{child}"
+    assert "Amara" not in rivera.get(f"/children/{child}").text
     assert road.alerts_of(child, "open")

@@ -13,9 +13,10 @@ from server.console import words
 from server.console.pages.web import Names
 from server.console.views import AlertState, QueueRow
 from server.records.alerts import Alert, State
-from server.records.children import Child, Details
+from server.records.children import Child, Details, Standing
 
 RESTRICTED = "Restricted record"
+MERGED = "Merged into another record"
 NO_NAME = "Name not known"
 
 _STATES: dict[State, tuple[AlertState, str]] = {
@@ -47,12 +48,18 @@ class Telling:
         person = self.person
         state, said = _STATES[alert.state]
         if alert.state is State.CLOSED and alert.closed_reason:
-            said = f"Closed: {alert.closed_reason[0].lower()}{alert.closed_reason[1:]}"
+            when = words.inside(words.day(alert.closed_at or self.now, self.now))
+            said = f"Closed {when}: {alert.closed_reason}"
         elif alert.state is State.OPEN and alert.owner:
             said = "Given to them, not acknowledged"
         own = person.may(Permission.ACKNOWLEDGE_ALERTS) and person.sees_borough(alert.borough)
         mine = alert.owner in (None, person.username)
         hidden = child is None or (child.circumstances.restricted and not whole)
+        if child is not None and child.standing is Standing.RETIRED:
+            # What it was about is another record now, which may be a restricted one.
+            hidden, withheld = True, MERGED
+        else:
+            withheld = RESTRICTED
         return QueueRow(
             alert_id=alert.alert_id,
             rev=alert.rev,
@@ -63,7 +70,7 @@ class Telling:
             late_on_arrival_ms=alert.late_by_ms or None,
             why=alert.why,
             child_id=alert.child_id,
-            child_name=RESTRICTED if hidden or child is None else first_name(child.details),
+            child_name=withheld if hidden or child is None else first_name(child.details),
             child_age=None if hidden or child is None else age_of(child.details, self.now),
             place=self.place(alert),
             owner=self.names.name(alert.owner) if alert.owner else None,
@@ -75,6 +82,10 @@ class Telling:
             can_acknowledge=own and alert.state is State.OPEN,
             can_hand_over=own
             and alert.state is not State.CLOSED
+            and (mine or person.may(Permission.ASSIGN_ALERTS)),
+            can_close=own
+            and alert.state is State.ACKNOWLEDGED
+            and person.may(Permission.WORK_CASES)
             and (mine or person.may(Permission.ASSIGN_ALERTS)),
             is_copy=alert.is_copy,
         )

@@ -39,6 +39,7 @@ from server.console.pages.web import (
 from server.console.views import (
     GRADES,
     Choice,
+    ClosePage,
     Grade,
     HandOverPage,
     QueueFilters,
@@ -63,6 +64,7 @@ VIEWS: tuple[tuple[str, str], ...] = (
     ("closed", "Closed"),
 )
 REASON_CHARACTERS_MIN = 3  # "ill" is a reason
+DECISION_CHARACTERS_MIN = 10  # "nothing to do" is the shortest decision that says anything
 
 
 class Asked:
@@ -380,4 +382,76 @@ async def hand_over(
     return page("hand_over.html", *done, status=422)
 
 
-HANDLERS = [queue, row, acknowledge, hand_over_form, hand_over]
+@get("/alerts/{alert_id:int}/close", guards=[requires(Permission.WORK_CASES)], include_in_schema=False)
+async def close_form(
+    request: AnyRequest,
+    alert_id: FromPath[int],
+    person: NamedDependency[Person],
+    services: NamedDependency[Services],
+) -> Page:
+    """The form that ends an alert with what was decided."""
+    now, alert_id = now_ms(), known_number(alert_id)
+
+    def look(tx: Transaction) -> tuple[Shell, ClosePage]:
+        view = close_page(tx, services, person, alert_id, now)
+        return shell(tx, request, person, "alerts", now=now), view
+
+    return page("close.html", *await services.store.read(look))
+
+
+def close_page(
+    tx: Transaction,
+    services: Services,
+    person: Person,
+    alert_id: int,
+    now: int,
+    error: str | None = None,
+    decision: str = "",
+) -> ClosePage:
+    """The form around one of the person's own boroughs' alerts. Raises `Problem` 404."""
+    try:
+        alert = alerts.require(tx, person, alert_id, Permission.ACKNOWLEDGE_ALERTS)
+        alert = alerts.show(tx, person, alert.alert_id, now=now)
+    except NotAllowed as refused:
+        raise missing(refused) from None
+    shown = row_of(tx, services, person, alert, now)
+    return ClosePage(row=shown, least=DECISION_CHARACTERS_MIN, error=error, decision=decision)
+
+
+@post(
+    "/alerts/{alert_id:int}/close",
+    guards=[requires(Permission.WORK_CASES)],
+    include_in_schema=False,
+    request_max_body_size=FORM_BYTES_MAX,
+)
+async def close(
+    request: AnyRequest,
+    alert_id: FromPath[int],
+    person: NamedDependency[Person],
+    services: NamedDependency[Services],
+) -> Page:
+    """End an alert. What was decided stands in the child's story."""
+    form, alert_id = await form_of(request), known_number(alert_id)
+    now, rev = now_ms(), form.number("rev")
+    decision = " ".join(form.text("decision", REASON_CHARACTERS_MAX).split())
+
+    def end(tx: Transaction) -> tuple[Shell, ClosePage] | str:
+        if len(decision) < DECISION_CHARACTERS_MIN:
+            error = "Say what was decided, in a sentence."
+            view = close_page(tx, services, person, alert_id, now, error, decision)
+            return shell(tx, request, person, "alerts", now=now), view
+        try:
+            duty.close(tx, person, alert_id, decision, now=now, from_rev=rev)
+        except AlertConflict:
+            return "alert-changed"
+        except NotAllowed as refused:
+            raise missing(refused) from None
+        return "closed"
+
+    done = await services.store.write(end)
+    if isinstance(done, str):
+        return go("/alerts", said_cookie(services, done))
+    return page("close.html", *done, status=422)
+
+
+HANDLERS = [queue, row, acknowledge, hand_over_form, hand_over, close_form, close]

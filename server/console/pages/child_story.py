@@ -71,7 +71,7 @@ PROPOSALS = {
 MARKERS = {"exploitation": "Risk of exploitation"}
 
 
-def identity(shown: Timeline, telling: Telling, continues: int | None, waiting: int) -> Identity:
+def identity(shown: Timeline, telling: Telling, waiting: int) -> Identity:
     """The identity bar, with what is uncertain about this record in sentences."""
     child, details = shown.child, shown.child.details
     authority = child.circumstances.responsible_authority or child.owner_borough
@@ -92,7 +92,6 @@ def identity(shown: Timeline, telling: Telling, continues: int | None, waiting: 
         owner=owner,
         provisional=child.standing in (Standing.PROVISIONAL, Standing.AWAITING_REVIEW),
         restricted=child.circumstances.restricted,
-        merged_into=continues if child.standing is Standing.RETIRED else None,
     )
 
 
@@ -130,7 +129,7 @@ def _markers(child: Child, telling: Telling) -> Iterable[Marker]:
 
 
 def also_of(flags: Iterable[Flag], named: Collection[str]) -> tuple[FlagWords, ...]:
-    """The flags that hold and that no live alert names, gravest first, each sentence once."""
+    """The flags of live alerts that hold and that none of them names, gravest first, each sentence once."""
     found: dict[str, FlagWords] = {}
     for flag in sorted(flags, key=lambda flag: (-flag.grade.urgency, -flag.raised_at)):
         if flag.retracted_at is None and flag.sentence not in named:
@@ -267,7 +266,7 @@ class Story:
         if step.kind is EventKind.HANDED_OVER:
             why = f": “{step.detail}”" if step.detail else ""
             return Event(at=step.at, text=f"Handed over by {who} to {names.name(step.told or '')}{why}")
-        why = f": {step.detail[0].lower()}{step.detail[1:]}" if step.detail else ""
+        why = f": {step.detail}" if step.detail else ""
         return Event(at=step.at, text=f"Closed by {who}{why}", tone="done")
 
     def record_entries(self) -> Iterable[RecordEntry]:

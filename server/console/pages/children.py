@@ -46,6 +46,7 @@ from server.http.auth import requires
 from server.http.services import Services
 from server.records import children, links, overview
 from server.records.alerts import State
+from server.records.children import Standing
 from server.storage.port import Transaction
 
 LOG_ENTRIES_READ = 200  # enough for the newest lookers of a record that is opened many times a day
@@ -81,6 +82,14 @@ async def child_with_reason(
     return await _shown(request, services, person, known_number(child_id), form.text("reason"))
 
 
+class Continues(Exception):
+    """This record holds nothing any more: its notes are on another one."""
+
+    def __init__(self, child_id: int) -> None:
+        super().__init__("The record continues as another.")
+        self.child_id = child_id
+
+
 async def _shown(
     request: AnyRequest, services: Services, person: Person, child_id: int, reason: str | None
 ) -> Page:
@@ -94,6 +103,9 @@ async def _shown(
         frame, view = await services.store.read(look)
     except NotAllowed as error:
         raise missing(error) from None
+    except Continues as found:
+        # Whoever may see that record sees it; a restricted one asks for its reason there.
+        return go(f"/children/{found.child_id}")
     except ReasonNeeded:
         more = None if reason is None else f"Say a little more: at least {REASON_LENGTH_MIN} characters."
         asked = RestrictedPage(child_id=child_id, least=REASON_LENGTH_MIN, error=more, reason=reason or "")
@@ -105,16 +117,20 @@ async def _shown(
 def child_page(
     tx: Transaction, services: Services, person: Person, child_id: int, *, now: int, reason: str | None
 ) -> ChildPage:
-    """Everything about a child, in one transaction. Raises NotAllowed and ReasonNeeded."""
+    """Everything about a child, in one transaction. Raises NotAllowed, ReasonNeeded and Continues."""
     world = services.worlds.current(tx)
     shown = showing.timeline(tx, world.decider.model, person, child_id, now=now, reason=reason)
+    continues = overview.continues_as(tx, child_id) if shown.child.standing is Standing.RETIRED else None
+    if continues is not None:
+        raise Continues(continues)
     telling = telling_for(tx, services, person, now)
     alert_ids = [alert.alert_id for alert in shown.alerts]
     waiting = links.reviews_of_child(tx, child_id)
+    carried = overview.flags_of_alerts(tx, alert_ids)
     story = Story(
         shown,
         telling,
-        overview.flags_of_alerts(tx, alert_ids),
+        carried,
         overview.taken_off(tx, child_id),
         may_undo=person.may(Permission.DECIDE_LINKS),
     )
@@ -128,12 +144,15 @@ def child_page(
             alert.alert_id,
         ),
     )
+    live_flags = {flag_id for alert in live for flag_id in carried.get(alert.alert_id, ())}
     log = history_of(tx, Actor("person", person.username), "child", child_id, now=now, limit=LOG_ENTRIES_READ)
     looks = looks_of(log, telling)
     return ChildPage(
-        identity=identity(shown, telling, overview.continues_as(tx, child_id), len(waiting)),
+        identity=identity(shown, telling, len(waiting)),
         live=telling.rows(live, {child_id: shown.child}, whole=True),
-        also=also_of(shown.flags, {alert.why for alert in live}),
+        also=also_of(
+            (flag for flag in shown.flags if flag.flag_id in live_flags), {alert.why for alert in live}
+        ),
         live_reviews=tuple(
             (review_id, "Is this a child we know? A note waits for a person to decide.")
             for review_id in waiting

@@ -185,7 +185,6 @@ def home_of(person: Person) -> HomePage:
     links = []
     if person.may(Permission.MANAGE_DEVICES) or person.may(Permission.WRITE_NOTES):
         links.append(NavItem(label="Doors for programs (API)", href="/docs"))
-    links.append(NavItem(label="Change your password", href="/password"))
     commands = tuple((command, what) for need, command, what in _COMMANDS if person.may(need))
     return HomePage(role=person.role_title, links=tuple(links), commands=commands)
 
