@@ -31,15 +31,24 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Phones:
-    """All phones, by number. Raises DemoError where one does not do what it was asked."""
+    """All phones, by number. Raises DemoError where one does not do what it was asked.
+
+    `check_server` raises when the server has ended: phones would wait for it as long as they are allowed to.
+    """
 
     def __init__(
-        self, processes: Processes, folder: Path, names: Sequence[str], passphrases: Sequence[str]
+        self,
+        processes: Processes,
+        folder: Path,
+        names: Sequence[str],
+        passphrases: Sequence[str],
+        check_server: Callable[[], None],
     ) -> None:
         self._processes = processes
         self._folder = folder
         self._names = tuple(names)
         self._passphrases = tuple(passphrases)
+        self._check_server = check_server
         self._printed = 0
 
     def __len__(self) -> int:
@@ -122,6 +131,7 @@ class Phones:
             done(finished)
             if finished == len(running):
                 break
+            self._check_server()
             if time.monotonic() > deadline:
                 raise DemoError(f"{len(running) - finished} phones did not finish in time.")
             time.sleep(LOOK_EVERY_SECONDS)

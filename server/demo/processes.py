@@ -106,14 +106,19 @@ def wait_until_ready(address: str, server: subprocess.Popen[bytes], log: Path) -
     """Return when the server answers that it is ready. Raises DemoError with the end of its log."""
     deadline = time.monotonic() + START_SECONDS_MAX
     while time.monotonic() < deadline:
-        if server.poll() is not None:
-            raise DemoError(f"The server ended at once with code {server.returncode}.", tail(log))
+        check_running(server, log)
         with contextlib.suppress(httpx.TransportError):
             if httpx.get(f"{address}/health/ready", timeout=5, trust_env=False).status_code == httpx.codes.OK:
                 return
         with contextlib.suppress(subprocess.TimeoutExpired):
             server.wait(0.1)
     raise DemoError(f"The server was not ready within {START_SECONDS_MAX:.0f} seconds.", tail(log))
+
+
+def check_running(server: subprocess.Popen[bytes], log: Path) -> None:
+    """Raise DemoError with the end of its log when the server has ended."""
+    if server.poll() is not None:
+        raise DemoError(f"The server ended by itself with code {server.returncode}.", tail(log))
 
 
 def tail(log: Path) -> str:

@@ -30,7 +30,7 @@ from server.demo.desk import Desk
 from server.demo.drill import SPEED
 from server.demo.phones import Line, Phones
 from server.demo.population import SyntheticChild, population
-from server.demo.processes import HOST, DemoError, Processes, free_port, wait_until_ready
+from server.demo.processes import HOST, DemoError, Processes, check_running, free_port, wait_until_ready
 from server.demo.seen import Seen, acknowledge, dealt_with, look, watch_escalation
 from server.demo.stage import Folder
 from server.demo.steps import Report, Step
@@ -90,7 +90,7 @@ def _tell(scene: _Scene) -> int:
         stack.callback(store.close_now)
         codes = _set_stage(scene, store, registry, password)
         address, server = _start_server(scene)
-        phones = _enrol(scene, address, codes)
+        phones = _enrol(scene, address, codes, server)
         rivera = stack.enter_context(Desk(address, INVESTIGATOR.username, password))
         whitfield = stack.enter_context(Desk(address, DUTY_OFFICER.username, password))
         report.check(Step.SIGN_IN, bool(rivera.me["boroughs"]), "through the doors that programs use")
@@ -113,7 +113,7 @@ def _tell(scene: _Scene) -> int:
     good = report.whole and not lost
     if not options.once:
         ending.print_sign_in(out, scene.folder, address, DESKS, password)
-        _keep_running(out, server)
+        _keep_running(scene, server)
     return 0 if good else 1
 
 
@@ -164,9 +164,15 @@ def _start_server(scene: _Scene) -> tuple[str, subprocess.Popen[bytes]]:
     return address, server
 
 
-def _enrol(scene: _Scene, address: str, codes: list[str]) -> Phones:
+def _enrol(scene: _Scene, address: str, codes: list[str], server: subprocess.Popen[bytes]) -> Phones:
     passphrases = [new_password() for _ in OFFICERS]
-    phones = Phones(scene.processes, scene.folder.phones, [who.username for who in OFFICERS], passphrases)
+    phones = Phones(
+        scene.processes,
+        scene.folder.phones,
+        [who.username for who in OFFICERS],
+        passphrases,
+        lambda: check_running(server, scene.folder.server_log),
+    )
     with _one_bar(scene.out, "Enrolling phones", len(codes)) as done:
         phones.enrol(address, codes, done)
     states = phones.status()
@@ -243,14 +249,15 @@ def _sync(scene: _Scene, phones: Phones, store: Store) -> ending.Written:
     return ending.Written(written=len(written), lost=lost, **total)
 
 
-def _keep_running(out: Console, server: subprocess.Popen[bytes]) -> None:
+def _keep_running(scene: _Scene, server: subprocess.Popen[bytes]) -> None:
+    out = scene.out
     out.print("\nThe server keeps running so that you can look. [bold]Ctrl-C[/bold] ends it.")
     try:
-        code = server.wait()
+        server.wait()
     except KeyboardInterrupt:
         out.print("\nStopping the server.")
         return
-    raise DemoError(f"The server ended by itself with code {code}.")
+    check_running(server, scene.folder.server_log)
 
 
 def _bars(out: Console) -> Progress:
