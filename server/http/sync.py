@@ -90,11 +90,15 @@ async def push(
             hint="Send it in smaller parts. Nothing of it was taken.",
             extra={"max_ops": OPS_PER_PUSH_MAX},
         )
-    prepared = intake.prepare(lines, device.device_id)
     now = now_ms()
-    received = await services.store.write(
-        lambda tx: intake.receive(tx, device, prepared, now=now, world=services.worlds.current(tx))
-    )
+
+    def take(tx: Transaction) -> intake.Received:
+        # Reading the lines here and not before keeps one thread busy at a time: two that compute would take
+        # the interpreter's lock from each other at every statement.
+        prepared = intake.prepare(lines, device.device_id)
+        return intake.receive(tx, device, prepared, now=now, world=services.worlds.current(tx))
+
+    received = await services.store.write(take)
     receipt = receipts.seal(
         receipts.Receipt(
             key_id=services.receipt_key.public.kid,

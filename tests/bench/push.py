@@ -2,8 +2,8 @@
 
 20,000 notes in batches of 50 from 16 clients, over HTTP to a server process on SQLite with 100,000 known
 children. Prints notes/s, p50 and p99 of a push, CPU seconds per 1,000 notes, peak memory, where the time
-goes, and whether every acknowledged note can be pulled. `--floor` measures a plain Litestar, msgspec and
-SQLite store without the road in the same run, `--kill` kills the server with SIGKILL halfway and retries.
+goes (`--shares`), and whether every acknowledged note can be pulled. `--floor` measures a plain Litestar,
+msgspec and SQLite store without the road in the same run.
 """
 
 from __future__ import annotations
@@ -159,6 +159,13 @@ def run(arguments: argparse.Namespace) -> int:
               f"{arguments.children} known children, boundaries {'loaded' if located else 'not at hand'}, "
               f"{os.cpu_count()} cores, SQLite with synchronous=FULL")  # fmt: skip
         report("the whole road", arguments.notes, outcome, after - before, memory)
+        if arguments.floor:
+            with running_server(folder, "-m", "tests.bench.floor") as (address, process):
+                before, _ = usage_of(process.pid)
+                plain = asyncio.run(push_all(address, work, arguments.clients))
+                after, memory = usage_of(process.pid)
+            report("the floor: a plain store of lines", arguments.notes, plain, after - before, memory)
+            print(f"  the whole road reaches     {plain.seconds / outcome.seconds:10.1%} of it")
         lost = len(outcome.acknowledged) - found
         print(f"  acknowledged / pullable    {len(outcome.acknowledged)} / {found}: {lost} lost")
         if shares_file.exists():
@@ -177,6 +184,7 @@ def main() -> int:
     parser.add_argument("--batch", type=int, default=50)
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--children", type=int, default=100_000)
+    parser.add_argument("--floor", action="store_true", help="measure a store without the road as well")
     parser.add_argument("--shares", action="store_true", help="meter where the server's CPU time goes")
     return run(parser.parse_args())
 
