@@ -78,6 +78,7 @@ def dealt_with(rivera: Desk, story: Story, report: Report) -> None:
 def look(seen: Seen, rivera: Desk, report: Report) -> None:
     """Every single thing that the story promises of its notes."""
     story = seen.story
+    _positions(seen, report)
     _linked(seen, report)
     _twin_and_brother(seen, report)
     _review(seen, rivera, report)
@@ -88,6 +89,18 @@ def look(seen: Seen, rivera: Desk, report: Report) -> None:
     report.check(
         Step.LATE, LATE_HOURS_EXPECTED - 0.1 < late < LATE_HOURS_EXPECTED + 0.2, f"late by {late:.1f} hours"
     )
+
+
+def _positions(seen: Seen, report: Report) -> None:
+    """Where two notes were observed, which their phones gave as latitude and longitude only."""
+    story = seen.story
+    found = [
+        shown["found_borough"]
+        for note in (story.third.note_id, story.danger.note_id)
+        for shown in seen.notes_of(note)
+        if shown["note_id"] == note
+    ]
+    report.check(Step.AREAS, found == [SOUTHWARK, LAMBETH], "from latitude and longitude alone")
 
 
 def _is(child: Json, expected: SyntheticChild) -> bool:

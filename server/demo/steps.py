@@ -14,7 +14,6 @@ class Step(Enum):
     """The steps of the story. One that is not reached counts as one that failed."""
 
     REGISTRY = "The registry of synthetic children is imported"
-    AREAS = "Outlines of the boroughs are loaded"
     SERVER = "The server runs and is ready"
     SIGN_IN = "An investigator and the force duty officer sign in"
     PHONES = "Every phone is enrolled and encrypted"
@@ -25,6 +24,7 @@ class Step(Enum):
     ALL_SENT = "Every phone finishes: the server has signed for every note"
     ONCE = "Every note is at the server, exactly once"
     HEARD = "Every phone hears what became of its notes"
+    AREAS = "Positions become boroughs"
     LINKED = "A full description is linked to the right child"
     TWIN = "A twin's note stands on that twin"
     SIBLING = "A brother who is not on the registry is linked to nobody"

@@ -7,11 +7,6 @@ from __future__ import annotations
 
 import datetime
 import io
-import os
-import socket
-import subprocess
-import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -40,7 +35,7 @@ from server.demo.drill import SPEED, drill_pack, red_chain
 from server.demo.outlines import outlines_geojson
 from server.demo.places import boroughs
 from server.demo.population import SyntheticChild, population
-from server.demo.processes import DemoError, Processes, clean_environment, free_port
+from server.demo.processes import DemoError
 from server.demo.stage import Folder
 from server.demo.steps import Report, Step
 from server.linkage.candidates import MemoryIndex
@@ -52,8 +47,6 @@ from sync.vocabulary import Grade, Sex
 
 CHILDREN = 6_000
 """Enough for the story, and quick."""
-
-WAIT_SECONDS_MAX, LOOK_SECONDS = 20.0, 0.02
 
 DAYS = [(2016, datetime.date(2026, 3, 2)), (7, datetime.date(2028, 2, 29)), (1, datetime.date(2031, 12, 31))]
 
@@ -265,77 +258,6 @@ def test_two_demos_do_not_share_a_folder(tmp_path: Path) -> None:
         with pytest.raises(DemoError, match="Another demo"), Folder(tmp_path / "demo").made_anew():
             pass
         assert kept.exists()
-
-
-def test_a_port_that_is_taken_is_passed_over() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = int(taken.getsockname()[1])
-        assert free_port(port) != port
-
-
-def test_no_setting_of_the_caller_reaches_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EARLYSIGN_DATABASE", "postgresql://elsewhere")
-    environment = clean_environment({"EARLYSIGN_RULES": "here"})
-    assert "EARLYSIGN_DATABASE" not in environment
-    assert environment["EARLYSIGN_RULES"] == "here"
-    assert environment["PATH"] == os.environ["PATH"]
-
-
-def test_stopping_ends_every_process_also_one_that_is_deaf(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("server.demo.processes.STOP_SECONDS_MAX", 1.0)
-    (tmp_path / "deaf.py").write_text(
-        "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('deaf')\nsignal.pause()\n"
-    )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    processes = Processes()
-    out = tmp_path / "deaf.out"
-    deaf = processes.start(["deaf"], environment={}, out=out)
-    quick = processes.start(["timeit", "-n", "1", "pass"], environment={}, out=tmp_path / "quick.out")
-    wait_for(lambda: "deaf" in out.read_text())
-    processes.stop()
-    assert deaf.returncode is not None and quick.returncode is not None
-
-
-def test_a_demo_that_is_killed_leaves_no_process_behind(tmp_path: Path) -> None:
-    if sys.platform != "linux":
-        pytest.skip("only Linux ends a process with its parent")
-    program = (
-        "import sys, pathlib\nfrom server.demo.processes import Processes\n"
-        "p = Processes().start(['http.server', '0', '--bind', '127.0.0.1'], environment={},"
-        " out=pathlib.Path(sys.argv[1]))\nprint(p.pid, flush=True)\np.wait()\n"
-    )
-    demo = subprocess.Popen(
-        [sys.executable, "-c", program, str(tmp_path / "server.out")], stdout=subprocess.PIPE, text=True
-    )
-    assert demo.stdout is not None
-    with demo.stdout:
-        child = int(demo.stdout.readline())
-    wait_for(lambda: (tmp_path / "server.out").read_text() != "")
-    demo.kill()
-    demo.wait()
-    wait_for(lambda: gone(child))
-
-
-def gone(pid: int) -> bool:
-    """Whether a process has ended, or is only waiting to be buried."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-    return state == "Z"
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Look until it is so: what is waited for happens in another process, which cannot tell us."""
-    for _ in range(int(WAIT_SECONDS_MAX / LOOK_SECONDS)):
-        if condition():
-            return
-        threading.Event().wait(LOOK_SECONDS)
-    raise AssertionError("it did not happen in time")
 
 
 def test_a_step_that_was_not_reached_counts_as_one_that_failed() -> None:
