@@ -38,8 +38,7 @@ from server.http.services import Services
 from server.jobs import escalation
 from server.jobs.scheduler import Jobs
 from server.placing import Worlds
-from server.records import alerts as records
-from server.records import reference
+from server.records import reference, steps
 from server.settings import Settings
 from server.storage import Store, open_store
 
@@ -109,7 +108,7 @@ def make_services(
         worlds=Worlds(pack, tuple(channel.name for channel in channels)),
         incarnation=store.write_now(reference.incarnation),
         cursor_key=derive(secret, "cursor"),
-        hub=Hub(store, records.TOPIC, records.steps_after, records.newest_event, alerts.encode_step),
+        hub=Hub(store, steps.TOPIC, steps.steps_after, steps.newest_event, alerts.encode_step),
     )
 
 

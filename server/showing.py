@@ -12,11 +12,13 @@ from server.explaining import Compared, Explained, compared, evidence_for, expla
 from server.linkage.model import Model
 from server.placing import details_of
 from server.records import alerts, cases, children, links, notes
-from server.records.alerts import Alert, AlertEvent
+from server.records import steps as alert_steps
+from server.records.alerts import Alert
 from server.records.cases import Flag
 from server.records.children import Child, Details
 from server.records.links import Event, Review
 from server.records.notes import Amended, Written
+from server.records.steps import AlertEvent
 from server.storage.port import Transaction
 from sync.note import Amendment, Note
 
@@ -92,7 +94,7 @@ def timeline(
         entries=tuple(entries),
         flags=tuple(cases.flags_of(tx, child_id, retracted=True)),
         alerts=tuple(found),
-        steps=tuple(alerts.history(tx, [alert.alert_id for alert in found])),
+        steps=tuple(alert_steps.history(tx, [alert.alert_id for alert in found])),
     )
 
 

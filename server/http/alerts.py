@@ -31,6 +31,7 @@ from server.http.problems import Problem, documented
 from server.http.services import Services
 from server.http.views import AlertPage, AlertView, AlertWhole, alert_view, instant, step_view
 from server.records import alerts
+from server.records import steps as alert_steps
 from server.records.alerts import AlertConflict, State
 from server.storage.port import StorageError, Transaction
 from sync import limits
@@ -137,7 +138,7 @@ async def list_alerts(
     now = now_ms()
 
     def look(tx: Transaction) -> AlertPage:
-        newest = alerts.newest_event(tx)
+        newest = alert_steps.newest_event(tx)
         found = alerts.queue(
             tx,
             person,
@@ -175,7 +176,7 @@ async def show_alert(
         alert = alerts.show(tx, person, alert_id, now=now)
         return AlertWhole(
             alert=alert_view(alert),
-            steps=[step_view(step) for step in alerts.history(tx, [alert_id])],
+            steps=[step_view(step) for step in alert_steps.history(tx, [alert_id])],
             note_ids=alerts.note_ids(tx, alert_id),
         )
 

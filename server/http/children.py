@@ -31,7 +31,9 @@ from server.storage.port import Transaction
 from sync import limits
 
 TEXT_PATTERN = r"^[^\x00]*$"  # PostgreSQL keeps no NUL in text
-HEADER_LENGTH_MAX = 6 * REASON_LENGTH_MAX  # a character may take six bytes and more when it is percent-encoded
+HEADER_LENGTH_MAX = (
+    6 * REASON_LENGTH_MAX
+)  # a character may take six bytes and more when it is percent-encoded
 
 Id = Annotated[int, PathParameter(ge=1, le=limits.SEQ_MAX)]
 Words = Annotated[str, Meta(min_length=3, max_length=REASON_LENGTH_MAX, pattern=TEXT_PATTERN)]

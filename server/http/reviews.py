@@ -51,7 +51,12 @@ class NewAnswer(
 
 
 class CannotTellAnswer(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="answer", tag="cannot_tell"
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    tag_field="answer",
+    tag="cannot_tell",
 ):
     """It cannot be told. The note keeps a record of its own."""
 
@@ -91,7 +96,9 @@ async def list_reviews(
     security=PERSON_SECURITY,
     tags=["work"],
     summary="One review, field by field",
-    responses=documented(problems.INVALID, problems.NOT_SIGNED_IN, problems.NOT_ALLOWED, problems.UNAVAILABLE),
+    responses=documented(
+        problems.INVALID, problems.NOT_SIGNED_IN, problems.NOT_ALLOWED, problems.UNAVAILABLE
+    ),
 )
 async def show_review(
     review_id: Id, person: NamedDependency[Person], services: NamedDependency[Services]

@@ -10,10 +10,11 @@ import datetime
 import msgspec
 
 from server.explaining import Compared, Explained
-from server.records.alerts import Alert, AlertEvent
+from server.records.alerts import Alert
 from server.records.cases import Flag
 from server.records.children import Child, Circumstances, Details, Marker
 from server.records.links import Action, Event, Review
+from server.records.steps import AlertEvent
 from server.showing import ChildShown, Entry, ReviewShown, Timeline
 from sync.note import Amendment, Note
 from sync.vocabulary import Grade, SubjectRole

@@ -12,13 +12,10 @@ import msgspec
 from server.access.errors import NotAllowed
 from server.access.identity import Person
 from server.access.policy import Permission
-from server.alerts.stream import Step
 from server.audit import Actor, Verb, audited, impersonal, record
+from server.records import steps
 from server.storage.port import Transaction
 from sync.vocabulary import Grade
-
-TOPIC = "alerts"
-"""Storage topic on which each event's id is announced after commit."""
 
 QUEUE_ROWS_MAX = 200
 NOBODY = ""
@@ -30,15 +27,6 @@ ESCALATIONS_PER_ROUND_MAX = 1_000
 class State(StrEnum):
     OPEN = "open"
     ACKNOWLEDGED = "acknowledged"
-    CLOSED = "closed"
-
-
-class EventKind(StrEnum):
-    RAISED = "raised"
-    GREW = "grew"
-    ESCALATED = "escalated"
-    ACKNOWLEDGED = "acknowledged"
-    HANDED_OVER = "handed_over"
     CLOSED = "closed"
 
 
@@ -90,25 +78,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     is_copy: bool = False
 
 
-class AlertEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """One step of an alert. (xid, event_id) is its place in commit order."""
-
-    xid: int
-    event_id: int
-    alert_id: int
-    borough: str
-    kind: EventKind
-    grade: Grade
-    actor: str
-    told: str | None
-    detail: str | None
-    at: int
-
-
 _COLUMNS = [name for name in Alert.__struct_fields__ if name != "is_copy"]
 _ALERT = "SELECT " + ", ".join(f"a.{name}" for name in _COLUMNS)
-_EVENT_COLUMNS = AlertEvent.__struct_fields__
-_EVENT = "SELECT " + ", ".join(_EVENT_COLUMNS) + " FROM alert_event"
 
 
 @impersonal("a duty on a borough; the flags behind it are logged where they are raised")
@@ -132,10 +103,10 @@ def put(
     )
     if row is None:
         alert_id = _open(tx, duty, now)
-        kind = EventKind.RAISED
+        kind = steps.EventKind.RAISED
     else:
         alert_id = _grow(tx, _alert(row), duty, urgent)
-        kind = EventKind.GREW
+        kind = steps.EventKind.GREW
     tx.executemany(
         "INSERT INTO alert_flag (alert_id, flag_id) VALUES (:alert, :flag)"
         " ON CONFLICT (alert_id, flag_id) DO NOTHING",
@@ -147,7 +118,7 @@ def put(
             " ON CONFLICT (alert_id, borough) DO NOTHING",
             [{"alert": alert_id, "borough": code} for code in duty.copies],
         )
-    _event(
+    steps.add(
         tx, alert_id, duty.borough, kind, duty.grade, actor, now=now, told="investigators", channels=channels
     )
     return alert_id
@@ -297,7 +268,9 @@ def acknowledge(
         " acknowledged_by = :person, escalates_at = NULL, rev = rev + 1 WHERE alert_id = :alert",
         {"person": person.username, "now": now, "alert": alert_id},
     )
-    _event(tx, alert_id, alert.borough, EventKind.ACKNOWLEDGED, alert.grade, person.username, now=now)
+    steps.add(
+        tx, alert_id, alert.borough, steps.EventKind.ACKNOWLEDGED, alert.grade, person.username, now=now
+    )
     return _get(tx, alert_id) or alert
 
 
@@ -310,8 +283,8 @@ def hand_over(tx: Transaction, person: Person, alert_id: int, to: str, reason: s
     tx.execute(
         "UPDATE alert SET owner = :to, rev = rev + 1 WHERE alert_id = :alert", {"to": to, "alert": alert_id}
     )
-    _event(
-        tx, alert_id, alert.borough, EventKind.HANDED_OVER, alert.grade, person.username,
+    steps.add(
+        tx, alert_id, alert.borough, steps.EventKind.HANDED_OVER, alert.grade, person.username,
         now=now, told=to, detail=reason,
     )  # fmt: skip
     record(tx, Actor("person", person.username), Verb.ALTERATION, "alert", [alert_id], now=now)
@@ -330,7 +303,9 @@ def close(tx: Transaction, actor: Actor, alert_ids: Sequence[int], reason: str, 
         )
         if row is not None:
             closed.append(alert_id)
-            _event(tx, alert_id, row[0], EventKind.CLOSED, Grade(row[1]), actor.id, now=now, detail=reason)
+            steps.add(
+                tx, alert_id, row[0], steps.EventKind.CLOSED, Grade(row[1]), actor.id, now=now, detail=reason
+            )
     if closed:
         record(tx, actor, Verb.ALTERATION, "alert", closed, now=now)
     return closed
@@ -379,8 +354,8 @@ def escalate(
     if not moved:
         return False
     record(tx, actor, Verb.ALTERATION, "alert", [alert.alert_id], now=now)
-    _event(
-        tx, alert.alert_id, alert.borough, EventKind.ESCALATED, alert.grade, actor.id,
+    steps.add(
+        tx, alert.alert_id, alert.borough, steps.EventKind.ESCALATED, alert.grade, actor.id,
         now=now, told=told, channels=channels,
     )  # fmt: skip
     return True
@@ -416,102 +391,12 @@ def note_ids(tx: Transaction, alert_id: int) -> list[str]:
     return [note_id for (note_id,) in rows]
 
 
-@impersonal("steps by number and time; a person sees them with the child, whose showing is logged")
-def history(tx: Transaction, alert_ids: Sequence[int]) -> list[AlertEvent]:
-    """Every step of these alerts, oldest first."""
-    if not alert_ids:
-        return []
-    marks = {f"a{index}": alert_id for index, alert_id in enumerate(alert_ids)}
-    wanted = ", ".join(f":{name}" for name in marks)
-    return [
-        _alert_event(row)
-        for row in tx.rows(f"{_EVENT} WHERE alert_id IN ({wanted}) ORDER BY event_id", marks)
-    ]
-
-
-@impersonal("ids, boroughs and grades: what the live stream carries names nobody")
-def steps_after(tx: Transaction, xid: int, event_id: int, limit: int) -> list[Step]:
-    """Up to `limit` steps after (xid, event_id), in commit order, only those whose place is final."""
-    rows = tx.rows(
-        "SELECT xid, event_id, alert_id, borough, grade, kind, at FROM alert_event"
-        f" WHERE (xid, event_id) > (:xid, :event) AND {tx.settled} ORDER BY xid, event_id LIMIT :most",
-        {"xid": xid, "event": event_id, "most": limit},
-    )
-    copies: dict[int, list[str]] = {}
-    alert_ids = list({row[2] for row in rows})
-    if alert_ids:
-        marks = {f"a{index}": alert_id for index, alert_id in enumerate(alert_ids)}
-        wanted = ", ".join(f":{name}" for name in marks)
-        for alert_id, code in tx.rows(
-            f"SELECT alert_id, borough FROM alert_copy WHERE alert_id IN ({wanted})", marks
-        ):
-            copies.setdefault(alert_id, []).append(code)
-    return [
-        Step(
-            xid=row[0],
-            event_id=row[1],
-            alert_id=row[2],
-            borough=row[3],
-            copies=tuple(copies.get(row[2], ())),
-            grade=row[4],
-            kind=row[5],
-            at=row[6],
-        )
-        for row in rows
-    ]
-
-
-@impersonal("a position in the order of events")
-def newest_event(tx: Transaction) -> tuple[int, int]:
-    """(xid, event_id) of the newest step whose place is final; (0, 0) where there is none."""
-    row = tx.row(
-        f"SELECT xid, event_id FROM alert_event WHERE {tx.settled} ORDER BY xid DESC, event_id DESC LIMIT 1"
-    )
-    return (row[0], row[1]) if row else (0, 0)
-
-
 @impersonal("counts only")
 def counts(tx: Transaction) -> dict[str, int]:
     """How many alerts are in each state, and how many steps went up a level."""
     found = dict(tx.rows("SELECT state, COUNT(*) FROM alert GROUP BY state"))
     found["escalations"] = tx.value("SELECT COUNT(*) FROM alert_event WHERE kind = 'escalated'")
     return found
-
-
-def _event(
-    tx: Transaction,
-    alert_id: int,
-    borough: str,
-    kind: EventKind,
-    grade: Grade,
-    actor: str,
-    *,
-    now: int,
-    told: str | None = None,
-    detail: str | None = None,
-    channels: Sequence[str] = (),
-) -> None:
-    event_id: int = tx.insert(
-        "INSERT INTO alert_event (alert_id, borough, kind, grade, actor, told, detail, at)"
-        " VALUES (:alert, :borough, :kind, :grade, :actor, :told, :detail, :now)",
-        {
-            "alert": alert_id,
-            "borough": borough,
-            "kind": kind.value,
-            "grade": grade.value,
-            "actor": actor,
-            "told": told,
-            "detail": detail,
-            "now": now,
-        },
-        "event_id",
-    )
-    for channel in channels:
-        tx.execute(
-            "INSERT INTO delivery (event_id, channel, state, next_at) VALUES (:event, :channel, 'waiting', :now)",
-            {"event": event_id, "channel": channel, "now": now},
-        )
-    tx.notify(TOPIC, str(event_id))
 
 
 def _require(
@@ -538,7 +423,3 @@ def _get(tx: Transaction, alert_id: int) -> Alert | None:
 def _alert(row: Sequence[object], *, is_copy: bool = False) -> Alert:
     values = dict(zip(_COLUMNS, row, strict=True))
     return msgspec.convert(values | {"is_copy": is_copy}, Alert)
-
-
-def _alert_event(row: Sequence[object]) -> AlertEvent:
-    return msgspec.convert(dict(zip(_EVENT_COLUMNS, row, strict=True)), AlertEvent)

@@ -14,6 +14,7 @@ from server.access.identity import Person
 from server.alerts import stream
 from server.alerts.stream import Hub, Listener, Position, Step, read_position
 from server.records import alerts
+from server.records import steps as alert_steps
 from server.storage import StorageError, StorageUnavailable, Store, Transaction
 from sync.note import Place
 from sync.vocabulary import Category
@@ -29,7 +30,7 @@ def encode(step: Step | None) -> bytes:
 
 
 def make_hub(store: Store) -> Hub:
-    return Hub(store, alerts.TOPIC, alerts.steps_after, alerts.newest_event, encode)
+    return Hub(store, alert_steps.TOPIC, alert_steps.steps_after, alert_steps.newest_event, encode)
 
 
 @asynccontextmanager
@@ -212,7 +213,7 @@ def test_what_was_announced_while_nobody_could_listen_is_found(
     monkeypatch.setattr(alerts, "TOPIC", "nobody listens")
 
     async def main() -> None:
-        hub = Hub(road.store, "alerts", alerts.steps_after, alerts.newest_event, encode)
+        hub = Hub(road.store, "alerts", alert_steps.steps_after, alert_steps.newest_event, encode)
         await hub.start()
         try:
             async with hub.listening(RIVERA) as listener:
@@ -267,10 +268,10 @@ def test_a_database_that_fails_for_a_while_loses_no_step(road: Road) -> None:
         if failing:
             failing -= 1
             raise StorageUnavailable("not now")
-        return alerts.steps_after(tx, xid, event_id, limit)
+        return alert_steps.steps_after(tx, xid, event_id, limit)
 
     async def main() -> None:
-        hub = Hub(road.store, alerts.TOPIC, fetch, alerts.newest_event, encode)
+        hub = Hub(road.store, alert_steps.TOPIC, fetch, alert_steps.newest_event, encode)
         await hub.start()
         try:
             async with hub.listening(RIVERA) as listener:
@@ -289,12 +290,12 @@ def test_a_repair_that_fails_can_be_tried_again(road: Road) -> None:
     def fetch(tx: Transaction, xid: int, event_id: int, limit: int) -> Sequence[Step]:
         if fails:
             raise StorageUnavailable("not now")
-        return alerts.steps_after(tx, xid, event_id, limit)
+        return alert_steps.steps_after(tx, xid, event_id, limit)
 
     async def main() -> None:
         nonlocal fails
         await write(road)
-        hub = Hub(road.store, alerts.TOPIC, fetch, alerts.newest_event, encode)
+        hub = Hub(road.store, alert_steps.TOPIC, fetch, alert_steps.newest_event, encode)
         await hub.start()
         try:
             async with hub.listening(RIVERA, "0-0") as listener:

@@ -14,7 +14,7 @@ from server.casework.facts import MINUTE_MS
 from server.casework.pack import PackError, default_pack, load_pack
 from server.casework.shapes import EscalationSettings
 from server.jobs import escalation
-from server.records import alerts
+from server.records import steps as alert_steps
 from server.storage import Store
 from sync.vocabulary import Category
 from tests.road import AMARA, START_MS, Road, somebody
@@ -126,7 +126,7 @@ def test_what_is_told_goes_to_the_channels_and_the_stream(road: Road) -> None:
     road.passes(minutes=15)
     run(road, ("webhook",))
     assert road.rows("SELECT channel, state, next_at FROM delivery") == [("webhook", "waiting", road.now)]
-    steps = road.store.read_now(lambda tx: alerts.steps_after(tx, 0, 0, 10))
+    steps = road.store.read_now(lambda tx: alert_steps.steps_after(tx, 0, 0, 10))
     assert [step.kind for step in steps] == ["raised", "escalated"]
 
 

@@ -10,6 +10,7 @@ from server.access.policy import Permission
 from server.audit import Actor
 from server.casework.facts import HOUR_MS, MINUTE_MS
 from server.records import alerts
+from server.records import steps as alert_steps
 from server.records.alerts import Alert, AlertConflict, Duty, State
 from server.storage import Store
 from sync.vocabulary import Grade
@@ -224,24 +225,24 @@ def test_steps_are_read_in_order_from_any_place(road: Road, child: int) -> None:
     acknowledge(road, alert.alert_id)
     put(road, duty(child))
     read = road.store.read_now
-    steps = read(lambda tx: alerts.steps_after(tx, 0, 0, 10))
+    steps = read(lambda tx: alert_steps.steps_after(tx, 0, 0, 10))
     assert [step.kind for step in steps] == ["raised", "acknowledged", "raised"]
     assert set(steps[0].copies) == {SOUTHWARK, CAMDEN} and steps[2].copies == ()
     assert [step.position for step in steps] == sorted(step.position for step in steps)
-    rest = read(lambda tx: alerts.steps_after(tx, steps[0].xid, steps[0].event_id, 1))
+    rest = read(lambda tx: alert_steps.steps_after(tx, steps[0].xid, steps[0].event_id, 1))
     assert rest == steps[1:2]
-    newest = read(alerts.newest_event)
+    newest = read(alert_steps.newest_event)
     assert newest == (steps[2].xid, steps[2].event_id)
-    assert read(lambda tx: alerts.steps_after(tx, *newest, 10)) == []
-    assert [step.kind for step in read(lambda tx: alerts.history(tx, [alert.alert_id]))] == [
+    assert read(lambda tx: alert_steps.steps_after(tx, *newest, 10)) == []
+    assert [step.kind for step in read(lambda tx: alert_steps.history(tx, [alert.alert_id]))] == [
         "raised",
         "acknowledged",
     ]
-    assert read(lambda tx: alerts.history(tx, [])) == []
+    assert read(lambda tx: alert_steps.history(tx, [])) == []
 
 
 def test_nothing_is_due_before_its_time(road: Road, child: int) -> None:
-    assert road.store.read_now(alerts.newest_event) == (0, 0)
+    assert road.store.read_now(alert_steps.newest_event) == (0, 0)
     put(road, duty(child))
 
     def due(now: int) -> tuple[bool, int]:

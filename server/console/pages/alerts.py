@@ -51,6 +51,7 @@ from server.console.words import listed
 from server.http.auth import requires
 from server.http.services import Services
 from server.records import alerts, children, notes, overview
+from server.records import steps as alert_steps
 from server.records.alerts import NOBODY, QUEUE_ROWS_MAX, Alert, AlertConflict, State
 from server.storage.port import Transaction
 from sync.vocabulary import Grade as StoredGrade
@@ -131,7 +132,7 @@ async def queue(
 
 def queue_page(tx: Transaction, services: Services, person: Person, asked: Asked, now: int) -> QueuePage:
     """The queue as it stands in this transaction, with the stream's position in it."""
-    position = Position(*alerts.newest_event(tx))
+    position = Position(*alert_steps.newest_event(tx))
     tally = overview.tally(tx, person, now=now, borough=asked.borough or None)
     found = alerts.queue(
         tx,

@@ -29,12 +29,13 @@ from server.console.views_child import (
     RecordEntry,
     TimelineEntry,
 )
-from server.records.alerts import Alert, AlertEvent, EventKind, State
+from server.records.alerts import Alert, State
 from server.records.cases import Flag
 from server.records.children import Child, Details, Standing
 from server.records.links import Action
 from server.records.notes import Amended, Written
 from server.records.overview import Undone
+from server.records.steps import AlertEvent, EventKind
 from server.showing import Entry, Timeline
 from sync.note import Amendment as AmendedBody
 from sync.note import MissingEpisode, Note, Subject
