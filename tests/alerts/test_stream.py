@@ -13,7 +13,6 @@ from server import duty
 from server.access.identity import Person
 from server.alerts import stream
 from server.alerts.stream import Hub, Listener, Position, Step, read_position
-from server.records import alerts
 from server.records import steps as alert_steps
 from server.storage import StorageError, StorageUnavailable, Store, Transaction
 from sync.note import Place
@@ -210,7 +209,7 @@ def test_what_was_announced_while_nobody_could_listen_is_found(
 ) -> None:
     """The announcement is lost with its connection: the sweep finds the step all the same."""
     monkeypatch.setattr(stream, "SWEEP_SECONDS", 0.05)
-    monkeypatch.setattr(alerts, "TOPIC", "nobody listens")
+    monkeypatch.setattr(alert_steps, "TOPIC", "nobody listens")
 
     async def main() -> None:
         hub = Hub(road.store, "alerts", alert_steps.steps_after, alert_steps.newest_event, encode)
