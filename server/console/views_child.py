@@ -71,7 +71,6 @@ class Identity(View, frozen=True, kw_only=True):
     owner: str | None = None
     provisional: bool = False
     restricted: bool = False
-    merged_into: int | None = None
 
 
 class LinkWords(View, frozen=True, kw_only=True):

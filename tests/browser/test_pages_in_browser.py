@@ -188,7 +188,7 @@ def test_everything_works_without_javascript(opens: Opens) -> None:
     row.locator("button").click()
     expect(page.locator(".notice")).to_contain_text("You have acknowledged the alert")
     expect(page.locator(f"#{row_id} .alert__owner")).to_contain_text("You")
-    page.locator(f"#{row_id} .alert__hand").click()
+    page.locator(f"#{row_id} .alert__hand", has_text="Hand over").click()
     page.select_option("#to", label="DC Ruth Adeyemi, Borough investigator")
     page.fill("#reason", "Off duty at two")
     page.locator("main button[type=submit]").click()
