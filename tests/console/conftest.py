@@ -5,12 +5,20 @@ from __future__ import annotations
 import pytest
 
 from server.clock import now_ms
+from server.console import assets
 from tests.console.kit import Browser
 from tests.http.conftest import client, settings
 from tests.http.kit import Client, add_person, services_of
 from tests.road import Road
 
 __all__ = ["client", "settings"]
+
+
+@pytest.fixture(autouse=True)
+def built() -> None:
+    """Pages name their style sheet by its digest, so it must be there."""
+    if not assets.up_to_date():
+        pytest.skip("the console's assets are not built: python -m server.console.assets")
 
 
 @pytest.fixture

@@ -4,14 +4,17 @@ import datetime
 
 from server.console.views import (
     Choice,
+    ClosePage,
     ErrorPage,
     HandOverPage,
     HomePage,
     NavItem,
     Notice,
+    PasswordPage,
     QueueFilters,
     QueuePage,
     QueueRow,
+    RestrictedPage,
     Shell,
     SignInPage,
 )
@@ -672,3 +675,18 @@ def error() -> ErrorPage:
 def sign_in(error: str | None = None) -> SignInPage:
     """The sign-in form."""
     return SignInPage(username="ruth.adeyemi" if error else "", error=error)
+
+
+def close(error: str | None = None) -> ClosePage:
+    """The form that ends an alert."""
+    return ClosePage(row=rows()[3], least=10, error=error)
+
+
+def password(field: str | None = None, error: str | None = None) -> PasswordPage:
+    """The form for one's own password."""
+    return PasswordPage(least=12, wrong_field=field, error=error)
+
+
+def restricted(error: str | None = None) -> RestrictedPage:
+    """The question before a restricted record."""
+    return RestrictedPage(child_id=7, least=8, error=error)

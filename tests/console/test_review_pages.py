@@ -95,6 +95,18 @@ def test_two_people_at_once_the_second_is_told_and_changes_nothing(
     assert road.child_of(note) != child
 
 
+def test_a_decision_from_a_page_that_is_no_longer_true_is_not_taken(
+    rivera: Browser, client: Client, road: Road
+) -> None:
+    child, review, note = doubt(road)
+    hale = Browser(client, add_person(client, "hale"))
+    rev = rev_of(rivera.get(f"/reviews/{review}").text)
+    decide(hale, review, f"not_same:{child}")
+    late = rivera.send(f"/reviews/{review}/decision", decision="new", rev=rev)
+    assert "Somebody else decided this" in rivera.said(late)
+    assert road.review_of(note).review_id == review  # still open
+
+
 def test_the_next_review_follows_a_decision(rivera: Browser, road: Road) -> None:
     _, first, _ = doubt(road)
     road.passes(minutes=1)

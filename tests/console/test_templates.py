@@ -24,6 +24,9 @@ PAGES = {
     "home.html": samples.home(),
     "error.html": samples.error(),
     "hand_over.html": samples.hand_over("Choose who is to have it."),
+    "close.html": samples.close("Say what was decided, in a sentence."),
+    "password.html": samples.password("new", "A password needs at least 12 characters."),
+    "restricted.html": samples.restricted("Say a little more: at least 8 characters."),
 }
 
 
@@ -35,6 +38,10 @@ def text(page: str) -> str:
     """What a person reads, in one line."""
     body = re.sub(r"<(script|style|svg)\b.*?</\1>", " ", page, flags=re.S)
     return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", body))).replace("\u00a0", " ")
+
+
+def test_no_template_is_left_out() -> None:
+    assert set(PAGES) == {path.name for path in (assets.ROOM / "templates").glob("*.html")} - {"base.html"}
 
 
 @pytest.mark.parametrize("template", PAGES)
