@@ -1,13 +1,21 @@
 """The pages' doors: thin controllers that turn records into views, and views into HTML.
 
 - `web` has what all of them use: the frame, forms, redirects that stay here, what is said once afterwards.
-- `alert_rows`, `child_story` and `comparing` turn records into the shapes of `views`; they change nothing.
-- `sign_in`, `alerts`, `children` and `reviews` are the doors; `errors` is the page of a failed request.
+- `alert_rows`, `note_words`, `child_story`, `around_child` and `comparing` turn records into the shapes of `views`;
+  they change nothing.
+- `sign_in`, `alerts`, `alert_endings`, `children` and `reviews` are the doors.
+- `errors` is the page of a failed request.
 """
 
-from server.console.pages import alerts, children, reviews, sign_in
+from server.console.pages import alert_endings, alerts, children, reviews, sign_in
 from server.console.pages.errors import problem_page
 
-HANDLERS = [*sign_in.HANDLERS, *alerts.HANDLERS, *children.HANDLERS, *reviews.HANDLERS]
+HANDLERS = [
+    *sign_in.HANDLERS,
+    *alerts.HANDLERS,
+    *alert_endings.HANDLERS,
+    *children.HANDLERS,
+    *reviews.HANDLERS,
+]
 
 __all__ = ["HANDLERS", "problem_page"]

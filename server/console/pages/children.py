@@ -17,16 +17,8 @@ from server.audit import Actor
 from server.audit.queries import history_of
 from server.clock import now_ms
 from server.console.pages.alerts import telling_for
-from server.console.pages.child_story import (
-    LOOKS_SHOWN,
-    Story,
-    also_of,
-    facts_of,
-    identity,
-    looks_of,
-    people_of,
-    places_of,
-)
+from server.console.pages.around_child import LOOKS_SHOWN, facts_of, identity, looks_of, people_of, places_of
+from server.console.pages.child_story import Story, also_of
 from server.console.pages.web import (
     FORM_BYTES_MAX,
     AnyRequest,

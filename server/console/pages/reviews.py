@@ -16,8 +16,8 @@ from server.clock import now_ms
 from server.console import words
 from server.console.pages.alert_rows import RESTRICTED, Telling, age_of, first_name, full_name, shown_name
 from server.console.pages.alerts import place_of, telling_for
-from server.console.pages.child_story import note_entry
 from server.console.pages.comparing import explanation, rule_of
+from server.console.pages.note_words import note_entry
 from server.console.pages.web import (
     FORM_BYTES_MAX,
     AnyRequest,
