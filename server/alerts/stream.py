@@ -283,9 +283,11 @@ class Hub:
                     payload = reading.result()
                     if payload is None:
                         return
-                    if payload != MISSED and int(payload) not in handed:
-                        awaited[int(payload)] = 0
                     reading = asyncio.create_task(_next(announced))
+                    if payload != MISSED and int(payload) in handed:
+                        continue  # an earlier look found it already
+                    if payload != MISSED:
+                        awaited[int(payload)] = 0
                 for event_id in await self._hand_out():
                     awaited.pop(event_id, None)
                     handed.append(event_id)

@@ -6,8 +6,9 @@ import zlib
 from typing import Any
 
 from litestar import Request
+from litestar.exceptions import InternalServerException
 
-from server.http.problems import BAD_ENCODING, TOO_LARGE, UNSUPPORTED_ENCODING, Problem
+from server.http.problems import BAD_ENCODING, BAD_REQUEST, TOO_LARGE, UNSUPPORTED_ENCODING, Problem
 
 GZIP = 16 + zlib.MAX_WBITS  # zlib's way of saying "with a gzip header and checksum"
 
@@ -33,11 +34,17 @@ async def read_body(
         raise _too_large("as it travels", max_wire_bytes)
     sink: _Plain | _Gzip = _Plain() if encoding == "identity" else _Gzip(max_unpacked_bytes)
     wire_bytes = 0
-    async for chunk in request.stream():
-        wire_bytes += len(chunk)
-        if wire_bytes > max_wire_bytes:
-            raise _too_large("as it travels", max_wire_bytes)
-        sink.add(chunk)
+    try:
+        async for chunk in request.stream():
+            wire_bytes += len(chunk)
+            if wire_bytes > max_wire_bytes:
+                raise _too_large("as it travels", max_wire_bytes)
+            sink.add(chunk)
+    except InternalServerException:
+        # Litestar's word for a connection that was cut: everyday life on a phone, and no incident.
+        raise Problem(
+            BAD_REQUEST, "The connection ended before the body did.", hint="Send it again."
+        ) from None
     body = sink.finish()
     if len(body) > max_unpacked_bytes:
         raise _too_large("unpacked", max_unpacked_bytes)

@@ -227,7 +227,8 @@ def _alert(
     channels: Sequence[str],
 ) -> int:
     """One duty for all that is fresh: the gravest flag names it and sets its clock."""
-    _, gravest = max(fresh, key=lambda pair: (pair[1].grade.urgency, pair[1].raised_at, pair[0]))
+    # Of several as grave and as new, the first in the pack's order of telling names the alert.
+    _, gravest = max(fresh, key=lambda pair: (pair[1].grade.urgency, pair[1].raised_at))
     observed_at = arrival.observed_at if arrival else max(fact.observed_at for fact in facts)
     clock = deadline(gravest.grade, pack.preset_of(ownership.owner), now, observed_at, pack)
     ladder = escalations(gravest.grade, clock.starts_at, clock.deadline_at, pack)

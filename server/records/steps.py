@@ -11,7 +11,9 @@ from server.storage.port import Transaction
 from sync.vocabulary import Grade
 
 TOPIC = "alerts"
-"""Storage topic on which each event's id is announced after commit."""
+"""Storage topic on which the id of a transaction's last step is announced after its commit."""
+
+_TAKEN = "alert steps"
 
 
 class EventKind(StrEnum):
@@ -77,7 +79,17 @@ def add(
             "INSERT INTO delivery (event_id, channel, state, next_at) VALUES (:event, :channel, 'waiting', :now)",
             {"event": event_id, "channel": channel, "now": now},
         )
-    tx.notify(TOPIC, str(event_id))
+    if _TAKEN not in tx.notes:
+        tx.notes[_TAKEN] = []
+        tx.at_commit(_announce)
+    tx.notes[_TAKEN].append(event_id)
+
+
+def _announce(tx: Transaction) -> None:
+    """One word for all the steps of a transaction: whoever hears of the last reads those before it too."""
+    taken: list[int] = tx.notes.pop(_TAKEN, [])
+    if taken:
+        tx.notify(TOPIC, str(taken[-1]))
 
 
 @impersonal("steps by number and time; a person sees them with the child, whose showing is logged")

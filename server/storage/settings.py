@@ -49,8 +49,12 @@ class StorageSettings(msgspec.Struct, frozen=True, kw_only=True):
     statements_cached: int = 1_024
     """Prepared statements kept by each connection: all the SQL of the server and its variants."""
 
-    cache_kibibytes: int = 64 * 1_024
-    """Page cache of each SQLite connection: the indexes of 100,000 children fit in it."""
+    cache_kibibytes: int = 256 * 1_024
+    """Page cache of SQLite's writer, which looks for every child: 100,000 children and a month of notes
+    fit in it. It is taken as it is needed."""
+
+    reader_cache_kibibytes: int = 16 * 1_024
+    """Page cache of each read connection: a page of somebody's timeline."""
 
     checkpoint_pages: int = 4_096
     """Pages of write-ahead log (16 MiB) before SQLite copies them into the database file: fewer,

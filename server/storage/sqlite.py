@@ -174,6 +174,7 @@ class SqliteStore:
     def _connect_writer(self) -> sqlite3.Connection:
         try:
             connection = self._connect()
+            connection.execute(f"PRAGMA cache_size=-{self._settings.cache_kibibytes}")
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("PRAGMA secure_delete=ON")  # what is erased is overwritten, not unlinked
@@ -194,7 +195,7 @@ class SqliteStore:
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA trusted_schema=OFF")
         connection.execute("PRAGMA temp_store=MEMORY")
-        connection.execute(f"PRAGMA cache_size=-{settings.cache_kibibytes}")
+        connection.execute(f"PRAGMA cache_size=-{settings.reader_cache_kibibytes}")
         return connection
 
 

@@ -7,6 +7,7 @@ measured goes over HTTP to a server in a process of its own.
 from __future__ import annotations
 
 import datetime
+import hashlib
 import os
 import secrets
 import shutil
@@ -58,8 +59,14 @@ class Phone(msgspec.Struct, frozen=True):
 
 
 def database_with(children: int) -> Path:
-    """A folder whose SQLite database holds the synthetic registry; made once for each size and copied."""
-    kept = Path(tempfile.gettempdir()) / f"earlysign-bench-{os.getuid()}" / f"registry-{children}"
+    """A folder whose SQLite database holds the synthetic registry; made once for each size and copied.
+
+    Made anew when the code that decides what is stored has changed.
+    """
+    version = hashlib.sha256(b"".join(path.read_bytes() for path in _decides_what_is_stored())).hexdigest()[
+        :12
+    ]
+    kept = Path(tempfile.gettempdir()) / f"earlysign-bench-{os.getuid()}" / f"registry-{children}-{version}"
     if not (kept / "done").exists():
         shutil.rmtree(kept, ignore_errors=True)
         kept.mkdir(parents=True, mode=0o700)
@@ -72,6 +79,17 @@ def database_with(children: int) -> Path:
     folder = Path(tempfile.mkdtemp(prefix="earlysign-bench-"))
     shutil.copy(kept / "earlysign.db", folder / "earlysign.db")
     return folder
+
+
+def _decides_what_is_stored() -> list[Path]:
+    server = Path(__file__).parents[2] / "server"
+    folders = (server / "linkage", server / "demo", server / "storage" / "migrations")
+    return sorted(
+        path
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.suffix in (".py", ".sql", ".toml", ".txt")
+    )
 
 
 def enrol_phones(folder: Path, count: int) -> list[Phone]:

@@ -154,7 +154,9 @@ OPEN = {"type": "Polygon", "coordinates": [[[0, 51], [1, 51], [1, 52]]]}
         (collection(feature(geometry=square(530_000, 180_000))), "not degrees.*British National Grid"),
         (collection(feature(geometry=SWAPPED)), "look swapped"),
         (
-            collection(feature(), crs={"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::27700"}}),
+            collection(
+                feature(), crs={"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::27700"}}
+            ),
             "EPSG::27700, not in WGS 84",
         ),
         (collection(feature(), crs=5), "something unreadable"),

@@ -38,7 +38,9 @@ def facts(draw: Any) -> list[NoteFact]:
                 categories=tuple(
                     draw(
                         st.lists(
-                            st.sampled_from([Category.MISSING, Category.CSE, Category.KNIFE, Category.NEGLECT]),
+                            st.sampled_from(
+                                [Category.MISSING, Category.CSE, Category.KNIFE, Category.NEGLECT]
+                            ),
                             min_size=1,
                             max_size=2,
                             unique=True,

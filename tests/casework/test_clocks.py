@@ -52,7 +52,8 @@ def test_the_clock_runs_from_the_servers_receipt(preset: str, grade: Grade, hour
 
 
 @pytest.mark.parametrize(
-    ("hours_before", "late_hours"), [(0.0, 0.0), (1.99, 0.0), (2.0, 0.0), (2.5, 0.5), (14.0, 12.0), (-3.0, 0.0)]
+    ("hours_before", "late_hours"),
+    [(0.0, 0.0), (1.99, 0.0), (2.0, 0.0), (2.5, 0.5), (14.0, 12.0), (-3.0, 0.0)],
 )
 def test_a_note_whose_clock_was_spent_on_the_phone_is_late_on_arrival(
     hours_before: float, late_hours: float

@@ -109,7 +109,9 @@ def test_sources_differ_by_role_and_by_ward_or_school() -> None:
 
 def test_milliseconds_are_exact_to_the_end_of_the_range() -> None:
     assert milliseconds(datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)) == 0
-    assert milliseconds(datetime.datetime(2025, 1, 1, 0, 0, 0, 1999, tzinfo=datetime.UTC)) == 1_735_689_600_001
+    assert (
+        milliseconds(datetime.datetime(2025, 1, 1, 0, 0, 0, 1999, tzinfo=datetime.UTC)) == 1_735_689_600_001
+    )
     assert milliseconds(datetime.datetime(1969, 12, 31, 23, 59, 59, 999_000, tzinfo=datetime.UTC)) == -1
 
 

@@ -49,7 +49,9 @@ def test_five_hundred_metres_are_measured_east_and_west_too() -> None:
 
 def test_metres_are_those_of_the_sphere() -> None:
     greenwich = note("a", 0, latitude=51.4779, longitude=-0.0015)
-    assert metres_apart(greenwich, note("b", 0, latitude=51.4779, longitude=0.0)) == pytest.approx(103.9, abs=0.5)
+    assert metres_apart(greenwich, note("b", 0, latitude=51.4779, longitude=0.0)) == pytest.approx(
+        103.9, abs=0.5
+    )
     assert metres_apart(greenwich, note("b")) == float("inf")
 
 

@@ -6,7 +6,19 @@ import random
 
 SEED = 20261123
 _MINUTE, _HOUR = 60_000, 3_600_000
-_EDGES = (0, 1, 59_999, _MINUTE, _HOUR - 1, _HOUR, 10 * _HOUR - 1, 10 * _HOUR, 48 * _HOUR - 1, 48 * _HOUR, 72 * _HOUR)
+_EDGES = (
+    0,
+    1,
+    59_999,
+    _MINUTE,
+    _HOUR - 1,
+    _HOUR,
+    10 * _HOUR - 1,
+    10 * _HOUR,
+    48 * _HOUR - 1,
+    48 * _HOUR,
+    72 * _HOUR,
+)
 
 
 def _cases() -> list[tuple[int, int, int]]:

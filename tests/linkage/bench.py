@@ -20,7 +20,17 @@ from tests.linkage.population import City, describe, make_city
 
 SEED = 20260302
 # How often each kind of note is written; the rest is plain.
-MIX = ("slips", "spelling", "short form", "date error", "moved", "age and school", "age only", "vague", "no given name")
+MIX = (
+    "slips",
+    "spelling",
+    "short form",
+    "date error",
+    "moved",
+    "age and school",
+    "age only",
+    "vague",
+    "no given name",
+)
 
 
 class BlobIndex:
@@ -42,7 +52,9 @@ def _index(city: City) -> tuple[BlobIndex, Decider]:
     for person, one in records.items():
         index.add(person, one)
     blobs = {person: encode_record(one) for person, one in records.items()}
-    return BlobIndex(index, blobs), Decider(default_model().with_term_frequencies(count_terms(records.values())))
+    return BlobIndex(index, blobs), Decider(
+        default_model().with_term_frequencies(count_terms(records.values()))
+    )
 
 
 def _at(values: list[float], share: float) -> float:

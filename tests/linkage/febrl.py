@@ -41,10 +41,13 @@ def people(name: str) -> Iterator[tuple[int, Description]]:
         for raw in csv.DictReader(file, skipinitialspace=True):
             row = {column.strip(): cell.strip() for column, cell in raw.items()}
             parts = (row["street_number"], row["address_1"], row["address_2"], row["suburb"])
-            yield int(row["rec_id"].split("-")[1]), Description(
-                given_names=row["given_name"] or None,
-                family_name=row["surname"] or None,
-                date_of_birth=_born(row["date_of_birth"]),
-                address=" ".join(filter(None, parts)) or None,
-                postcode=row["postcode"] or None,
+            yield (
+                int(row["rec_id"].split("-")[1]),
+                Description(
+                    given_names=row["given_name"] or None,
+                    family_name=row["surname"] or None,
+                    date_of_birth=_born(row["date_of_birth"]),
+                    address=" ".join(filter(None, parts)) or None,
+                    postcode=row["postcode"] or None,
+                ),
             )

@@ -157,11 +157,18 @@ def _zipf(random: Random, names: list[str]) -> str:
 class _Names:
     def __init__(self, random: Random) -> None:
         self._random = random
-        self._peoples = [(boys.split(), girls.split(), families.split()) for _, boys, girls, families in PEOPLES]
+        self._peoples = [
+            (boys.split(), girls.split(), families.split()) for _, boys, girls, families in PEOPLES
+        ]
         self._shares = [share for share, *_ in PEOPLES]
-        starts, ends = "bar cal dor fen gar hal kes lan mor nor per ros sal tor wal", "by combe don field ford ham ley "
+        starts, ends = (
+            "bar cal dor fen gar hal kes lan mor nor per ros sal tor wal",
+            "by combe don field ford ham ley ",
+        )
         ends += "man mont more nett sey ski ston ton well wick worth yer"
-        self._rare = [a + b + c for a in starts.split() for b in ("", "a", "er", "ing", "o") for c in ends.split()]
+        self._rare = [
+            a + b + c for a in starts.split() for b in ("", "a", "er", "ing", "o") for c in ends.split()
+        ]
 
     def people(self) -> int:
         return self._random.choices(range(len(self._peoples)), self._shares)[0]
@@ -198,7 +205,13 @@ def make_city(children: int, seed: int, known_share: float = 0.8) -> City:
 
 
 def _add_home(
-    city: City, home: int, random: Random, names: _Names, postcodes: int, schools: list[str], known_share: float
+    city: City,
+    home: int,
+    random: Random,
+    names: _Names,
+    postcodes: int,
+    schools: list[str],
+    known_share: float,
 ) -> None:
     people, family = names.people(), ""
     family = names.family(people)
@@ -256,7 +269,11 @@ def _age(person: Person) -> float:
 
 def _without(description: Description, random: Random, share: float) -> Description:
     """Some of the lesser fields are not known."""
-    gone = {f: None for f in ("sex", "school", "phone", "guardian", "address", "postcode") if random.random() < share}
+    gone = {
+        f: None
+        for f in ("sex", "school", "phone", "guardian", "address", "postcode")
+        if random.random() < share
+    }
     return _change(description, **gone)
 
 
@@ -276,7 +293,9 @@ def describe(person: Person, stratum: str, random: Random) -> Description:
     full = person.full()
     first = person.given.split()[0]
     if stratum == "slips":
-        described = _change(full, given_names=slip(person.given, random), family_name=slip(person.family, random))
+        described = _change(
+            full, given_names=slip(person.given, random), family_name=slip(person.family, random)
+        )
         return _without(described, random, 0.5)
     if stratum == "spelling":
         given, family = _respell(person.given, random), _respell(person.family, random)
@@ -287,7 +306,9 @@ def describe(person: Person, stratum: str, random: Random) -> Description:
     if stratum == "swapped names":
         return _without(_change(full, given_names=person.family, family_name=person.given), random, 0.4)
     if stratum == "half name":
-        return _without(_change(full, given_names=first, family_name=person.family.split("-")[-1]), random, 0.5)
+        return _without(
+            _change(full, given_names=first, family_name=person.family.split("-")[-1]), random, 0.5
+        )
     if stratum == "date error":
         return _without(_change(full, date_of_birth=_wrong_date(person.born, random)), random, 0.4)
     if stratum == "moved":

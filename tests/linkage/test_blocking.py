@@ -70,7 +70,14 @@ def test_swapped_names_and_swapped_day_and_month_are_found() -> None:
 
 def test_each_half_of_a_double_name_is_a_key() -> None:
     known = record(family_name="Okonjo-Bright")
-    bare = {"address": None, "postcode": None, "school": None, "phone": None, "guardian": None, "given_names": "Zz"}
+    bare = {
+        "address": None,
+        "postcode": None,
+        "school": None,
+        "phone": None,
+        "guardian": None,
+        "given_names": "Zz",
+    }
     assert found_by(record(family_name="Bright", **bare), known)
     assert found_by(record(family_name="Okonjo", **bare), known)
 

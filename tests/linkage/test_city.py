@@ -91,7 +91,9 @@ def test_a_child_who_is_not_on_the_registry_is_not_linked(
     random = Random(SEED)
     unknown = [p for p in city.people if p.person_id not in city.known]
     outcomes = Counter(
-        decider.decide(standardise(describe(random.choice(unknown), random.choice(STRATA), random)), index).outcome
+        decider.decide(
+            standardise(describe(random.choice(unknown), random.choice(STRATA), random)), index
+        ).outcome
         for _ in range(4 * NOTES_EACH)
     )
     assert outcomes["link"] == 0

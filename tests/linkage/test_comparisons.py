@@ -16,7 +16,9 @@ from tests.linkage.test_standardise import DESCRIPTIONS
 
 COMPARER = cmp.Comparer(NO_TERM_FREQUENCIES)
 NAMES = st.one_of(
-    st.sampled_from(["mohammed ali", "ali", "jayden", "jay", "siobhan", "leila", "okonjo bright", "j", "de la cruz"]),
+    st.sampled_from(
+        ["mohammed ali", "ali", "jayden", "jay", "siobhan", "leila", "okonjo bright", "j", "de la cruz"]
+    ),
     st.text(min_size=1, max_size=20).map(name_words).filter(bool),
 )
 
@@ -152,7 +154,8 @@ def test_day_and_month_swapped_and_the_first_of_january() -> None:
 
 
 @pytest.mark.parametrize(
-    ("age", "level"), [(12, "age_fits"), (13, "age_1"), (11, "age_1"), (14, "age_2"), (16, "age_far"), (7, "age_far")]
+    ("age", "level"),
+    [(12, "age_fits"), (13, "age_1"), (11, "age_1"), (14, "age_2"), (16, "age_far"), (7, "age_far")],
 )
 def test_approximate_ages_are_graded(age: int, level: str) -> None:
     reached = cmp.born(record(), record(date_of_birth=None, age=float(age)))

@@ -54,7 +54,9 @@ FIELDS: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("changes", "outcome"), FIELDS)
-def test_one_field_changed_changes_the_decision_as_a_person_would(changes: dict[str, Any], outcome: str) -> None:
+def test_one_field_changed_changes_the_decision_as_a_person_would(
+    changes: dict[str, Any], outcome: str
+) -> None:
     assert decided(record(**changes), record()).outcome == outcome
 
 
@@ -208,6 +210,9 @@ def test_a_registry_of_one_person_to_a_home_needs_no_care_for_siblings() -> None
         )
         for n in range(2_100)
     ]
-    alone, together = decider(lonely), decider([*lonely, *(record(given_names=f"N{n}") for n in range(4))] * 2)
+    alone, together = (
+        decider(lonely),
+        decider([*lonely, *(record(given_names=f"N{n}") for n in range(4))] * 2),
+    )
     assert isinstance(alone, Decider) and not alone.model.has_households
     assert together.model.has_households

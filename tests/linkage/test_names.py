@@ -21,7 +21,13 @@ def test_tables_hold_plain_lower_case_words_only() -> None:
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("jay", "jaden"), ("mo", "mohammed"), ("lizzie", "elizabeth"), ("bob", "robert"), ("sasha", "alexander")],
+    [
+        ("jay", "jaden"),
+        ("mo", "mohammed"),
+        ("lizzie", "elizabeth"),
+        ("bob", "robert"),
+        ("sasha", "alexander"),
+    ],
 )
 def test_short_forms_are_known_both_ways(one: str, other: str) -> None:
     assert names.is_short_form(one, other) and names.is_short_form(other, one)
@@ -47,14 +53,22 @@ def test_words_that_sound_alike_share_a_sound(one: str, other: str) -> None:
     assert names.sound(one) == names.sound(other)
 
 
-@pytest.mark.parametrize(("one", "other"), [("hasan", "husain"), ("amir", "omar"), ("amir", "amira"), ("dan", "don")])
+@pytest.mark.parametrize(
+    ("one", "other"), [("hasan", "husain"), ("amir", "omar"), ("amir", "amira"), ("dan", "don")]
+)
 def test_names_apart_have_sounds_apart(one: str, other: str) -> None:
     assert names.sound(one) != names.sound(other)
 
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("mohammed", "muhamad"), ("okonkwo", "okonkwoh"), ("jessica", "jess"), ("thompson", "tomson"), ("emma", "enna")],
+    [
+        ("mohammed", "muhamad"),
+        ("okonkwo", "okonkwoh"),
+        ("jessica", "jess"),
+        ("thompson", "tomson"),
+        ("emma", "enna"),
+    ],
 )
 def test_slips_of_the_ear_stay_in_one_block(one: str, other: str) -> None:
     assert names.block_code(one) == names.block_code(other)

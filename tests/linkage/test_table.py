@@ -106,7 +106,9 @@ def test_windows_1252_is_told_from_utf_8(tmp_path: Path) -> None:
 
 
 def test_a_line_of_ten_megabytes_is_refused_with_its_number(tmp_path: Path) -> None:
-    assert "line 5: longer than" in refused(tmp_path, notes=NOTES + "N-4,2026-03-02," + "x" * 10_000_000 + "\n")
+    assert "line 5: longer than" in refused(
+        tmp_path, notes=NOTES + "N-4,2026-03-02," + "x" * 10_000_000 + "\n"
+    )
 
 
 def test_a_cell_left_open_over_ten_megabytes_is_refused(tmp_path: Path) -> None:
