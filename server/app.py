@@ -88,6 +88,8 @@ def make_services(
     secret = load_secret(settings.data, settings.secret)
     policy = load_policy(settings.policy, settings.boroughs)
     escalation.check_roles(pack, policy)
+    worlds = Worlds(pack, tuple(channel.name for channel in channels))
+    store.read_now(worlds.current)  # loaded now, so that the first push does not wait for it
     return Services(
         settings=settings,
         store=store,
@@ -105,7 +107,7 @@ def make_services(
         secret=secret,
         receipt_key=SigningKey(secret),
         metrics=metrics,
-        worlds=Worlds(pack, tuple(channel.name for channel in channels)),
+        worlds=worlds,
         incarnation=store.write_now(reference.incarnation),
         cursor_key=derive(secret, "cursor"),
         hub=Hub(store, steps.TOPIC, steps.steps_after, steps.newest_event, alerts.encode_step),

@@ -21,6 +21,7 @@ from server.casework.pack import Pack
 from server.linkage.blocking import blocking_keys
 from server.linkage.decide import LINK, REVIEW, Decider, Decision
 from server.linkage.model import Model, default_model
+from server.linkage.names import remember
 from server.linkage.standardise import Record, standardise
 from server.records import alerts, cases, children, index, links, notes, reference
 from server.records.children import Details, Standing
@@ -78,6 +79,7 @@ class Worlds:
         if self._world is None or generation != self._generation:
             counts = index.load_frequencies(tx)
             model = self._model.with_term_frequencies(counts) if counts else self._model
+            remember(model.term_frequencies.words)
             self._world = World(
                 decider=Decider(model),
                 pack=self._pack,

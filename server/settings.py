@@ -343,7 +343,9 @@ def _check(settings: Settings) -> None:
 def _check_webhook(settings: Settings) -> None:
     """A webhook goes over TLS, or stays on this machine, and is signed with a key that cannot be guessed."""
     if bool(settings.webhook_url) != bool(settings.webhook_secret):
-        raise SettingsError("EARLYSIGN_WEBHOOK_URL and EARLYSIGN_WEBHOOK_SECRET go together: set both or none.")
+        raise SettingsError(
+            "EARLYSIGN_WEBHOOK_URL and EARLYSIGN_WEBHOOK_SECRET go together: set both or none."
+        )
     if not settings.webhook_url:
         return
     parts = urlsplit(settings.webhook_url)

@@ -73,9 +73,7 @@ def deadline(grade: Grade, preset: str, received_at: int, observed_at: int, pack
     )
 
 
-def escalations(
-    grade: Grade, started_at: int, deadline_at: int | None, pack: Pack
-) -> tuple[Escalation, ...]:
+def escalations(grade: Grade, started_at: int, deadline_at: int | None, pack: Pack) -> tuple[Escalation, ...]:
     """The chain of a duty that nobody acknowledges, in order of time; steps of a clock need a deadline."""
     steps: list[tuple[int, str]] = []
     for step in pack.escalations.chain(grade):

@@ -24,6 +24,7 @@ TEXT_READ_CHARACTERS_MAX = 2_000
 """Enough text for `WORDS_PER_NOTE_MAX` words, so that the longest note costs no more than a long one."""
 
 _WORD = re.compile(r"[^\W_]{3,}")
+_APART = "".join(letter if letter.isalnum() else " " for letter in map(chr, range(128)))
 _STOP_WORDS = frozenset(
     {
         "about", "above", "after", "again", "against", "also", "and", "any", "are", "around", "because",
@@ -100,7 +101,9 @@ def significant_words(text: str) -> frozenset[str]:
     if not plain.isascii():
         decomposed = unicodedata.normalize("NFKD", plain)
         plain = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
-    telling = [word for word in dict.fromkeys(_WORD.findall(plain)) if word not in _STOP_WORDS]
+    # The same words either way; the short cut costs a third of the expression.
+    words = plain.translate(_APART).split() if plain.isascii() else _WORD.findall(plain)
+    telling = [word for word in dict.fromkeys(words) if len(word) > 2 and word not in _STOP_WORDS]
     return frozenset(telling[:WORDS_PER_NOTE_MAX])
 
 

@@ -45,9 +45,7 @@ def find_incidents(notes: Sequence[NoteFact], pack: Pack) -> tuple[Incident, ...
         (note for note in notes if not note.withdrawn), key=lambda note: (note.observed_at, note.note_id)
     )
     groups, reasons = group(live, [families(note, pack) for note in live], pack)
-    return tuple(
-        describe(live, members, why, pack) for members, why in zip(groups, reasons, strict=True)
-    )
+    return tuple(describe(live, members, why, pack) for members, why in zip(groups, reasons, strict=True))
 
 
 def families(note: NoteFact, pack: Pack) -> int:

@@ -97,8 +97,6 @@ def _copies(child: ChildFacts, found_borough: str | None, owner: str, force: For
         found_borough,
         child.school_borough,
     )
-    queues = dict.fromkeys(
-        borough if force.polices(borough) else OTHER_FORCE for borough in known if borough
-    )
+    queues = dict.fromkeys(borough if force.polices(borough) else OTHER_FORCE for borough in known if borough)
     queues.pop(owner, None)
     return tuple(queues)

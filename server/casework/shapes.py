@@ -21,6 +21,7 @@ RoleId = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Sentence = Annotated[str, msgspec.Meta(min_length=1, max_length=160)]
 RuleName = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
+
 class Proposal(StrEnum):
     """What a rule proposes that a person should do. A rule never does it."""
 
@@ -88,6 +89,7 @@ AnyRule = (
     | IncidentCount
     | SourceCount
 )
+
 
 class IncidentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When two notes about one child are one incident; see `incidents`."""

@@ -145,7 +145,9 @@ def _set_stage(scene: _Scene, store: Store, registry: list[SyntheticChild], pass
         )
     scene.report.check(Step.REGISTRY, done.added == len(registry), f"{done.added:,} children of London")
     areas = stage.load_outlines(store, scene.folder)
-    scene.out.print(f"  Outlines of {areas} boroughs loaded. They are coarse: discs well inside each borough.")
+    scene.out.print(
+        f"  Outlines of {areas} boroughs loaded. They are coarse: discs well inside each borough."
+    )
     stage.add_people(store, [*DESKS, *OFFICERS], password)
     return stage.make_codes(store, OFFICERS)
 

@@ -72,7 +72,7 @@ class Decider:
         self.model = model
         self.version = model.version
         self._scorer = Scorer(model)
-        self._none = 2.0 ** -self._scorer.prior_bits
+        self._none = 2.0**-self._scorer.prior_bits
         self._plain = [
             [
                 Evidence(default.name, level.name, level.outcome, round(weight, 3))
@@ -82,9 +82,7 @@ class Decider:
         ]
         self._reasons: dict[tuple[tuple[int, ...], str], str] = {}
 
-    def decide(
-        self, record: Record, source: CandidateSource, *, excluded: Collection[int] = ()
-    ) -> Decision:
+    def decide(self, record: Record, source: CandidateSource, *, excluded: Collection[int] = ()) -> Decision:
         """Decide one note. `excluded`: children a person has said it is not about."""
         ids, too_common = find(record, source)
         if excluded:

@@ -18,7 +18,7 @@ _LATIN = _table("øłđðþħıŋœæ", "o l d d th h i n oe ae")
 _CYRILLIC = _table(
     "абвгґдеєжзиіїйклмнопрстуфхцчшщъыьэюяђјљњћџѓќѕў",
     "a b v g g d e ye zh z i i i i k l m n o p r s t u f kh ts ch sh shch _ y _ e yu ya "
-        "dj j lj nj c dz g k dz u",
+    "dj j lj nj c dz g k dz u",
 )
 
 _GREEK = _table(

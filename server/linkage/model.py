@@ -166,7 +166,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     def version(self) -> str:
         """Name and fingerprint of the weights (not of the registry's counts, which change daily)."""
         weights = msgspec.structs.replace(
-            self, term_frequencies=NO_TERM_FREQUENCIES,
+            self,
+            term_frequencies=NO_TERM_FREQUENCIES,
             registry_size=1,
             probability_two_random_records_match=1.0,
             housemates=HOUSEMATES_DEFAULT,

@@ -9,11 +9,14 @@ Three codes of a word, from fine to coarse:
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from importlib import resources
+from itertools import islice
 from zlib import crc32
 
 WORD_CACHE = 1 << 17  # more distinct name words than London's registry holds in daily use
+
 
 def words_of(text: str) -> frozenset[str]:
     """The set of words of a text."""
@@ -23,10 +26,7 @@ def words_of(text: str) -> frozenset[str]:
 # Names that open many boys' and girls' full names in one family: what follows is the name they go by.
 LEADING = words_of("mohammed abdul abd syed sheikh md mst mosammat musammat haji sri shri raja begum bibi")
 # Words between or after names that do not tell families apart.
-PARTICLES = words_of(
-    "al el ul ud bin ibn bint binti de da do dos das del "
-    "della di du la le van von der den"
-)
+PARTICLES = words_of("al el ul ud bin ibn bint binti de da do dos das del della di du la le van von der den")
 SHARED_FAMILY = words_of("begum bibi khatun kaur singh bano")
 
 
@@ -159,6 +159,15 @@ def skeleton(word: str) -> str:
     first = "a" if heard[:1] in "aiu" else heard[:1]
     bones = _REPEATED.sub(r"\1", first + _VOWELS.sub("", heard[1:]))
     return bones[:5] if len(bones) > 2 else bones + "." + "".join(_VOWELS.findall(heard))[:2]
+
+
+def remember(words: Iterable[str]) -> None:
+    """Work out the sounds of these words now, so that the first notes of the day do not wait for them."""
+    for word in islice(words, WORD_CACHE // 2):
+        skeleton(word)
+        skeleton(canonical(word))
+        spelling(word)
+        block_code(word)
 
 
 @lru_cache(WORD_CACHE)

@@ -56,7 +56,9 @@ class Scorer:
 
     def _set_bounds(self) -> None:
         most = [max(same) for same in self.same]
-        over = [[s - h for s, h in zip(*both, strict=True)] for both in zip(self.same, self._home, strict=True)]
+        over = [
+            [s - h for s, h in zip(*both, strict=True)] for both in zip(self.same, self._home, strict=True)
+        ]
         # The most that address, guardian and school can still add, against a stranger and against a sibling.
         self._most_left = most[lv.ADDRESS] + most[lv.GUARDIAN] + most[lv.SCHOOL] + 6.0  # a rare school
         self._over = over
@@ -111,7 +113,13 @@ class Scorer:
         return self._finish(note, child, weight, levels, rare_given, rare_family)
 
     def _finish(
-        self, note: Record, child: Record, weight: float, levels: list[int], rare_given: float, rare_family: float
+        self,
+        note: Record,
+        child: Record,
+        weight: float,
+        levels: list[int],
+        rare_given: float,
+        rare_family: float,
     ) -> Scored | None:
         """The rest of `score`: numbers, then home, guardian and school where they can still matter."""
         same, rare_school = self.same, 0.0
@@ -143,7 +151,9 @@ class Scorer:
             return None
         step = self._household_step(levels, rare_given + rare_family + rare_school)
         weight += step
-        return (weight, levels, (rare_given, rare_family, rare_school), step) if weight >= self._floor else None
+        return (
+            (weight, levels, (rare_given, rare_family, rare_school), step) if weight >= self._floor else None
+        )
 
     def _swapped(self, note: Record, child: Record) -> bool:
         """Whether given and family name changed places. The first half fails nearly always, and is remembered."""

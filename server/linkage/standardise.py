@@ -108,8 +108,10 @@ def fold(text: str, length_max: int) -> list[str]:
 
 
 def _accent(character: str) -> bool:
-    return "\u0300" <= character <= "\u036f" or "\u0591" <= character <= "\u05c7" or (
-        "\u064b" <= character <= "\u065f"
+    return (
+        "\u0300" <= character <= "\u036f"
+        or "\u0591" <= character <= "\u05c7"
+        or ("\u064b" <= character <= "\u065f")
     )
 
 

@@ -122,7 +122,8 @@ def reassess(
     ownership = _ownership(child, facts, arrival, pack)
     alert_id = _alert(tx, child_id, fresh, stored, ownership, facts, arrival, pack, now, channels)
     tx.execute(
-        "UPDATE child SET owner_borough = :owner WHERE child_id = :child",
+        "UPDATE child SET owner_borough = :owner WHERE child_id = :child"
+        " AND (owner_borough IS NULL OR owner_borough <> :owner)",
         {"owner": ownership.owner, "child": child_id},
     )
     seen_by = (ownership.owner, *ownership.copies, *_where_found(arrival))

@@ -80,6 +80,11 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
     looked_after: bool = False
     restricted: bool = False
 
+    def owner(self) -> str | None:
+        """The borough that owns the child while no note has said otherwise."""
+        authority = self.responsible_authority if self.looked_after else None
+        return authority or self.home_borough
+
     def boroughs(self) -> tuple[str, ...]:
         """Every borough that has to do with the child."""
         named = (self.home_borough, self.school_borough, self.responsible_authority)
@@ -117,9 +122,9 @@ _record_encoder = msgspec.msgpack.Encoder()
 
 _INSERT = (
     "INSERT INTO child (registry_id, standing, restricted, looked_after, home_borough, school_borough,"
-    " responsible_authority, date_of_birth, details, record, created_at, updated_at)"
+    " responsible_authority, owner_borough, date_of_birth, details, record, created_at, updated_at)"
     " VALUES (:registry_id, :standing, :restricted, :looked_after, :home_borough, :school_borough,"
-    " :responsible_authority, :date_of_birth, :details, :record, :now, :now)"
+    " :responsible_authority, :owner_borough, :date_of_birth, :details, :record, :now, :now)"
 )
 
 
@@ -200,7 +205,11 @@ def replace_from_registry(
         " home_borough = :home_borough, school_borough = :school_borough,"
         " responsible_authority = :responsible_authority, date_of_birth = :date_of_birth,"
         " details = :details, record = :record, updated_at = :now, rev = rev + 1 WHERE child_id = :child",
-        {name: value for name, value in values.items() if name not in ("registry_id", "standing")}
+        {
+            name: value
+            for name, value in values.items()
+            if name not in ("registry_id", "standing", "owner_borough")
+        }
         | {"child": child_id},
     )
     tx.execute("DELETE FROM child_key WHERE child_id = :child", {"child": child_id})
@@ -228,6 +237,7 @@ def _values(
         "home_borough": circumstances.home_borough,
         "school_borough": circumstances.school_borough,
         "responsible_authority": circumstances.responsible_authority,
+        "owner_borough": circumstances.owner(),
         "date_of_birth": details.date_of_birth.isoformat() if details.date_of_birth else None,
         "details": _details_encoder.encode(details),
         "record": _record_encoder.encode(record_),

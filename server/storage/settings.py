@@ -19,7 +19,7 @@ class StorageSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Pieces of work that share one commit on SQLite. One fsync costs as much as a few dozen
     statements; beyond 64 it is already spread thin, and the first of the group waits for the last."""
 
-    group_seconds_max: float = 0.05
+    group_seconds_max: float = 0.25
     """A group takes in no further work after this time, so that large batches do not make the first
     caller wait for dozens of others."""
 
@@ -56,9 +56,9 @@ class StorageSettings(msgspec.Struct, frozen=True, kw_only=True):
     reader_cache_kibibytes: int = 16 * 1_024
     """Page cache of each read connection: a page of somebody's timeline."""
 
-    checkpoint_pages: int = 4_096
-    """Pages of write-ahead log (16 MiB) before SQLite copies them into the database file: fewer,
-    larger copies cost less than many small ones, and recovery still takes well under a second."""
+    checkpoint_pages: int = 32_768
+    """Pages of write-ahead log (128 MiB) before SQLite copies them into the database file: a page that
+    many pushes touch is copied once, and recovery still takes about a second."""
 
     backlog_max: int = 256
     """Notifications that wait for one slow subscriber before it is told that it missed some."""

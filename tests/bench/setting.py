@@ -83,7 +83,7 @@ def database_with(children: int) -> Path:
 
 def _decides_what_is_stored() -> list[Path]:
     server = Path(__file__).parents[2] / "server"
-    folders = (server / "linkage", server / "demo", server / "storage" / "migrations")
+    folders = (server / "linkage", server / "demo", server / "records", server / "storage" / "migrations")
     return sorted(
         path
         for folder in folders
