@@ -409,6 +409,8 @@ def _relocate(
 ) -> None:
     """Move a subject between timelines and judge both children anew."""
     links.move(tx, subject_id, to_child)
+    # Whoever had to do with the note there has to do with the child here.
+    children.add_boroughs(tx, to_child, children.boroughs(tx, from_child))
     if children.retire_if_empty(tx, actor, from_child, now=now):
         alerts.close(tx, actor, alerts.open_ids(tx, from_child), MOVED, now=now)
     cases.reassess(tx, actor, from_child, world.pack, now=now, channels=world.channels)

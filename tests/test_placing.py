@@ -10,7 +10,7 @@ from server.access.errors import NotAllowed, ReasonNeeded
 from server.access.identity import Person
 from server.casework.facts import HOUR_MS
 from server.placing import ReviewClosed
-from server.records import links
+from server.records import children, links
 from server.records.links import Review
 from server.storage import Store, Transaction
 from sync.note import Subject
@@ -321,6 +321,29 @@ def test_a_review_shows_field_by_field_what_agrees_and_how_much_it_weighs(road: 
     assert total == pytest.approx(candidate.total_weight, abs=0.1)
     odds = sum(each.probability for each in shown.explained.candidates) + shown.explained.new_probability
     assert odds == pytest.approx(1.0, abs=1e-5)
+
+
+def may_see(road: Road, person: Person, child_id: int) -> None:
+    road.store.read_now(lambda tx: children.require_sight(tx, person, child_id))
+
+
+def test_a_record_whose_notes_moved_to_a_restricted_child_is_withheld_with_it(road: Road) -> None:
+    child = road.child(AMARA, restricted=True)
+    _, review = doubtful(road)
+    same(road, review, child)
+    without = msgspec.structs.replace(RIVERA, permissions=RIVERA.permissions - {"restricted.view"})
+    for child_id in (child, review.holding_child_id):
+        with pytest.raises(NotAllowed):
+            may_see(road, without, child_id)
+
+
+def test_a_borough_that_had_the_note_may_see_the_child_it_was_linked_to(road: Road) -> None:
+    child = road.child(AMARA, home="E09000008")
+    _, review = doubtful(road)
+    with pytest.raises(NotAllowed):
+        may_see(road, RIVERA, child)
+    same(road, review, child)
+    may_see(road, RIVERA, child)
 
 
 def test_a_review_withholds_a_record_that_is_restricted_to_others(road: Road) -> None:

@@ -340,12 +340,22 @@ def boroughs(tx: Transaction, child_id: int) -> frozenset[str]:
 
 @impersonal("a yes or a no; raises NotAllowed without saying whether there is such a child")
 def require_sight(tx: Transaction, person: Person, child_id: int, reason: str | None = None) -> None:
-    """Raise NotAllowed unless `person` may see this child; ReasonNeeded where they must say why first."""
-    row = tx.row("SELECT restricted FROM child WHERE child_id = :child", {"child": child_id})
+    """Raise NotAllowed unless `person` may see this child; ReasonNeeded where they must say why first.
+
+    A record that is kept only because its notes moved elsewhere tells of the children they moved to.
+    """
+    row = tx.row("SELECT restricted, standing FROM child WHERE child_id = :child", {"child": child_id})
     in_scope = row is not None and any(person.sees_borough(code) for code in boroughs(tx, child_id))
     if row is None or not person.may(Permission.SEE_CHILDREN) or not (in_scope or person.sees_borough(None)):
         raise NotAllowed("There is no such child among those you may see.")
     restricted.require(person, restricted=bool(row[0]), reason=reason)
+    if row[1] == Standing.RETIRED.value:
+        for (other,) in tx.rows(
+            "SELECT DISTINCT s.child_id FROM link_event e JOIN subject s ON s.subject_id = e.subject_id"
+            " WHERE e.child_id = :child AND s.child_id <> :child",
+            {"child": child_id},
+        ):
+            require_sight(tx, person, other, reason)
 
 
 @audited(Verb.CONSULTATION)
