@@ -25,7 +25,7 @@ from typing import Any
 
 USER = "earlysign"
 START_SECONDS_MAX = 60
-MUST_NOT_SKIP = "EARLYSIGN_TESTS_MUST_NOT_SKIP"
+MUST_NOT_SKIP = "EARLYSIGN_TEST_MUST_NOT_SKIP"
 PR_SET_PDEATHSIG = 1  # from <sys/prctl.h>
 
 COMMON = {
