@@ -218,8 +218,10 @@ def test_a_restricted_child_has_no_name_in_the_queue(rivera: Browser, road: Road
         page = rivera.get(f"/alerts?view={view}").text
         assert "Amara" not in page, view
     assert "Restricted record" in rivera.get("/alerts").text
-    # The record that waited is another one's now: its page leads there, where a reason is asked for.
-    led = rivera.get(f"/children/{holding}")
+    # The record that waited tells of the restricted one now: a reason is asked for before it leads there.
+    asked = rivera.get(f"/children/{holding}")
+    assert "Amara" not in asked.text and 'name="reason"' in asked.text
+    led = rivera.send(f"/children/{holding}", reason="On call tonight, asked by the supervisor")
     assert led.headers["location"] == f"/children/{child}"
     assert "Amara" not in rivera.get(f"/children/{child}").text
     assert road.alerts_of(child, "open")
