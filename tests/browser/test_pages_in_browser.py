@@ -55,7 +55,7 @@ def address_of_row(page: Page, words: str) -> str:
 
 def story_address(page: Page) -> str:
     """The child with three missing episodes."""
-    return address_of_row(page, "in 90 days")
+    return address_of_row(page, "a sign of exploitation")
 
 
 @pytest.mark.parametrize("width", [360, 1440])
