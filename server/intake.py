@@ -22,7 +22,7 @@ from server.audit import Actor
 from server.casework.facts import NoteFact, milliseconds, note_fact
 from server.placing import Described, World
 from server.records import cases, ledger, notes
-from server.storage.port import StorageError, Transaction
+from server.storage.port import StorageUnavailable, Transaction
 from sync import inbox, limits
 from sync.envelope import CUSTODY, Code, Outcome, Verdict
 from sync.inbox import Arrival
@@ -82,7 +82,7 @@ def prepare(lines: Sequence[bytes], device_id: str) -> list[Prepared]:
 def receive(
     tx: Transaction, sender: DeviceIdentity, prepared: Sequence[Prepared], *, now: int, world: World
 ) -> Received:
-    """Take one push all the way. Raises StorageError only: then nothing of it happened.
+    """Take one push all the way. Raises StorageUnavailable: then nothing of it happened.
 
     Nearly every push has nothing wrong in it, and a savepoint for each op costs a quarter of the time: so the
     push is tried in one savepoint, and only where an op fails is it undone and taken again op by op.
@@ -91,9 +91,11 @@ def receive(
     try:
         with tx.savepoint():
             return _receive(tx, sender, prepared, now, world, apart=False)
-    except StorageError:
+    except StorageUnavailable:
         raise
-    except Exception:
+    except Exception as error:
+        if not isinstance(error, _Refused):
+            log.warning("push_taken_op_by_op", error=type(error).__name__)
         return _receive(tx, sender, prepared, now, world, apart=True)
 
 
@@ -179,7 +181,7 @@ def _take(trip: _Trip, stream: ledger.Stream | None, item: Prepared) -> tuple[Ve
                 return _apply(trip, stream, item)
         except _Refused as refused:
             fault = refused.code
-        except StorageError:
+        except StorageUnavailable:
             raise
         except Exception as error:
             # The bytes are kept and shown to a person; the log gets the kind of error and no content.
@@ -296,7 +298,7 @@ def _apply_parked(trip: _Trip, note_id: str) -> None:
             continue
         except _Refused as refused:
             code = refused.code
-        except StorageError:
+        except StorageUnavailable:
             raise
         except Exception as error:
             log.error("op_failed", error=type(error).__name__, digest=arrival.digest[:12], exc_info=False)

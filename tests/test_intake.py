@@ -128,7 +128,19 @@ def test_an_op_of_another_phone_is_set_aside_without_a_key(road: Road) -> None:
     assert road.count("op") == 0
 
 
-def test_one_bad_line_among_fifty_costs_only_itself(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
+def a_bug(_tx: Any) -> None:
+    raise RuntimeError("a bug that only this note meets")
+
+
+def a_constraint(tx: Any) -> None:
+    for _ in range(2):
+        tx.execute("INSERT INTO child_key (key, child_id) VALUES (-1, -1)")
+
+
+@pytest.mark.parametrize("fails", [a_bug, a_constraint])
+def test_one_bad_line_among_fifty_costs_only_itself(
+    road: Road, monkeypatch: pytest.MonkeyPatch, fails: Any
+) -> None:
     officer = road.officer()
     lines = [officer.note(Subject(given_names="Ola", family_name=f"Nkemelu{n:02d}"))[1] for n in range(50)]
     add_subject = notes.add_subject
@@ -136,7 +148,7 @@ def test_one_bad_line_among_fifty_costs_only_itself(road: Road, monkeypatch: pyt
     def failing(tx: Any, note_key: int, ordinal: int, record: Any, *rest: Any) -> int:
         answer = add_subject(tx, note_key, ordinal, record, *rest)
         if "nkemelu24" in record.family:
-            raise RuntimeError("a bug that only this note meets")
+            fails(tx)
         return answer
 
     monkeypatch.setattr(notes, "add_subject", failing)

@@ -69,7 +69,7 @@ class NotAllowed(AccessError):
 
 
 class ReasonNeeded(AccessError):
-    hint = "Say why you need to see it; the reason is kept in the audit log."
+    hint = "Say why you need to see it; the reason is kept with your name."
 
 
 class CodeRefused(AccessError):

@@ -386,8 +386,8 @@ def id_of_subject(tx: Transaction, subject_id: int) -> str:
 
 
 @impersonal("one time, nothing of a child")
-def last_received_at(tx: Transaction, boroughs: Sequence[str] | None = None) -> int | None:
-    """When the newest note came (for these boroughs, where given)."""
+def last_received_at(tx: Transaction) -> int | None:
+    """When the newest note came, to whatever borough."""
     newest: int | None = tx.value("SELECT received_at FROM note ORDER BY note_key DESC LIMIT 1")
     return newest
 

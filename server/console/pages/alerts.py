@@ -147,7 +147,7 @@ def queue_page(tx: Transaction, services: Services, person: Person, asked: Asked
         filters=filters_of(services, person, asked, tally, name),
         grade_counts=tuple((grade_of(grade), number) for grade, number in tally.grades),
         late=tally.late,
-        last_note_at=notes.last_received_at(tx, sorted(person.boroughs)),
+        last_note_at=notes.last_received_at(tx),
         last_event_id=str(position),
         here=asked.href(),
         capped=QUEUE_ROWS_MAX if len(found) == QUEUE_ROWS_MAX else None,

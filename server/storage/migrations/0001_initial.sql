@@ -1,4 +1,4 @@
--- One text for both engines; the $-tokens are filled in by the migration runner (see storage/schema tokens).
+-- One text for both engines; the $-tokens are filled in by the migration runner (storage/migrate.py).
 -- Times are milliseconds since the Unix epoch, UTC. Yes and no are 1 and 0.
 
 CREATE TABLE server_state (
