@@ -90,6 +90,7 @@ def make_services(
     escalation.check_roles(pack, policy)
     worlds = Worlds(pack, tuple(channel.name for channel in channels))
     store.read_now(worlds.current)  # loaded now, so that the first push does not wait for it
+    worlds.load_beside(store)
     return Services(
         settings=settings,
         store=store,
