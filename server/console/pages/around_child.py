@@ -62,7 +62,7 @@ def _uncertain(shown: Timeline, waiting: int) -> Iterable[str]:
         yield "this record was made from a note and nobody has confirmed it"
     if child.left_registry_at is not None:
         since = words.short_day(words.local(child.left_registry_at).date())
-        yield f"no longer in the registry since {since}"
+        yield f"whether these details still hold: no longer in the registry since {since}"
     if child.details.date_of_birth is None and child.details.approximate_age is not None:
         yield "the age is as an officer judged it"
     if waiting and child.standing is not Standing.AWAITING_REVIEW:
