@@ -34,6 +34,7 @@ from server.records.registry_rows import (
     Batch,
     digest_of,
     make_many_ready,
+    pack_cells,
     read_row,
     unpack,
 )
@@ -308,7 +309,7 @@ class _Import:
         columns = self.rows.columns
         if work < ROWS_FOR_PROCESSES_MIN:
             for part in parts:
-                yield unpack(make_many_ready(columns, part))
+                yield unpack(make_many_ready(columns, pack_cells(part)))
             return
         processes = max(1, min((os.cpu_count() or 1) - 1, PROCESSES_MAX))
         pool = stack.enter_context(
@@ -317,7 +318,7 @@ class _Import:
         stack.callback(pool.shutdown, wait=False, cancel_futures=True)
         waiting: deque[Future[bytes]] = deque()
         for part in parts:
-            waiting.append(pool.submit(make_many_ready, columns, part))
+            waiting.append(pool.submit(make_many_ready, columns, pack_cells(part)))
             if len(waiting) > 2 * processes:
                 yield unpack(waiting.popleft().result())
         while waiting:

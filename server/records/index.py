@@ -68,9 +68,13 @@ def index_entry(record: Record) -> Entry:
 @impersonal("reads nothing and writes nothing")
 def run_of(entries: Sequence[Entry]) -> Run:
     """The entries of a batch as a run. Pure: an import works it out in another process."""
-    pairs = sorted((key, place) for place, entry in enumerate(entries) for key in entry.keys)
-    keys, places = zip(*pairs, strict=True) if pairs else ((), ())
-    return Run(array("q", keys).tobytes(), array("I", places).tobytes())
+    keys = [key for entry in entries for key in entry.keys]
+    places = [place for place, entry in enumerate(entries) for _ in entry.keys]
+    order = sorted(range(len(keys)), key=keys.__getitem__)  # half the time of sorting pairs
+    return Run(
+        array("q", [keys[one] for one in order]).tobytes(),
+        array("I", [places[one] for one in order]).tobytes(),
+    )
 
 
 @impersonal("numbers, for the server's own work; the change of the child is logged by its caller")

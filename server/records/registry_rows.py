@@ -64,6 +64,7 @@ class Batch(msgspec.Struct, frozen=True, array_like=True):
 
 
 _encode = msgspec.msgpack.Encoder().encode
+_decode_cells = msgspec.msgpack.Decoder(list[list[str]]).decode
 _decode = msgspec.msgpack.Decoder(Batch).decode
 
 
@@ -78,8 +79,10 @@ def made_by() -> bytes:
 @impersonal("reads a file's row and no database")
 def digest_of(columns: Sequence[str], cells: Sequence[str]) -> bytes:
     """A fingerprint of a row, whatever order its columns have and however many are left out."""
-    row = dict(zip(columns, cells, strict=True))
-    text = _APART.join([row.get(column, "") for column in REGISTRY_COLUMNS])
+    if tuple(columns) != REGISTRY_COLUMNS:
+        row = dict(zip(columns, cells, strict=True))
+        cells = [row.get(column, "") for column in REGISTRY_COLUMNS]
+    text = _APART.join(cells)
     return hashlib.blake2b(text.encode(), digest_size=DIGEST_BYTES, key=made_by()).digest()
 
 
@@ -139,9 +142,15 @@ def make_ready(columns: Sequence[str], cells: Sequence[str]) -> Ready:
 
 
 @impersonal("reads rows of a file and no database")
-def make_many_ready(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> bytes:
-    """Many rows, packed for the way between two processes; `unpack` reads them."""
-    ready = [make_ready(columns, cells) for cells in rows]
+def pack_cells(rows: Sequence[Sequence[str]]) -> bytes:
+    """The cells of many rows, packed for the way to another process (faster than pickling them)."""
+    return _encode(rows)
+
+
+@impersonal("reads rows of a file and no database")
+def make_many_ready(columns: Sequence[str], cells: bytes) -> bytes:
+    """The rows that `pack_cells` packed, made ready and packed for the way back; `unpack` reads them."""
+    ready = [make_ready(columns, one) for one in _decode_cells(cells)]
     return _encode(Batch(ready, run_of([decode_entry(row.indexed) for row in ready])))
 
 
