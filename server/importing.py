@@ -100,7 +100,7 @@ class Checked:
         self.verdicts = bytearray()
         """One byte for each row of the file, in order."""
         self.seen = bytearray()
-        """One byte for each child id: whether the file has it."""
+        """One byte for each child id: 0 not in the file, 1 in a row that cannot be read, 2 in one that can."""
         self.gone: array[int] = array("q")
         self.returned: array[int] = array("q")
         self.here = 0
@@ -109,13 +109,16 @@ class Checked:
     def count(self, verdict: int) -> int:
         return self.verdicts.count(verdict)
 
-    def saw(self, child_id: int) -> None:
+    def saw(self, child_id: int, *, readable: bool) -> bool:
+        """The file has a row for this child. Whether a readable one came before."""
         if child_id >= len(self.seen):
             self.seen.extend(bytes(child_id + 1 - len(self.seen) + (1 << 16)))
-        self.seen[child_id] = 1
+        before = self.seen[child_id]
+        self.seen[child_id] = max(before, 2 if readable else 1)
+        return before == 2
 
     def has_seen(self, child_id: int) -> bool:
-        return child_id < len(self.seen) and self.seen[child_id] == 1
+        return child_id < len(self.seen) and self.seen[child_id] > 0
 
 
 def import_registry(
@@ -181,18 +184,19 @@ def _verdict(
     """What to do with a row, and why where it is rejected."""
     registry_id = _id_in(row, at)
     known = here.get(registry_id)
-    if known is not None:
-        found.saw(known.child_id)  # also where the row is rejected below: the child has not vanished
+    # Also where the row is rejected below: the child has not vanished.
+    twice = known is not None and found.saw(known.child_id, readable=isinstance(row, Row))
     if isinstance(row, BadRow):
         found.foreign += row.reason == NOT_UTF8
         found.unnamed += known is None
         return REJECTED, row.reason
     found.beyond_ascii += not all(map(str.isascii, row.cells))
-    if registry_id:
+    if known is None and registry_id:
         mark = hash(registry_id)
-        if mark in named:
-            return REJECTED, "the same child_id as an earlier line. Keep one of them."
+        twice = mark in named
         named.add(mark)
+    if twice:
+        return REJECTED, "the same child_id as an earlier line. Keep one of them."
     if known is not None and known.digest == digest_of(columns, row.cells):
         if known.left_at is None:
             return DONE, ""

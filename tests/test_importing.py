@@ -216,6 +216,9 @@ def test_a_child_whose_row_is_bad_has_not_gone(night: Night) -> None:
     done = night.brings(row("R1"), row("R2", date_of_birth="spring"), raw=b"R3,too short\n")
     assert counts(done) == (0, 0, 1, 0, 0, 2) and done.unnamed == 0
     assert night.road.count("child", "left_registry_at IS NOT NULL") == 0
+    # The first of two rows cannot be read: the second can.
+    done = night.brings(row("R2"), row("R3"), raw=b"R1,too short\n" + b"R1,Ada" + b"," * 16 + b"\n")
+    assert counts(done) == (0, 1, 2, 0, 0, 1)
     # A row that names nobody may be anybody's.
     done = night.brings(row("R1"), row("R2"), raw=b",too short\n")
     assert (done.gone, done.unnamed) == (0, 1)

@@ -38,9 +38,13 @@ from server.linkage.reading import TableError
 from server.records import reference
 from server.records.registry import Superseded
 from server.records.registry_rows import REGISTRY_COLUMNS
+from server.storage import StorageSettings
 
 REJECTED = 3
 """Exit code of an import that left rows out; the rest was imported."""
+
+STORAGE = StorageSettings(readers=1, cache_kibibytes=64 * 1024)
+"""An import reads one thing at a time and writes nearly in order: more cache would not make it faster."""
 
 STAGES = {"checked": "Checking", "written": "Writing", "indexed": "Tidying the index"}
 
@@ -78,7 +82,7 @@ def import_children(
     channels = [
         one.name for one in channels_of(settings.webhook_url, settings.webhook_secret, settings.base_url)
     ]
-    with import_bar() as bar, open_database(settings) as store:
+    with import_bar() as bar, open_database(settings, STORAGE) as store:
         total = rows_about(file)
         tasks = {stage: bar.add_task(title, total=None, visible=False) for stage, title in STAGES.items()}
         bar.update(tasks["checked"], total=total, visible=True)
@@ -160,7 +164,9 @@ def import_areas(
     settings = settings_from(data)
     with open_database(settings) as store:
         store.write_now(lambda tx: reference.replace_areas(tx, areas, now=now_ms()))
-    say(f"[bold]{len(areas)}[/bold] areas loaded. A running server uses them within seconds of the next note.")
+    say(
+        f"[bold]{len(areas)}[/bold] areas loaded. A running server uses them within seconds of the next note."
+    )
 
 
 def read_areas(file: Path) -> list[Area]:

@@ -94,13 +94,14 @@ def enter_run(tx: Transaction, made: Run, child_ids: Sequence[int | None]) -> No
     """
     keys, places = array("q", made.keys), array("I", made.places)
     run = tx.insert("INSERT INTO key_run DEFAULT VALUES", {}, "run")
-    tx.executemany(
-        "INSERT INTO child_key_run (run, key, child_id) VALUES (:run, :key, :child)",
-        [
-            {"run": run, "key": key, "child": child_id}
+    tx.insert_many(
+        "child_key_run",
+        ("run", "key", "child_id"),
+        (
+            (run, key, child_id)
             for key, place in zip(keys, places, strict=True)
             if (child_id := child_ids[place]) is not None
-        ],
+        ),
     )
     tx.notes.pop(_RUNS, None)
 

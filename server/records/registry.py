@@ -40,13 +40,11 @@ class Superseded(Exception):
     """Another import of this registry has begun meanwhile; this one must not go on."""
 
 
-_INSERT = (
-    "INSERT INTO child (registry_id, standing, restricted, looked_after, home_borough, school_borough,"
-    " responsible_authority, owner_borough, date_of_birth, registry_digest, details, record, indexed,"
-    " created_at, updated_at)"
-    " VALUES (:registry_id, :standing, :restricted, :looked_after, :home_borough, :school_borough,"
-    " :responsible_authority, :owner_borough, :date_of_birth, :digest, :details, :record, :indexed, :now, :now)"
-)
+_COLUMNS = (
+    "registry_id", "standing", "restricted", "looked_after", "home_borough", "school_borough",
+    "responsible_authority", "owner_borough", "date_of_birth", "registry_digest", "details", "record", "indexed",
+    "created_at", "updated_at",
+)  # fmt: skip
 _UPDATE = (
     "UPDATE child SET restricted = :restricted, looked_after = :looked_after, home_borough = :home_borough,"
     " school_borough = :school_borough, responsible_authority = :responsible_authority,"
@@ -158,11 +156,7 @@ def add(tx: Transaction, actor: Actor, batch: Batch, new: Sequence[Ready], *, no
     if not new:
         return []
     last = tx.value("SELECT COALESCE(MAX(child_id), 0) FROM child")
-    tx.executemany(
-        _INSERT,
-        [{**_values(row, now), "registry_id": row.registry_id, "owner_borough": row.owner_borough,
-          "standing": Standing.KNOWN.value, "indexed": row.indexed} for row in new],
-    )  # fmt: skip
+    tx.insert_many("child", _COLUMNS, [_new(row, now) for row in new])
     # Only an import writes registry ids, and only one runs: those behind the last are the ones of above.
     ids: dict[str, int] = dict(
         tx.rows(
@@ -174,9 +168,10 @@ def add(tx: Transaction, actor: Actor, batch: Batch, new: Sequence[Ready], *, no
         index.enter_run(tx, batch.run, [ids.get(row.registry_id) for row in batch.rows])
     else:
         index.enter(tx, [(ids[row.registry_id], index.decode_entry(row.indexed)) for row in new])
-    tx.executemany(
-        "INSERT INTO child_borough (child_id, borough) VALUES (:child, :borough)",
-        [{"child": ids[row.registry_id], "borough": code} for row in new for code in row.boroughs()],
+    tx.insert_many(
+        "child_borough",
+        ("child_id", "borough"),
+        [(ids[row.registry_id], code) for row in new for code in row.boroughs()],
     )
     record(tx, actor, Verb.COLLECTION, "child", ids.values(), now=now, reason=ADDED)
     return list(ids.values())
@@ -266,6 +261,15 @@ _CIRCUMSTANCES = (
     "date_of_birth",
 )
 """What casework looks at, in the order of `_STANDING`."""
+
+
+def _new(row: Ready, now: int) -> tuple[object, ...]:
+    """A new child in the order of `_COLUMNS`."""
+    return (
+        row.registry_id, Standing.KNOWN.value, int(row.restricted), int(row.looked_after), row.home_borough,
+        row.school_borough, row.responsible_authority, row.owner_borough, row.date_of_birth, row.digest,
+        row.details, row.record, row.indexed, now, now,
+    )  # fmt: skip
 
 
 def _values(row: Ready, now: int) -> dict[str, object]:
