@@ -9,6 +9,7 @@ is simply run again: what is done already is unchanged by then.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import time
@@ -52,6 +53,8 @@ ROWS_FOR_PROCESSES_MIN = 50_000
 
 PROCESSES_MAX = 3
 """One is enough to keep the writer busy; more help while it waits for a disk."""
+
+OBJECTS_BETWEEN_SEARCHES = (100_000, 50, 100)
 
 REJECTED_SHARE_MAX, REJECTED_ROWS_MAX = 0.05, 100
 """More bad rows than both: the export is broken, and importing the rest would hide it."""
@@ -317,7 +320,7 @@ class _Import:
             return
         processes = max(1, min((os.cpu_count() or 1) - 1, PROCESSES_MAX))
         pool = stack.enter_context(
-            ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_end_with_parent)
+            ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_begin_helping)
         )
         stack.callback(pool.shutdown, wait=False, cancel_futures=True)
         waiting: deque[Future[bytes]] = deque()
@@ -392,8 +395,10 @@ class _Import:
         return answer
 
 
-def _end_with_parent() -> None:
-    """End this helper when the import is killed: nobody would ever give it work again."""
+def _begin_helping() -> None:
+    """Work without searches for cycles, which rows never make; end when the import is killed, for nobody would
+    ever give this helper work again."""
+    gc.set_threshold(*OBJECTS_BETWEEN_SEARCHES)
     parent = parent_process()
     assert parent is not None, "only a process of the pool runs this"
 
