@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 
-from server import importing
 from server.access.errors import NotAllowed, ReasonNeeded
 from server.demo.describe import as_subject, describe
 from server.demo.population import csv_row, population
 from server.demo.strata import Stratum
-from server.importing import Imported, import_registry
+from server.importing import Imported, import_registry, writing
 from server.linkage.blocking import blocking_keys
 from server.linkage.reading import TableError
 from server.linkage.standardise import decode_record
@@ -291,14 +290,32 @@ def test_a_file_that_changes_while_it_is_read_is_refused(night: Night) -> None:
     assert night.road.count("child") == 0
 
 
+@pytest.mark.parametrize("text", ["R1,Ada\n", "X2" + "," * 17 + "\n", "X1,,,,spring" + "," * 13 + "\n"])
+def test_a_file_that_changes_between_its_two_readings_is_refused_in_words(
+    night: Night, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    begin = registry.begin_run
+
+    def meddle(*args: Any, **kwargs: Any) -> tuple[int, bool]:
+        lines = night.path.read_text().splitlines(keepends=True)
+        night.path.write_text("".join(lines[:1]) + text * (1 if "spring" in text else 3))
+        return begin(*args, **kwargs)
+
+    monkeypatch.setattr(registry, "begin_run", meddle)
+    with pytest.raises(TableError, match="changed while it was read"):
+        night.brings(row("R1"))
+    monkeypatch.undo()
+    assert night.brings(row("R1"), row("R2")).rejected == 0
+
+
 # The index ---------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def in_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """The ways of two million rows, with some hundred."""
-    monkeypatch.setattr(importing, "ROWS_PER_TRANSACTION", 40)
-    monkeypatch.setattr(importing, "ROWS_CHECKED_AT_ONCE", 30)
+    monkeypatch.setattr(writing, "ROWS_PER_TRANSACTION", 40)
+    monkeypatch.setattr("server.importing.check.ROWS_CHECKED_AT_ONCE", 30)
     monkeypatch.setattr(registry, "RUN_CHILDREN_MIN", 20)
     monkeypatch.setattr(index, "RUNS_MAX", 4)
     monkeypatch.setattr(index, "FOLD_ROWS", 400)

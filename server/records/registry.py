@@ -2,7 +2,7 @@
 
 Nothing here is ever deleted: a child that the registry leaves out is kept whole, still found by linkage, and
 says since when it is no longer in the registry. Rows come ready from `registry_rows`; the import itself, file
-and processes, is `server/importing.py`.
+and processes, is `server/importing/`.
 """
 
 from collections.abc import Iterator, Sequence
