@@ -18,12 +18,12 @@ from server.access.policy import load_policy
 from server.audit import Actor
 from server.casework.facts import HOUR_MS, MINUTE_MS
 from server.casework.pack import Pack, default_pack
-from server.linkage.blocking import blocking_keys
 from server.linkage.standardise import standardise
 from server.placing import World, Worlds
 from server.records import alerts, children, links, notes
 from server.records.alerts import Alert
 from server.records.children import Circumstances, Details, Standing
+from server.records.index import index_entry
 from server.storage import Store
 from sync.envelope import Verdict
 from sync.note import Amendment, Note, Subject, Withdrawal
@@ -193,7 +193,7 @@ class Road:
                 record,
                 Standing.KNOWN,
                 now=self.now,
-                keys=blocking_keys(record),
+                entry=index_entry(record),
                 circumstances=Circumstances(home_borough=home, **circumstances),
                 registry_id=registry_id or uuid.uuid4().hex,
             )

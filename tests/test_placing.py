@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from pathlib import Path
+
 import msgspec
 import pytest
 
@@ -10,9 +13,9 @@ from server.access.errors import NotAllowed, ReasonNeeded
 from server.access.identity import Person
 from server.casework.facts import HOUR_MS
 from server.placing import ReviewClosed
-from server.records import children, links
+from server.records import children, index, links, reference
 from server.records.links import Review
-from server.storage import Store, Transaction
+from server.storage import Store, Transaction, open_store
 from sync.note import Subject
 from sync.vocabulary import Category
 from tests.road import AMARA, CAMDEN, LAMBETH, SOUTHWARK, TWIN, Road, at, somebody
@@ -413,3 +416,34 @@ def test_a_transfer_leaves_the_borough_that_knew_the_child_able_to_see(road: Roa
 
 def seen_by(road: Road, person: Person, child_id: int) -> int:
     return road.store.read_now(lambda tx: showing.child(tx, person, child_id, now=road.now)).child.child_id
+
+
+def wait_for_the_world() -> None:
+    for thread in threading.enumerate():
+        if thread.name == "earlysign-world":
+            thread.join()
+
+
+def test_a_running_server_loads_what_changed_beside_the_work(tmp_path: Path) -> None:
+    """A note never waits for it: it goes on with what there was, and the next ones have the new."""
+    store = open_store(tmp_path / "earlysign.db")
+    store.migrate()
+    road = Road(store)
+    before = road.world
+    road.worlds.load_beside(store)
+    index.count_again(store)
+    assert road.world is before
+    wait_for_the_world()
+    after = road.world
+    assert after is not before and road.world is after
+    # A database that cannot be read now is asked again by the next note.
+    store.write_now(lambda tx: reference.changed(tx))
+    store.close_now()
+    other = open_store(tmp_path / "earlysign.db")
+    assert other.read_now(road.worlds.current) is after
+    wait_for_the_world()
+    road.worlds.load_beside(other)
+    assert other.read_now(road.worlds.current) is after
+    wait_for_the_world()
+    assert other.read_now(road.worlds.current) is not after
+    other.close_now()

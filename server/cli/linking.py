@@ -12,7 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from server.cli.common import CommandError, err, examples, say
 from server.linkage.model import Model, ModelError, model_from_json
-from server.linkage.table import TableError, link_tables
+from server.linkage.reading import TableError
+from server.linkage.table import link_tables
 
 CHUNK_BYTES = 1 << 20
 STAGES = {"known": "Known children", "notes": "Notes"}

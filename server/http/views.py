@@ -119,11 +119,13 @@ class FlagView(View, frozen=True, kw_only=True):
 
 
 class ChildView(View, frozen=True, kw_only=True):
-    """A known child. `standing`: known, provisional, awaiting_review or retired."""
+    """A known child. `standing`: known, provisional, awaiting_review or retired. `left_registry_at`: since when
+    the registry leaves out a child that it once had."""
 
     child_id: int
     standing: str
     registry_id: str | None
+    left_registry_at: Instant | None
     details: Details
     circumstances: Circumstances
     owner_borough: str | None
@@ -289,6 +291,7 @@ def child_view(child: Child) -> ChildView:
         child_id=child.child_id,
         standing=child.standing.value,
         registry_id=child.registry_id,
+        left_registry_at=maybe(child.left_registry_at),
         details=child.details,
         circumstances=child.circumstances,
         owner_borough=child.owner_borough,

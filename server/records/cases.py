@@ -133,6 +133,31 @@ def reassess(
     return Outcome(grade=assessment.grade, owner=ownership.owner, raised=len(fresh), alert_id=alert_id)
 
 
+@audited(Verb.ALTERATION)
+def reroute(
+    tx: Transaction, actor: Actor, child_id: int, pack: Pack, *, now: int, channels: Sequence[str] = ()
+) -> Outcome:
+    """Judge a child's notes anew because where it lives, who has its care or how it is kept is another now.
+
+    A borough that had no part in the child before may see it and gets a copy of its live alerts. The duty stays
+    where it is while an alert is live: a transfer needs acceptance, and the sender owns until then.
+    """
+    outcome = reassess(tx, actor, child_id, pack, now=now, channels=channels)
+    facts = notes.facts_of_child(tx, child_id)
+    ownership = _ownership(children.facts(tx, child_id, now=now), facts, None, pack)
+    concerned = (ownership.owner, *ownership.copies)
+    live = alerts.open_ids(tx, child_id)
+    for alert_id in live:
+        alerts.copy_to(tx, actor, alert_id, concerned, now=now, channels=channels)
+    if not live:
+        tx.execute(
+            "UPDATE child SET owner_borough = :owner WHERE child_id = :child",
+            {"owner": ownership.owner, "child": child_id},
+        )
+    children.add_boroughs(tx, child_id, concerned)
+    return outcome
+
+
 def _where_found(arrival: Arrival | None) -> list[str]:
     named = (arrival.found_borough, arrival.author_borough) if arrival else ()
     return [code for code in named if code]

@@ -161,11 +161,15 @@ class Story:
         """One step of an alert in words."""
         names, telling = self.telling.names, self.telling
         borough = telling.borough(step.borough)
-        who = "the server" if step.actor in ("system", "escalation", "linkage") else names.name(step.actor)
+        by_program = step.actor in ("system", "escalation", "linkage") or step.actor.startswith("command:")
+        who = "the server" if by_program else names.name(step.actor)
         if step.kind is EventKind.RAISED:
             return Event(at=step.at, text=f"Told the investigators of {borough}")
         if step.kind is EventKind.GREW:
             return Event(at=step.at, text=f"Told the investigators of {borough} again: there is more")
+        if step.kind is EventKind.COPIED:
+            others = words.listed([telling.borough(code) for code in (step.detail or "").split(", ")])
+            return Event(at=step.at, text=f"Told the investigators of {others} too: the registry has changed")
         if step.kind is EventKind.ESCALATED:
             told = telling.role_title(step.told or "")
             waited = words.duration(step.at - alert.started_at)

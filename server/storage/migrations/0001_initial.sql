@@ -65,8 +65,11 @@ CREATE TABLE child (
     responsible_authority TEXT,
     owner_borough TEXT,
     date_of_birth TEXT,
+    registry_digest $bytes, -- of the registry's row, so that one that has not changed costs nothing
+    left_registry_at $integer, -- since when the registry's file has left the child out
     details $bytes NOT NULL,
     record $bytes NOT NULL,
+    indexed $bytes, -- what stands in the index for this child, so that exactly that can be taken out
     rev $integer NOT NULL DEFAULT 1,
     created_at $integer NOT NULL,
     updated_at $integer NOT NULL
@@ -78,6 +81,36 @@ CREATE TABLE child_key (
     child_id $integer NOT NULL,
     PRIMARY KEY (key, child_id)
 ) $strict_without_rowid;
+
+-- Keys of children that an import brought a moment ago, as sorted runs: each is written in one go, looked
+-- up beside `child_key`, and folded into it when there are many (records/index.py).
+CREATE TABLE key_run (
+    run $identity
+) $strict;
+
+CREATE TABLE child_key_run (
+    run $integer NOT NULL,
+    key $integer NOT NULL,
+    child_id $integer NOT NULL,
+    PRIMARY KEY (run, key, child_id)
+) $strict_without_rowid;
+
+-- Every import of a registry: what was in the file, what it did, and by whom. An end that is missing says that
+-- it was interrupted; the next one goes on where it stopped.
+CREATE TABLE import_run (
+    run_id $identity,
+    source TEXT NOT NULL,
+    file_digest TEXT NOT NULL,
+    started_by TEXT NOT NULL,
+    started_at $integer NOT NULL,
+    ended_at $integer,
+    added $integer NOT NULL DEFAULT 0,
+    changed $integer NOT NULL DEFAULT 0,
+    unchanged $integer NOT NULL DEFAULT 0,
+    gone $integer NOT NULL DEFAULT 0,
+    returned $integer NOT NULL DEFAULT 0,
+    rejected $integer NOT NULL DEFAULT 0
+) $strict;
 
 -- Which boroughs have to do with a child, and so may see the record.
 CREATE TABLE child_borough (
