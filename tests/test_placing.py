@@ -358,8 +358,12 @@ def test_a_review_withholds_a_record_that_is_restricted_to_others(road: Road) ->
     assert shown.known == {} and shown.explained is not None
     [candidate] = shown.explained.candidates
     assert candidate.child_id == child and candidate.withheld
-    assert {field.known for field in candidate.fields} == {None}
-    assert b"Coldharbour" not in msgspec.json.encode(shown.explained)
+    assert candidate.closed and candidate.fields == () and candidate.steps == ()
+    assert candidate.probability is None and shown.explained.new_probability is None
+    told = msgspec.json.encode((shown.explained, [event.reason for event in shown.events])).decode().lower()
+    for word in ("coldharbour", "agree", "differ", "given name", "age", "could be"):
+        assert word not in told, word
+    assert {event.probability for event in shown.events} == {None}
     with pytest.raises(NotAllowed):
         road.store.write_now(
             lambda tx: placing.answer_same(

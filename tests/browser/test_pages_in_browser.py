@@ -115,7 +115,7 @@ def test_why_opens_the_evidence_field_by_field(opens: Opens) -> None:
     page.keyboard.press("Enter")
     table = why.locator("table")
     expect(table).to_be_visible()
-    for words in ("Before any field", "Given names", "Date of birth", "Agrees", "Altogether"):
+    for words in ("Before comparing", "Given names", "Date of birth", "Agrees", "Taken together"):
         expect(table).to_contain_text(words)
     assert why.locator("svg.bar--total").count() == 1
 

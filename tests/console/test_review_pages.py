@@ -51,7 +51,7 @@ def test_the_same_child_moves_the_note_and_can_be_undone(rivera: Browser, road: 
     child, review, note = doubt(road)
     answer = decide(rivera, review, f"same:{child}", reason="Same school, and I know the family")
     assert answer.status_code == 303
-    assert rivera.said(answer) == "Decided: the same child."
+    assert rivera.said(answer) == "Linked: the same child."
     assert road.child_of(note) == child
     page = text(rivera.get(f"/children/{child}").text)
     assert "A person decided: the same child" in page and "“Same school, and I know the family”" in page

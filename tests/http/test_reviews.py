@@ -55,11 +55,25 @@ def test_one_review_field_by_field(desk: Desk, path: str, child: int) -> None:
         "name": "address",
         "label": "Address",
         "described": None,
+        "described_read": None,
         "known": "14 Coldharbour Lane, SW9 8PR",
+        "known_read": None,
         "outcome": "missing",
         "words": "not known on one side",
         "weight": 0.0,
+        "rarity": 0.0,
+        "remark": "",
+        "now": None,
     }
+    steps = candidate["steps"]
+    assert steps[0]["comparison"] == "start" and steps[-1]["comparison"] == "total"
+    assert steps[-1]["total"] == candidate["total_weight"]
+    assert {"title", "label", "outcome", "weight", "total", "rarity", "remark"} < steps[1].keys()
+    told = whole["explained"]
+    assert told["why"] == "Not linked: only the name and an age or less agree."
+    assert told["outcome"] == "review" and told["rule"] == "only the name and an age or less agree"
+    assert told["margin"] is None and told["second_child_id"] is None
+    assert told["decided_at"] == whole["decisions"][0]["at"]
     assert whole["known"][0]["details"]["school"] == "Stockwell Park High School"
     assert [decision["action"] for decision in whole["decisions"]] == ["review"]
 
