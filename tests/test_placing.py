@@ -319,7 +319,8 @@ def test_a_review_shows_field_by_field_what_agrees_and_how_much_it_weighs(road: 
         candidate.start_weight + sum(field.weight for field in candidate.fields) + candidate.household_weight
     )
     assert total == pytest.approx(candidate.total_weight, abs=0.1)
-    odds = sum(each.probability for each in shown.explained.candidates) + shown.explained.new_probability
+    assert shown.explained.new_probability is not None
+    odds = sum(each.probability or 0 for each in shown.explained.candidates) + shown.explained.new_probability
     assert odds == pytest.approx(1.0, abs=1e-5)
 
 

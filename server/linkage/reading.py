@@ -6,7 +6,7 @@ content says nothing ("not known", a phone number of three digits) is read as ""
 
 from __future__ import annotations
 
-import datetime
+import calendar
 
 from server.linkage.names import canonical
 from server.linkage.standardise import ADDRESS_LENGTH_MAX, CODE_LENGTH_MAX, Description, Record, fold
@@ -76,6 +76,6 @@ def _born(written: Description, record: Record) -> str | None:
 
 
 def _day(number: int) -> str:
-    """A record's date, which may be the 31st of a short month: then the month is what matters."""
+    """A record's date, which need not be one of the calendar: it may be the 31st of a short month."""
     year, month, day = number // 10_000, number // 100 % 100, number % 100
-    return f"{day} {datetime.date(year, month, 1):%B %Y}"
+    return f"{day} {calendar.month_name[month]} {year}"
