@@ -68,7 +68,8 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
     `household_weight` what that takes away. `steps` is the whole waterfall with its running total.
     `withheld`: the record is restricted, so no value of it is in `fields`. `closed`: it is restricted to others,
     and nothing is told of how it compares: that an address agrees would tell the address.
-    `changed` says what has changed since, where it would be weighed otherwise today, and `total_now` how.
+    `changed` says what has changed since, where it would be weighed otherwise today, and `total_now` how: None
+    where the two are now too unlike to be weighed at all.
     """
 
     child_id: int
@@ -150,9 +151,9 @@ def compared(candidate: Candidate, known: Details | None, by: Weighing, decision
     if candidate.child_id in by.closed:
         return _closed(candidate)
     steps = explain(candidate, by.decider.model, start=decision.start)
-    now, total_now = _weighed_again(candidate, known, by)
-    if not _differ(steps, now):
-        now, total_now = {}, None
+    again = _weighed_again(candidate, known, by) if known is not None else steps
+    changed = again is None or _differ(steps, again)
+    now = {step.comparison: step for step in again or ()} if changed else {}
     parts = {step.comparison: step for step in steps}
     household = parts.get(HOUSEHOLD)
     return Compared(
@@ -165,8 +166,8 @@ def compared(candidate: Candidate, known: Details | None, by: Weighing, decision
         total_weight=parts[TOTAL].total,
         withheld=known is None,
         steps=steps,
-        changed=_what_changed(by, decision) if now else None,
-        total_now=total_now,
+        changed=_what_changed(by, decision) if changed else None,
+        total_now=again[-1].total if changed and again else None,
     )
 
 
@@ -224,27 +225,20 @@ def readings_of(details: Details) -> dict[str, str]:
     return readings(written, standardise(written))
 
 
-def _weighed_again(
-    candidate: Candidate, known: Details | None, by: Weighing
-) -> tuple[dict[str, Step], float | None]:
-    """The steps of the same pair as it stands now, by comparison, and their total; empty where it may not be
-    told, or where the two are now too unlike to be weighed."""
-    if known is None:
-        return {}, None
+def _weighed_again(candidate: Candidate, known: Details, by: Weighing) -> tuple[Step, ...] | None:
+    """The steps of the same pair as it stands now; None where the two are too unlike now to be weighed."""
     again = by.decider.weigh(
         standardise(by.described.description()),
         standardise(known.description()),
         candidate.child_id,
         restricted=candidate.restricted,
     )
-    if again is None:
-        return {}, None
-    steps = explain(again, by.decider.model)
-    return {step.comparison: step for step in steps}, steps[-1].total
+    return None if again is None else explain(again, by.decider.model)
 
 
-def _differ(steps: Iterable[Step], now: Mapping[str, Step]) -> bool:
-    return any(step.outcome and _step_differs(step, now[step.comparison]) for step in steps if now)
+def _differ(then: Iterable[Step], now: Iterable[Step]) -> bool:
+    by_name = {step.comparison: step for step in now}
+    return any(step.outcome and _step_differs(step, by_name[step.comparison]) for step in then)
 
 
 def _step_differs(then: Step, now: Step) -> bool:
