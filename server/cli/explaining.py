@@ -15,6 +15,7 @@ from server.cli.common import CommandError, DataOption, examples, open_database,
 from server.clock import now_ms
 from server.linkage.decide import Decision
 from server.linkage.explain import (
+    NOT_COMPARED,
     OUTCOME_WORDS,
     SCALE,
     TOTAL,
@@ -100,7 +101,7 @@ def _tell_best(decision: Decision, model: Model) -> None:
         for line in in_words(steps):
             say(f"  {escape(line)}")
         if missing := not_compared(steps):
-            say(f"  {OUTCOME_WORDS['missing']}: {escape(', '.join(missing))}.")
+            say(f"  {NOT_COMPARED}: {escape(', '.join(missing))}.")
     say(
         f"Compared with {decision.compared} known children by model {escape(decision.model_version)}.",
     )

@@ -15,8 +15,10 @@ from server.linkage.model import Model
 from server.linkage.words import percent, signed
 
 START, HOUSEHOLD, TOTAL = "start", "household", "total"
-OUTCOME_WORDS = {lv.AGREE: "Agrees", lv.NEAR: "Near", lv.DIFFER: "Differs", lv.MISSING: "Not compared"}
+OUTCOME_WORDS = {lv.AGREE: "Agrees", lv.NEAR: "Near", lv.DIFFER: "Differs", lv.MISSING: "Missing"}
 """What a screen and a terminal call each outcome."""
+NOT_COMPARED = "Not compared, since one side does not say"
+"""What stands before the fields that have no bar."""
 
 SCALE = 100.0
 """Bars are placed on a scale of 0 to 100, so that whoever draws them needs no arithmetic."""
