@@ -103,7 +103,7 @@ def _tell_best(decision: Decision, model: Model) -> None:
         if missing := not_compared(steps):
             say(f"  {NOT_COMPARED}: {escape(', '.join(missing))}.")
     say(
-        f"Compared with {decision.compared} known children by model {escape(decision.model_version)}.",
+        f"Compared with {decision.compared} known {'child' if decision.compared == 1 else 'children'} by model {escape(decision.model_version)}.",
     )
 
 

@@ -54,7 +54,7 @@ def test_in_a_pipe_each_step_is_a_line_and_the_reason_comes_first(data: Path, no
                 step.title in line and step.label in line and signed(step.weight) in line for line in lines
             )
     assert lines[-2].startswith("  Not compared, since one side does not say: Family name, ")
-    assert lines[-1].startswith("Compared with 1 known children by model default-1-")
+    assert lines[-1].startswith("Compared with 1 known child by model default-1-")
     assert "+++" not in ran.out
 
 
