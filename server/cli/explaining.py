@@ -102,9 +102,8 @@ def _tell_best(decision: Decision, model: Model) -> None:
             say(f"  {escape(line)}")
         if missing := not_compared(steps):
             say(f"  {NOT_COMPARED}: {escape(', '.join(missing))}.")
-    say(
-        f"Compared with {decision.compared} known {'child' if decision.compared == 1 else 'children'} by model {escape(decision.model_version)}.",
-    )
+    children = "child" if decision.compared == 1 else "children"
+    say(escape(f"Compared with {decision.compared} known {children} by model {decision.model_version}."))
 
 
 def _second(decision: Decision) -> str:
