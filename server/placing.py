@@ -21,10 +21,11 @@ from server.casework.areas import Areas
 from server.casework.facts import NoteFact
 from server.casework.pack import Pack
 from server.linkage.decide import LINK, REVIEW, Decider, Decision
+from server.linkage.identifiable import identifiable
 from server.linkage.model import Model, default_model
 from server.linkage.names import remember
 from server.linkage.standardise import Record, standardise
-from server.records import alerts, cases, children, index, links, notes, reference
+from server.records import alerts, cases, children, index, links, notes, reference, reviewing
 from server.records.children import Details, Standing
 from server.records.index import StoredIndex, index_entry
 from server.records.links import Action
@@ -42,6 +43,7 @@ MOVED = "The note was linked to another record of the same child"
 # Reasons of a person's decisions where the person gives none of their own.
 DECIDED = "Decided by a person"
 RULED_OUT = "Ruled out by a person"
+RULED_IN = "A person took the ruling back"
 LEFT_OPEN = "A person could not tell"
 FOR_REVIEW_AGAIN = "For review again"
 
@@ -214,6 +216,8 @@ def place(
     now: int,
 ) -> None:
     """Put every subject of a new note on its child, and see that somebody has the duty."""
+    counted = [(p.decision.outcome, identifiable(p.subject.record)) for p in placements]
+    reviewing.count(tx, cause.found_borough or cause.author_borough, counted, now=now)
     for ordinal, (placement, fact) in enumerate(zip(placements, facts, strict=True)):
         subject, decision = placement.subject, placement.decision
         child_id, is_new = _child_for(tx, subject, decision, now)
@@ -234,8 +238,15 @@ def place(
         )
         if action is Action.REVIEW:
             borough = outcome.owner or cause.found_borough or cause.author_borough or ""
-            urgency = outcome.grade.urgency if outcome.grade else 0
-            links.open_review(tx, subject_id, borough, urgency, now=now)
+            links.open_review(
+                tx,
+                subject_id,
+                borough,
+                danger=cause.danger_now,
+                urgency=outcome.grade.urgency if outcome.grade else 0,
+                noted_at=cause.observed_at,
+                now=now,
+            )
 
 
 _STATUS = {
@@ -329,6 +340,21 @@ def answer_not_same(
     )
 
 
+def answer_maybe_same(
+    tx: Transaction, person: Person, review_id: int, child_id: int, *, now: int, reason: str | None = None
+) -> None:
+    """A person takes "not the same" back: the child is a candidate of this open review again."""
+    review = links.require_review(tx, person, review_id)
+    if review.closed_at is not None:
+        raise ReviewClosed
+    if child_id not in links.ruled_out(tx, review.subject_id):
+        return
+    actor = Actor("person", person.username)
+    links.decide(
+        tx, actor, review.subject_id, Action.MAYBE_SAME, child_id, now=now, reason=reason or RULED_IN
+    )
+
+
 def answer_cannot_tell(
     tx: Transaction, person: Person, review_id: int, *, now: int, reason: str | None = None
 ) -> None:
@@ -381,10 +407,12 @@ def take_back(tx: Transaction, world: World, person: Person, subject_id: int, *,
         links.decide(tx, actor, subject_id, Action.UNLINK, child_id, now=now, reason="Taken back by a person")
         _relocate(tx, actor, world, subject_id, child_id, holding, now)
     links.decide(tx, actor, subject_id, Action.REVIEW, holding, now=now, reason=FOR_REVIEW_AGAIN)
-    flags = cases.flags_of(tx, holding)
-    urgency = max((flag.grade.urgency for flag in flags), default=0)
+    danger, urgency = cases.stake(tx, holding)
     borough = children.owner(tx, holding) or person.borough or ""
-    return links.open_review(tx, subject_id, borough, urgency, now=now)
+    noted_at = notes.observed_at(tx, note_key)
+    return links.open_review(
+        tx, subject_id, borough, danger=danger, urgency=urgency, noted_at=noted_at, now=now
+    )
 
 
 def _offered(tx: Transaction, subject_id: int) -> set[int]:

@@ -16,7 +16,7 @@ from server.demo.population import csv_row, population
 from server.demo.strata import Stratum
 from server.importing import Imported, import_registry, writing
 from server.linkage.blocking import blocking_keys
-from server.linkage.reading import TableError
+from server.linkage.csv_rows import TableError
 from server.linkage.standardise import decode_record
 from server.records import children, index, registry
 from server.records.children import Standing

@@ -34,7 +34,7 @@ from server.cli.common import (
 from server.cli.linking import rows_about
 from server.clock import now_ms
 from server.importing import Imported, import_registry
-from server.linkage.reading import TableError
+from server.linkage.csv_rows import TableError
 from server.records import reference
 from server.records.registry import Superseded
 from server.records.registry_rows import REGISTRY_COLUMNS

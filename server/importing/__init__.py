@@ -18,7 +18,7 @@ from server.casework.pack import Pack, default_pack
 from server.importing.check import Progress, compare, refuse_harm, untold
 from server.importing.rejects import Rejects
 from server.importing.writing import CHANGED_MEANWHILE, Import, Imported
-from server.linkage.reading import Rows, TableError
+from server.linkage.csv_rows import Rows, TableError
 from server.records.registry_rows import REGISTRY_COLUMNS
 from server.storage.port import Store
 

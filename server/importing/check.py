@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from server.importing.rejects import Rejects
-from server.linkage.reading import NOT_UTF8, BadCell, BadRow, Row, Rows, TableError
+from server.linkage.csv_rows import NOT_UTF8, BadCell, BadRow, Row, Rows, TableError
 from server.records import registry
 from server.records.registry_rows import digest_of, read_row
 from server.storage.port import Store, Transaction

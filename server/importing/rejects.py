@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
-from server.linkage.reading import BadRow, Row, TableError
+from server.linkage.csv_rows import BadRow, Row, TableError
 
 
 class Rejects:

@@ -20,7 +20,7 @@ import msgspec
 from server.audit import Actor
 from server.casework.pack import Pack
 from server.importing.check import CHANGED, DONE, NEW, REJECTED, RETURNED, Checked, Progress
-from server.linkage.reading import BadCell, Row, Rows, TableError
+from server.linkage.csv_rows import BadCell, Row, Rows, TableError
 from server.records import index, registry
 from server.records.registry_rows import Batch, make_many_ready, pack_cells, unpack
 from server.storage.port import Store, Transaction

@@ -21,15 +21,21 @@ CANDIDATES_SHOWN = 5
 SHOWN_PROBABILITY_MIN = 0.001
 REVIEW_BEST_MIN = 0.05  # a person choosing among more than twenty children would be guessing
 REASONS_MAX = 10_000
+MORE_THAN_ONE = "more than one known child fits"
+NOT_CERTAIN = "not certain enough to link without a person"
 
 
 class Evidence(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One comparison of a candidate: names of comparison and level, agree, near or differ, weight in bits."""
+    """One comparison of a candidate: names of comparison and level, agree, near or differ, weight in bits.
+
+    `rarity` is the part of `weight` that comes from how common this very name or school is.
+    """
 
     comparison: str
     level: str
     outcome: str
     weight: float
+    rarity: float = 0.0
 
 
 class Candidate(msgspec.Struct, frozen=True, array_like=True):
@@ -50,7 +56,9 @@ class Candidate(msgspec.Struct, frozen=True, array_like=True):
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """What was decided of one note. `child_id` is the best candidate, None for "new".
 
-    `reason` is in plain words and holds nothing personal.
+    `reason` is in plain words and holds nothing personal; nor does it say which fields of a restricted record
+    agree. `rule` is what alone kept it from being linked, "" for a link. `start` is the weight before any
+    comparison, in bits.
     """
 
     outcome: str
@@ -63,6 +71,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     compared: int
     reason: str
     model_version: str
+    rule: str = ""
+    start: float = 0.0
 
 
 class Decider:
@@ -72,6 +82,7 @@ class Decider:
         self.model = model
         self.version = model.version
         self._scorer = Scorer(model)
+        self.start = round(self._scorer.prior_bits, 3)
         self._none = 2.0**-self._scorer.prior_bits
         self._plain = [
             [
@@ -122,9 +133,9 @@ class Decider:
         outcome, reason = REVIEW, rule
         if not rule:
             if margin < model.link_margin_bits:
-                reason = "more than one known child fits"
+                reason = MORE_THAN_ONE
             elif best < model.link_probability:
-                reason = "not certain enough to link without a person"
+                reason = NOT_CERTAIN
             else:
                 outcome, reason = LINK, ""
         return Decision(
@@ -136,9 +147,19 @@ class Decider:
             second_probability=shown[1].probability if len(shown) > 1 else 0.0,
             candidates=shown,
             compared=compared,
-            reason=self._reason(scored[0][3][1], shown[0], reason),
+            reason=rule if shown[0].restricted else self._reason(scored[0][3][1], shown[0], reason),
             model_version=self.version,
+            rule=reason,
+            start=self.start,
         )
+
+    def weigh(self, record: Record, child: Record, child_id: int, *, restricted: bool) -> Candidate | None:
+        """One pair by itself, as it stands now; None where it is too unlike to be a candidate."""
+        scored = self._scorer.score(record, child)
+        if scored is None:
+            return None
+        odds = 2.0 ** min(scored[0], 500.0)
+        return self._candidate((scored[0], -child_id, restricted, scored), odds / (self._none + odds))
 
     def _candidate(self, item: tuple[float, int, bool, Scored], probability: float) -> Candidate:
         weight, negative_id, restricted, (_, levels, rarity, step) = item
@@ -147,7 +168,11 @@ class Decider:
             if bits:
                 plain = evidence[at]
                 evidence[at] = Evidence(
-                    plain.comparison, plain.level, plain.outcome, round(plain.weight + bits, 3)
+                    plain.comparison,
+                    plain.level,
+                    plain.outcome,
+                    round(plain.weight + bits, 3),
+                    round(bits, 3),
                 )
         told = tuple([e for e in evidence if e.outcome != lv.MISSING])
         return Candidate(-negative_id, probability, round(weight, 3), round(step, 3), restricted, told)
@@ -180,6 +205,8 @@ class Decider:
             compared=compared,
             reason=reason,
             model_version=self.version,
+            rule=reason,
+            start=self.start,
         )
 
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import msgspec
 
 from server.linkage.candidates import MemoryIndex, find
+from server.linkage.csv_rows import BadCell, TableError, described, table_rows
 from server.linkage.decide import Decider, Decision
 from server.linkage.model import Model, TermFrequencies, count_terms, default_model
-from server.linkage.reading import BadCell, TableError, described, table_rows
 from server.linkage.standardise import Record, standardise
 
 PROGRESS_EVERY = 500

@@ -11,7 +11,7 @@ from importlib.resources import files
 import msgspec
 
 from server.audit import impersonal
-from server.linkage.reading import BadCell, described
+from server.linkage.csv_rows import BadCell, described
 from server.linkage.standardise import encode_record, standardise
 from server.linkage.table import KNOWN_COLUMNS
 from server.records.children import Circumstances, Details, encode_details

@@ -72,7 +72,7 @@ def test_every_link_says_why_field_by_field(rivera: Browser, road: Road) -> None
         "Date of birth",
         "Agrees",
         "Missing",
-        "Altogether",
+        "Taken together",
         "each +1 doubles the odds",
     ):
         assert words in said, words

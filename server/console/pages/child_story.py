@@ -108,7 +108,7 @@ class Story:
             explanation=None
             if evidence is None
             # The reader has the record itself before them, so its values are theirs to see.
-            else explanation(evidence, restricted=False, version=event.model_version or ""),
+            else explanation(evidence, version=event.model_version or ""),
             can_undo=self.may_undo and event.action is Action.LINK,
         )
 

@@ -198,17 +198,36 @@ CREATE TABLE link_event (
 ) $strict;
 CREATE INDEX link_event_by_subject ON link_event (subject_id, event_id);
 
+-- Reviews ----------------------------------------------------------------------------------------------
+
+-- What waits for a person, with what is at stake: `danger` and `urgency` (the grade's, 0 to 3) are those of the
+-- record that waits, and follow it; `noted_at` is when the oldest worry was seen.
 CREATE TABLE review (
     review_id $identity,
     subject_id $integer NOT NULL UNIQUE REFERENCES subject (subject_id),
     borough TEXT NOT NULL,
+    danger $integer NOT NULL,
     urgency $integer NOT NULL,
+    noted_at $integer NOT NULL,
     opened_at $integer NOT NULL,
     closed_at $integer,
     closed_by TEXT,
     answer TEXT
 ) $strict;
-CREATE INDEX review_open ON review (borough, urgency, opened_at) WHERE closed_at IS NULL;
+-- The order of the queue: danger now, then the grade, then the oldest.
+CREATE INDEX review_queue ON review (borough, danger DESC, urgency DESC, noted_at, review_id)
+    WHERE closed_at IS NULL;
+CREATE INDEX review_closed ON review (closed_at, borough) WHERE closed_at IS NOT NULL;
+
+-- What linkage made of the subjects of notes, counted by day (since 1970, UTC) and by where they came from.
+CREATE TABLE link_count (
+    day $integer NOT NULL,
+    borough TEXT NOT NULL,
+    outcome TEXT NOT NULL, -- link, review, new
+    identifiable $integer NOT NULL,
+    subjects $integer NOT NULL,
+    PRIMARY KEY (day, borough, outcome, identifiable)
+) $strict_without_rowid;
 
 -- Flags and alerts -------------------------------------------------------------------------------------
 
