@@ -14,6 +14,7 @@ from server.audit import Actor, Verb, audited, impersonal, record
 from server.casework.facts import ChildFacts
 from server.linkage.blocking import blocking_keys
 from server.linkage.standardise import Description, Record, standardise
+from server.records import search
 from server.storage.port import Transaction
 
 MARKER_EXPLOITATION = "exploitation"
@@ -150,6 +151,7 @@ def add(
         "INSERT INTO child_key (key, child_id) VALUES (:key, :child)",
         [{"key": key, "child": child_id} for key in keys],
     )
+    search.changed(tx, [child_id])
     add_boroughs(tx, child_id, circumstances.boroughs())
     record(tx, actor, Verb.COLLECTION, "child", [child_id], now=now)
     return child_id
@@ -188,6 +190,7 @@ def add_from_registry(tx: Transaction, actor: Actor, rows: Sequence[Registered],
         keys += [{"key": key, "child": child_id} for key in blocking_keys(record_)]
         seen_by += [{"child": child_id, "borough": code} for code in row.circumstances.boroughs()]
     tx.executemany("INSERT INTO child_key (key, child_id) VALUES (:key, :child)", keys)
+    search.changed(tx, ids)
     tx.executemany("INSERT INTO child_borough (child_id, borough) VALUES (:child, :borough)", seen_by)
     record(tx, actor, Verb.COLLECTION, "child", ids, now=now, reason="registry import")
     return ids
@@ -217,6 +220,7 @@ def replace_from_registry(
         "INSERT INTO child_key (key, child_id) VALUES (:key, :child)",
         [{"key": key, "child": child_id} for key in blocking_keys(record_)],
     )
+    search.changed(tx, [child_id])
     add_boroughs(tx, child_id, circumstances.boroughs())
     record(tx, actor, Verb.ALTERATION, "child", [child_id], now=now)
 
@@ -270,6 +274,7 @@ def set_standing(tx: Transaction, actor: Actor, child_id: int, standing: Standin
             "INSERT INTO child_key (key, child_id) VALUES (:key, :child)",
             [{"key": key, "child": child_id} for key in blocking_keys(stored)],
         )
+    search.changed(tx, [child_id])
     record(tx, actor, Verb.ALTERATION, "child", [child_id], now=now)
 
 
@@ -451,6 +456,46 @@ def _keep_reason(tx: Transaction, person: Person, child_id: int, reason: str, no
         )
 
     tx.at_commit(keep)
+
+
+@audited(Verb.CONSULTATION)
+def hits(
+    tx: Transaction, person: Person, child_ids: Sequence[int], *, now: int, reason: str | None = None
+) -> list[Child]:
+    """The children that a search shows, each in this person's sight; `reason` where restricted ones are among
+    them. The entry says that it was a search, and never what was typed."""
+    shown = _read(tx, child_ids)
+    if shown:
+        record(
+            tx, Actor("person", person.username), Verb.CONSULTATION, "child",
+            [child.child_id for child in shown], now=now, reason="search",
+        )  # fmt: skip
+    given = restricted.plain_reason(reason)
+    for child in shown:
+        if child.circumstances.restricted and given is not None:
+            _keep_reason(tx, person, child.child_id, given, now)
+    return shown
+
+
+@audited(Verb.CONSULTATION)
+def elsewhere(tx: Transaction, person: Person, child_ids: Sequence[int], *, now: int) -> list[str]:
+    """The boroughs to ask about children that this person may not see; of the children nothing."""
+    if not child_ids:
+        return []
+    marks = {f"c{index}": child_id for index, child_id in enumerate(child_ids)}
+    rows = tx.rows(
+        "SELECT DISTINCT COALESCE(c.owner_borough, (SELECT MIN(b.borough) FROM child_borough b"
+        " WHERE b.child_id = c.child_id)) FROM child c"
+        f" WHERE c.restricted = 0 AND c.child_id IN ({', '.join(f':{name}' for name in marks)})",
+        marks,
+    )
+    codes = sorted(code for (code,) in rows if code)
+    if codes:
+        actor = Actor("person", person.username)
+        record(
+            tx, actor, Verb.CONSULTATION, "child", sorted(child_ids), now=now, reason="search: borough only"
+        )
+    return codes
 
 
 def _read(tx: Transaction, child_ids: Sequence[int]) -> list[Child]:
