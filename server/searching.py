@@ -69,8 +69,8 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
     `fitting`: so many fit that they could not be told apart (0 where all were compared); the hits are then those
     in the person's boroughs, or of these the ones with an open alert. `elsewhere`: boroughs to ask. `asks_reason`:
-    restricted records were left out for want of a reason. `waiting`: children so new or so lately changed that
-    they were not looked at.
+    restricted records were left out for want of a reason. `incomplete`: more children are new or lately changed than
+    are looked through outside the index, so some of them were not looked at.
     """
 
     asked: Asked
@@ -81,7 +81,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     more: int = 0
     elsewhere: tuple[str, ...] = ()
     asks_reason: bool = False
-    waiting: int = 0
+    incomplete: bool = False
 
 
 class _Pool(msgspec.Struct, frozen=True):
@@ -109,7 +109,8 @@ def search_for(
     named = _referred(tx, asked)
     slots = slots_of(asked, on)
     pool = _pool(tx, person, slots)
-    fresh = _fresh(tx, slots)
+    fresh_ids = search.unindexed(tx)
+    fresh = _fresh(tx, fresh_ids[: search.UNINDEXED_READ_MAX], slots)
     entries = {entry.child_id: entry for entry in search.entries(tx, [*named, *pool.child_ids])}
     entries |= {entry.child_id: entry for entry in fresh}
     may_restricted = restricted.showing(person, restricted=True, reason=reason) is restricted.Showing.WHOLE
@@ -121,7 +122,7 @@ def search_for(
         behind_bits=BEHIND_BITS_MAX,
         always=named,
     )
-    likely = [one for one in weighed if one.child_id in named or _speaks_for(one)]
+    likely = [one for one in weighed if one.child_id in named or _speaks_for(one, slots)]
     likely.sort(key=lambda one: one.child_id not in named)
     seen = [one for one in likely if _in_sight(person, entries[one.child_id])]
     hits = _hits(tx, model, person, seen[:HITS_MAX], pool, named, now=now, reason=reason)
@@ -134,7 +135,7 @@ def search_for(
         more=len(seen) - len(hits),
         elsewhere=_elsewhere(tx, person, likely, entries, named, pool, now),
         asks_reason=person.may(Permission.SEE_RESTRICTED) and not may_restricted,
-        waiting=max(0, search.queued(tx) - search.UNINDEXED_READ_MAX),
+        incomplete=len(fresh_ids) > search.UNINDEXED_READ_MAX,
     )
 
 
@@ -175,10 +176,10 @@ def _group(child_ids: Sequence[int]) -> Group:
     return {block: bits_of(offsets) for block, offsets in blocks.items()}
 
 
-def _fresh(tx: Transaction, slots: Sequence[Slot]) -> list[Entry]:
+def _fresh(tx: Transaction, child_ids: Sequence[int], slots: Sequence[Slot]) -> list[Entry]:
     """Children whom the index does not hold yet and who have at least half of the facts."""
     found = []
-    for entry in search.entries(tx, search.unindexed(tx)):
+    for entry in search.entries(tx, child_ids):
         terms = terms_of(entry.record)
         having = sum(any(not option.isdisjoint(terms) for option in slot.options) for slot in slots)
         if slots and 2 * having >= len(slots):
@@ -186,9 +187,14 @@ def _fresh(tx: Transaction, slots: Sequence[Slot]) -> list[Entry]:
     return found
 
 
-def _speaks_for(candidate: Candidate) -> bool:
-    """Whether anything agrees, and more speaks for this child than against."""
-    agrees = any(evidence.outcome in (AGREE, NEAR) for evidence in candidate.evidence)
+def _speaks_for(candidate: Candidate, slots: Sequence[Slot]) -> bool:
+    """Whether more speaks for this child than against, and not an age alone where more was asked."""
+    age_will_do = all(slot.name == "born" for slot in slots)
+    agrees = any(
+        one.outcome == AGREE or (one.outcome == NEAR and (age_will_do or one.comparison != "date_of_birth"))
+        for one in candidate.evidence
+        if one.comparison != "sex"
+    )
     return agrees and candidate.weight - candidate.household_step > 0
 
 

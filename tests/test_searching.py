@@ -210,6 +210,21 @@ def test_too_many_ask_for_one_more_fact_and_show_the_nearest(
     assert all(hit.probability is None for hit in found.hits)
 
 
+def test_an_age_alone_is_no_answer_where_more_was_asked(road: Road) -> None:
+    meant = road.child(AMARA)
+    assert look(road, "zzigmund 13").hits == () and ids(look(road, "13")) == [meant]
+
+
+def test_a_queue_longer_than_is_looked_through_is_told(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, last = road.child(AMARA), road.child(AMARA)
+    assert not look(road, "amara").incomplete
+    monkeypatch.setattr(search, "UNINDEXED_READ_MAX", 1)
+    found = look(road, "amara")
+    assert found.incomplete and ids(found) == [last]
+    fill(road)
+    assert not look(road, "amara").incomplete and set(ids(look(road, "amara"))) == {first, last}
+
+
 def test_who_may_not_search_does_not(road: Road) -> None:
     road.child(AMARA)
     for person in (somebody("officer", "ward_officer"), somebody("boss", "administrator", None)):

@@ -63,7 +63,7 @@ class SearchPage(View, frozen=True, kw_only=True):
     ask: tuple[str, ...] = ()
     asks_reason: bool = False
     may_give_reason: bool = False
-    waiting: int = 0
+    incomplete: bool = False
     error: str | None = None
     gone: bool = False
     """The search that this address stood for has been put away."""

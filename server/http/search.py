@@ -102,7 +102,8 @@ class SearchAnswer(View, frozen=True, kw_only=True):
     `fitting`: so many fit that they cannot be told apart; ask for one more fact. The hits are then of one's own
     boroughs, with `alerted_only` those about whom an alert is open. `ask_boroughs`: boroughs that have a record
     of a child like this one, which they can tell of. `restricted_left_out`: give `access_reason` to include them.
-    `not_looked_at`: records so new that they were not.
+    `incomplete`: some records
+    that are very new were not looked at; ask again in a minute.
     """
 
     searched_for: list[Understood]
@@ -112,7 +113,7 @@ class SearchAnswer(View, frozen=True, kw_only=True):
     alerted_only: bool
     ask_boroughs: list[str]
     restricted_left_out: bool
-    not_looked_at: int
+    incomplete: bool
 
 
 def search_answer(found: searching.Found) -> SearchAnswer:
@@ -125,7 +126,7 @@ def search_answer(found: searching.Found) -> SearchAnswer:
         alerted_only=found.alerted_only,
         ask_boroughs=list(found.elsewhere),
         restricted_left_out=found.asks_reason,
-        not_looked_at=found.waiting,
+        incomplete=found.incomplete,
     )
 
 

@@ -101,24 +101,15 @@ def is_behind(tx: Transaction) -> bool:
     return tx.value("SELECT 1 FROM search_queue LIMIT 1") is not None
 
 
-@impersonal("a number")
-def queued(tx: Transaction) -> int:
-    """How many children wait to be put into the index, counted no further than is looked through in a search."""
-    return int(
-        tx.value(
-            "SELECT COUNT(*) FROM (SELECT 1 FROM search_queue LIMIT :most) AS waiting",
-            {"most": UNINDEXED_READ_MAX + 1},
-        )
-    )
-
-
 @impersonal(
     "numbers of children, for the server's own work; what is shown of them is logged by `children.hits`"
 )
 def unindexed(tx: Transaction) -> list[int]:
-    """Children that the index does not hold as they are now, the newest first."""
+    """Children that the index does not hold as they are now, the newest first: at most one more than are looked
+    through in a search, which tells that there are more."""
     rows = tx.rows(
-        "SELECT child_id FROM search_queue ORDER BY child_id DESC LIMIT :most", {"most": UNINDEXED_READ_MAX}
+        "SELECT child_id FROM search_queue ORDER BY child_id DESC LIMIT :most",
+        {"most": UNINDEXED_READ_MAX + 1},
     )
     return [child_id for (child_id,) in rows]
 

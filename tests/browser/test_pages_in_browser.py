@@ -123,11 +123,13 @@ def test_search_is_a_key_away_and_back_leads_to_what_was_found(opens: Opens) -> 
     page.keyboard.type("sara 13/")
     expect(page.locator("#search-text")).to_have_value("sara 13/")
     page.keyboard.press("Enter")
+    expect(page.locator("#found")).to_be_visible()
     names = page.locator(".hit__name").all_text_contents()
     assert names
     page.locator(".hit__name a").first.click()
     page.wait_for_url("**/children/*")
     page.go_back()
+    expect(page.locator("#found")).to_be_visible()
     assert page.locator(".hit__name").all_text_contents() == names
     page.reload()
     assert page.locator(".hit__name").all_text_contents() == names

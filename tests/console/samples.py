@@ -737,5 +737,5 @@ def search() -> SearchPage:
         ask=("Camden",),
         asks_reason=True,
         may_give_reason=True,
-        waiting=40,
+        incomplete=True,
     )

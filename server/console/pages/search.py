@@ -192,7 +192,7 @@ def _found_page(blank: SearchPage, found: searching.Found, services: Services, n
         alerted_only=found.alerted_only,
         ask=tuple(name_of(code) for code in found.elsewhere),
         asks_reason=found.asks_reason,
-        waiting=found.waiting,
+        incomplete=found.incomplete,
     )
 
 
