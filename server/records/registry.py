@@ -13,7 +13,7 @@ import msgspec
 
 from server.audit import Actor, impersonal
 from server.linkage.table import KNOWN_COLUMNS, TableError, described, table_rows
-from server.records import children, index
+from server.records import children, index, search
 from server.records.children import Circumstances, Details, Registered
 from server.storage.port import Store, Transaction
 
@@ -65,6 +65,7 @@ def import_registry(
         added, updated = added + new, updated + changed
         progress("written", added + updated)
     store.write_now(index.count_again)
+    search.fill_all(store)
     return Imported(added=added, updated=updated)
 
 

@@ -20,7 +20,7 @@ from server.linkage.postings import block_of, change, unpack
 from server.linkage.selecting import Group
 from server.linkage.standardise import Record, decode_record
 from server.linkage.terms import terms_of
-from server.storage.port import Transaction
+from server.storage.port import Store, Transaction
 
 INDEXED_PER_ROUND_MAX = 2_000
 """Children moved into the index in one transaction: some 80 ms, during which notes that arrive wait."""
@@ -93,6 +93,15 @@ def fill(tx: Transaction, most: int = INDEXED_PER_ROUND_MAX) -> int:
         [{"child": child_id, "stamp": stamp} for child_id, stamp in queued],
     )
     return len(ids)
+
+
+@impersonal("numbers and terms, for the server's own work; nothing is shown")
+def fill_all(store: Store) -> int:
+    """Bring the index up to date, after an import; how many children. Notes that arrive get in between rounds."""
+    done = 0
+    while moved := store.write_now(fill):
+        done += moved
+    return done
 
 
 @impersonal("a yes or a no")
