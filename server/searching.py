@@ -253,7 +253,6 @@ def _elsewhere(
         one.child_id
         for one in likely
         if (one.probability >= LIKELY_MIN or one.child_id in named)
-        and not one.restricted
         and not _in_sight(person, entries[one.child_id])
     ]
     return tuple(children.elsewhere(tx, person, ids, now=now))

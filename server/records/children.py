@@ -484,18 +484,17 @@ def elsewhere(tx: Transaction, person: Person, child_ids: Sequence[int], *, now:
         return []
     marks = {f"c{index}": child_id for index, child_id in enumerate(child_ids)}
     rows = tx.rows(
-        "SELECT DISTINCT COALESCE(c.owner_borough, (SELECT MIN(b.borough) FROM child_borough b"
+        "SELECT c.child_id, COALESCE(c.owner_borough, (SELECT MIN(b.borough) FROM child_borough b"
         " WHERE b.child_id = c.child_id)) FROM child c"
-        f" WHERE c.restricted = 0 AND c.child_id IN ({', '.join(f':{name}' for name in marks)})",
+        f" WHERE c.restricted = 0 AND c.child_id IN ({', '.join(f':{name}' for name in marks)})"
+        " ORDER BY c.child_id",
         marks,
     )
-    codes = sorted(code for (code,) in rows if code)
-    if codes:
+    told = {child_id: code for child_id, code in rows if code}
+    if told:
         actor = Actor("person", person.username)
-        record(
-            tx, actor, Verb.CONSULTATION, "child", sorted(child_ids), now=now, reason="search: borough only"
-        )
-    return codes
+        record(tx, actor, Verb.CONSULTATION, "child", list(told), now=now, reason="search: borough only")
+    return sorted(set(told.values()))
 
 
 def _read(tx: Transaction, child_ids: Sequence[int]) -> list[Child]:
