@@ -28,7 +28,7 @@ from server.linkage.levels import AGREE, MISSING, NEAR
 from server.linkage.model import Model
 from server.linkage.postings import bits_of, block_of
 from server.linkage.search import comparable, readings_of, slots_of
-from server.linkage.selecting import Group, Selection, Slot, select, union
+from server.linkage.selecting import CANDIDATES_MAX, Group, Slot, select, union
 from server.linkage.terms import BOROUGH, term, terms_of
 from server.records import children, overview, search
 from server.records.children import Child
@@ -85,9 +85,10 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Pool(msgspec.Struct, frozen=True):
-    """Children worth comparing, and what is said of how they were chosen."""
+    """Children worth comparing, which of the terms anybody has, and what is said of how they were chosen."""
 
     child_ids: tuple[int, ...]
+    borne: frozenset[int]
     fitting: int = 0
     alerted_only: bool = False
 
@@ -115,7 +116,7 @@ def search_for(
     entries |= {entry.child_id: entry for entry in fresh}
     may_restricted = restricted.showing(person, restricted=True, reason=reason) is restricted.Showing.WHOLE
     known = [e for e in entries.values() if not e.retired and (may_restricted or not e.restricted)]
-    readings = readings_of(asked, on)
+    readings = readings_of(asked, on, pool.borne.union(*(terms_of(entry.record) for entry in fresh)))
     weighed = _decider(model).weigh(
         readings,
         [(e.child_id, comparable(e.record, readings[0]), e.restricted) for e in known],
@@ -153,19 +154,25 @@ def _referred(tx: Transaction, asked: Asked) -> frozenset[int]:
 
 
 def _pool(tx: Transaction, person: Person, slots: Sequence[Slot]) -> _Pool:
-    """The children to compare. Too many: those in the person's boroughs; still too many: the alerted ones."""
+    """The children to compare: those who have most of the facts wherever they are, and, with the room that is
+    left, those near, where fewer facts go further. Too many: those near alone; still too many: the alerted ones.
+    """
     terms = {one for slot in slots for option in slot.options for one in option}
-    own = {term(BOROUGH, code) for code in person.boroughs}
     sets, last = search.sets(tx, terms)
-    everywhere = select(slots, sets, last)
+    borne = frozenset(sets)
+    everywhere = select(slots, sets, last, limit=CANDIDATES_MAX)
+    if person.sees_borough(None) and not everywhere.fitting:
+        return _Pool(everywhere.child_ids, borne)
+    scopes, _ = search.sets(tx, {term(BOROUGH, code) for code in person.boroughs})
+    room = CANDIDATES_MAX if everywhere.fitting else CANDIDATES_MAX - len(everywhere.child_ids)
+    near = select(slots, sets, last, within=union([*scopes.values(), {}]), limit=room)
     if not everywhere.fitting:
-        return _Pool(everywhere.child_ids)
-    scopes, _ = search.sets(tx, own)
-    near = select(slots, sets, last, within=union([*scopes.values(), {}])) if scopes else Selection((), 0)
+        return _Pool(tuple(dict.fromkeys(everywhere.child_ids + near.child_ids)), borne)
     if not near.fitting:
-        return _Pool(near.child_ids, everywhere.fitting)
+        return _Pool(near.child_ids, borne, everywhere.fitting)
     within = _group([child_id for child_id in search.alerted(tx, person) if child_id <= last])
-    return _Pool(select(slots, sets, last, within=within).child_ids, near.fitting, alerted_only=True)
+    alerted = select(slots, sets, last, within=within, limit=CANDIDATES_MAX)
+    return _Pool(alerted.child_ids, borne, near.fitting, alerted_only=True)
 
 
 def _group(child_ids: Sequence[int]) -> Group:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-
 import msgspec
 import pytest
 
@@ -11,7 +9,6 @@ from server import placing, searching
 from server.access.errors import NotAllowed, SearchedTooOften
 from server.access.identity import Person
 from server.linkage.asking import Asked, from_fields, understand
-from server.linkage.selecting import select
 from server.records import children, search
 from server.records.children import Standing
 from server.searching import Found
@@ -189,7 +186,7 @@ def test_every_record_shown_is_logged_and_nothing_that_was_typed(road: Road) -> 
 def test_too_many_ask_for_one_more_fact_and_show_the_nearest(
     road: Road, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(searching, "select", functools.partial(select, limit=3))
+    monkeypatch.setattr(searching, "CANDIDATES_MAX", 3)
     away = [road.child(Subject(given_names="Amara", family_name=f"Bell{at}"), home=CAMDEN) for at in range(9)]
     near = [road.child(Subject(given_names="Amara", family_name=f"Cook{at}")) for at in range(2)]
     fill(road)

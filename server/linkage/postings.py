@@ -15,7 +15,7 @@ from collections.abc import Iterable
 BLOCK_BITS = 16
 BLOCK_CHILDREN = 1 << BLOCK_BITS
 BITMAP_BYTES = BLOCK_CHILDREN // 8
-ARRAY_CHILDREN_MAX = 1024
+ARRAY_CHILDREN_MAX = 512
 """More are kept as bits. Bits take 8 KiB however few there are, an array two bytes a child and longer to unpack."""
 
 Bits = int

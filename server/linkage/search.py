@@ -7,6 +7,7 @@ Finding is `selecting` on the terms of `terms`; ranking is the same Fellegi-Sunt
 from __future__ import annotations
 
 import datetime
+from collections.abc import Set
 
 import msgspec
 
@@ -73,8 +74,11 @@ def slots_of(asked: Asked, on: datetime.date) -> list[Slot]:
     return slots
 
 
-def readings_of(asked: Asked, on: datetime.date) -> list[Record]:
-    """What was asked as records to compare: one, or several where words may be a name, a school or a street."""
+def readings_of(asked: Asked, on: datetime.date, borne: Set[int] | None = None) -> list[Record]:
+    """What was asked as records to compare: one, or several where words may be a name, a school or a street.
+
+    `borne`: the terms that anybody has, where that is known; no word is read as a school that there is not.
+    """
     words = _words(asked)
     if not words:
         return [_record(asked, on)]
@@ -83,8 +87,11 @@ def readings_of(asked: Asked, on: datetime.date) -> list[Record]:
         head, rest = words[:-tail], " ".join(words[-tail:])
         named = _named(asked, head)[0] if head else asked
         school = " ".join(filter(None, (rest, asked.school)))
-        found.append(_record(msgspec.structs.replace(named, school=school), on))
-        if not asked.address:
+        if borne is None or any(term(SCHOOL, word) in borne for word in words[-tail:]):
+            found.append(_record(msgspec.structs.replace(named, school=school), on))
+        if not asked.address and (
+            borne is None or any(word_term(STREET, word) in borne for word in words[-tail:])
+        ):
             found.append(_record(msgspec.structs.replace(named, address=rest), on))
     return list(dict.fromkeys(found))[:READINGS_MAX]
 

@@ -51,6 +51,8 @@ def select(
 ) -> Selection:
     """Children who have as telling a part of the facts as possible. `sets`: the children under each term;
     `children`: how many there are; `within`: only these."""
+    if limit < 1:
+        return Selection((), 0)
     told = [options for slot in slots if (options := _counted(slot, sets, within, children))]
     if not told:
         return Selection((), 0)

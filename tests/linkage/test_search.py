@@ -62,6 +62,9 @@ def test_words_are_read_as_names_a_school_and_a_street() -> None:
     assert ("fatima begum", "peckham", "") in {(r.given, r.family, r.school) for r in read}
     assert ("fatima", "begum", "peckham") in {(r.given, r.family, r.school) for r in read}
     assert any(r.address == "peckham" and r.family == "begum" for r in read)
+    # Where nobody goes to a school of that name, no word is read as one.
+    names = readings_of(understand("fatima begum peckham"), ON, frozenset())
+    assert {(r.school, r.address) for r in names} == {("", "")}
     alone = readings_of(understand("begum"), ON)
     assert {(r.given, r.family, r.school, r.address) for r in alone} >= {
         ("begum", "", "", ""), ("", "begum", "", ""), ("", "", "begum", ""), ("", "", "", "begum"),
