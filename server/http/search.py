@@ -42,7 +42,8 @@ class SearchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     family_name: Text | None = None
     date_of_birth: datetime.date | None = None
     year_of_birth: Annotated[int, Meta(ge=YEAR_MIN, le=YEAR_MAX)] | None = None
-    age: Annotated[int, Meta(ge=0, le=AGE_MAX)] | None = None
+    # gt=-1: Litestar leaves a minimum of 0 out of its description.
+    age: Annotated[int, Meta(gt=-1, le=AGE_MAX)] | None = None
     school: Text | None = None
     phone: Text | None = None
     address: Text | None = None

@@ -28,8 +28,8 @@ ESCALATE_SECONDS = 1.0
 """How late a level may hear. A look costs one read of an index that holds only open alerts with a clock."""
 
 DELIVER_SECONDS = 1.0
-INDEX_SECONDS = 2.0
-"""How far search's index may lag. Rounds that come later move more at once, at less for each child."""
+INDEX_SECONDS = 5.0
+"""How far search's index may lag. Rounds that are fewer move more at once, at less for each child."""
 
 INDEX_ROUNDS_MAX = 10
 """Rounds one after another where much waits, each its own transaction so that notes get in between."""
@@ -121,11 +121,14 @@ class Jobs:
 
     async def index(self) -> int:
         """Bring search's index up to date; how many children. Writes nothing where nothing has changed."""
+        if not await self._store.read(search.is_behind):
+            return 0
         done = 0
         for _ in range(INDEX_ROUNDS_MAX):
-            if not await self._store.read(search.is_behind):
-                break
-            done += await self._store.write(search.fill)
+            moved = await self._store.write(search.fill)
+            done += moved
+            if moved < search.INDEXED_PER_ROUND_MAX:
+                break  # what came meanwhile waits, so that rounds are few and large
         return done
 
     async def tidy(self) -> int:
