@@ -14,7 +14,7 @@ import msgspec
 
 from server.linkage.postings import BLOCK_BITS, Bits, offsets_of
 
-CANDIDATES_MAX = 200
+CANDIDATES_MAX = 150
 """Children compared in one search, at some ten microseconds each. More could not be told apart by what was typed."""
 SLOTS_MAX = 7
 """Facts joined with one another; a person who typed more is found by these. Combinations double with each."""
