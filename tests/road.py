@@ -201,8 +201,8 @@ class Road:
 
         return self.store.write_now(add)
 
-    def registry_says(self, child_id: int, details: Details) -> None:
-        """The registry's next file describes this child of its anew, in the circumstances it had."""
+    def registry_says(self, child_id: int, details: Details, home: str | None = None) -> None:
+        """The registry's next file describes this child of its anew, at this home or in the borough it had."""
         (known,) = self.rows(
             "SELECT registry_id, home_borough, school_borough, responsible_authority, looked_after, restricted"
             " FROM child WHERE child_id = :child",
@@ -214,10 +214,10 @@ class Road:
             digest=b"",
             restricted=bool(known[5]),
             looked_after=bool(known[4]),
-            home_borough=known[1],
+            home_borough=home or known[1],
             school_borough=known[2],
             responsible_authority=known[3],
-            owner_borough=known[1],
+            owner_borough=home or known[1],
             date_of_birth=details.date_of_birth.isoformat() if details.date_of_birth else None,
             details=children.encode_details(details),
             record=encode_record(record),

@@ -46,7 +46,12 @@ REJECTED = 3
 STORAGE = StorageSettings(readers=1, cache_kibibytes=64 * 1024, mapped_bytes=0)
 """An import reads one thing at a time and writes nearly in order: more cache would not make it faster."""
 
-STAGES = {"checked": "Checking", "written": "Writing", "indexed": "Tidying the index"}
+STAGES = {
+    "checked": "Checking",
+    "written": "Writing",
+    "indexed": "Tidying the index",
+    "searchable": "Making it searchable",
+}
 
 
 def register(app: typer.Typer) -> None:

@@ -28,8 +28,8 @@ in another encoding."""
 NEW, CHANGED, DONE, RETURNED, REJECTED = range(5)
 
 Progress = Callable[[str, int, int | None], None]
-"""Called with the stage ("checked", "written" or "indexed"), how many rows (or keys) have passed it, and how many
-will, where that is known."""
+"""Called with the stage ("checked", "written", "indexed" or "searchable"), how many rows (or keys, or children) have
+passed it, and how many will, where that is known."""
 
 
 def untold(stage: str, done: int, of: int | None) -> None:

@@ -21,7 +21,7 @@ from server.audit import Actor
 from server.casework.pack import Pack
 from server.importing.check import CHANGED, DONE, NEW, REJECTED, RETURNED, Checked, Progress
 from server.linkage.csv_rows import BadCell, Row, Rows, TableError
-from server.records import index, registry
+from server.records import index, registry, search
 from server.records.registry_rows import Batch, make_many_ready, pack_cells, unpack
 from server.storage.port import Store, Transaction
 
@@ -104,6 +104,7 @@ class Import:
         counted = self.store.read_now(index.load_frequencies) is not None
         if work or interrupted or not counted:
             index.count_again(self.store)
+        self._let_be_searched()
         ended = now + round((time.monotonic() - self.began) * 1000)
         self._write(
             lambda tx: registry.count_run(
@@ -184,6 +185,13 @@ class Import:
             moved += keys
             self.progress("indexed", moved, None)
             time.sleep(PAUSE_SECONDS)
+
+    def _let_be_searched(self) -> None:
+        """Put what was written into the index of search, which the server's job would do more slowly."""
+        moved = 0
+        while count := self._write(search.fill):
+            moved += count
+            self.progress("searchable", moved, None)
 
     def _guard(self, tx: Transaction) -> None:
         registry.require_newest(tx, self.run_id)

@@ -6,14 +6,15 @@ since a wrong link puts a note where nobody who needs it will look: see `_forbid
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
+from operator import itemgetter
 
 import msgspec
 
 from server.linkage import levels as lv
 from server.linkage.candidates import CandidateSource, find
 from server.linkage.model import Model
-from server.linkage.score import Scored, Scorer
+from server.linkage.score import NEGLIGIBLE_BITS, Scored, Scorer
 from server.linkage.standardise import Record
 
 LINK, REVIEW, NEW = "link", "review", "new"
@@ -78,10 +79,10 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 class Decider:
     """A model ready to decide. Keeps memories of name pairs: use one per thread, for as long as possible."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, *, negligible_bits: float = NEGLIGIBLE_BITS) -> None:
         self.model = model
         self.version = model.version
-        self._scorer = Scorer(model)
+        self._scorer = Scorer(model, negligible_bits)
         self.start = round(self._scorer.prior_bits, 3)
         self._none = 2.0**-self._scorer.prior_bits
         self._plain = [
@@ -160,6 +161,38 @@ class Decider:
             return None
         odds = 2.0 ** min(scored[0], 500.0)
         return self._candidate((scored[0], -child_id, restricted, scored), odds / (self._none + odds))
+
+    def rank(
+        self,
+        readings: Sequence[Record],
+        known: Iterable[tuple[int, Record, bool]],
+        *,
+        behind_bits: float,
+        always: Collection[int] = (),
+    ) -> list[Candidate]:
+        """Every child by the reading that fits it best, the likeliest first: for a person who searches.
+
+        Nothing is decided. Those that are `behind_bits` behind the best are left out, unless in `always`.
+        `probability` is shared among all of them and "a child not known yet". A Decider made with
+        `negligible_bits` of infinity leaves no child out however little was asked.
+        """
+        score = self._scorer.score
+        scored: list[tuple[float, int, bool, Scored]] = []
+        for child_id, child, restricted in known:
+            results = [result for reading in readings if (result := score(reading, child)) is not None]
+            if results:
+                best = max(results, key=itemgetter(0))
+                scored.append((best[0], -child_id, restricted, best))
+        if not scored:
+            return []
+        scored.sort(key=itemgetter(0, 1), reverse=True)
+        odds = [2.0 ** min(weight, 500.0) for weight, *_ in scored]
+        total, least = self._none + sum(odds), scored[0][0] - behind_bits
+        return [
+            self._candidate(item, odds[at] / total)
+            for at, item in enumerate(scored)
+            if item[0] >= least or -item[1] in always
+        ]
 
     def _candidate(self, item: tuple[float, int, bool, Scored], probability: float) -> Candidate:
         weight, negative_id, restricted, (_, levels, rarity, step) = item

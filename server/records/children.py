@@ -13,7 +13,7 @@ from server.access.policy import Permission
 from server.audit import Actor, Verb, audited, impersonal, record
 from server.casework.facts import ChildFacts
 from server.linkage.standardise import Description, Record, decode_record, encode_record
-from server.records import index
+from server.records import index, search
 from server.records.index import Entry, index_entry
 from server.storage.port import Transaction
 
@@ -163,6 +163,7 @@ def add(
     child_id = tx.insert(_INSERT, values, "child_id")
     if entry:
         index.enter(tx, [(child_id, entry)])
+    search.changed(tx, [child_id])
     add_boroughs(tx, child_id, circumstances.boroughs())
     record(tx, actor, Verb.COLLECTION, "child", [child_id], now=now)
     return child_id
@@ -199,6 +200,7 @@ def set_standing(tx: Transaction, actor: Actor, child_id: int, standing: Standin
             "child": child_id,
         },
     )
+    search.changed(tx, [child_id])
     record(tx, actor, Verb.ALTERATION, "child", [child_id], now=now)
 
 
@@ -380,6 +382,45 @@ def _keep_reason(tx: Transaction, person: Person, child_id: int, reason: str, no
         )
 
     tx.at_commit(keep)
+
+
+@audited(Verb.CONSULTATION)
+def hits(
+    tx: Transaction, person: Person, child_ids: Sequence[int], *, now: int, reason: str | None = None
+) -> list[Child]:
+    """The children that a search shows, each in this person's sight; `reason` where restricted ones are among
+    them. The entry says that it was a search, and never what was typed."""
+    shown = _read(tx, child_ids)
+    if shown:
+        record(
+            tx, Actor("person", person.username), Verb.CONSULTATION, "child",
+            [child.child_id for child in shown], now=now, reason="search",
+        )  # fmt: skip
+    given = restricted.plain_reason(reason)
+    for child in shown:
+        if child.circumstances.restricted and given is not None:
+            _keep_reason(tx, person, child.child_id, given, now)
+    return shown
+
+
+@audited(Verb.CONSULTATION)
+def elsewhere(tx: Transaction, person: Person, child_ids: Sequence[int], *, now: int) -> list[str]:
+    """The boroughs to ask about children that this person may not see; of the children nothing."""
+    if not child_ids:
+        return []
+    marks = {f"c{index}": child_id for index, child_id in enumerate(child_ids)}
+    rows = tx.rows(
+        "SELECT c.child_id, COALESCE(c.owner_borough, (SELECT MIN(b.borough) FROM child_borough b"
+        " WHERE b.child_id = c.child_id)) FROM child c"
+        f" WHERE c.restricted = 0 AND c.child_id IN ({', '.join(f':{name}' for name in marks)})"
+        " ORDER BY c.child_id",
+        marks,
+    )
+    told = {child_id: code for child_id, code in rows if code}
+    if told:
+        actor = Actor("person", person.username)
+        record(tx, actor, Verb.CONSULTATION, "child", list(told), now=now, reason="search: borough only")
+    return sorted(set(told.values()))
 
 
 def _read(tx: Transaction, child_ids: Sequence[int]) -> list[Child]:

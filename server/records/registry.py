@@ -12,7 +12,7 @@ import msgspec
 
 from server.audit import Actor, Verb, audited, impersonal, record
 from server.casework.pack import Pack
-from server.records import cases, children, index
+from server.records import cases, children, index, search
 from server.records.children import Standing
 from server.records.registry_rows import Batch, Ready
 from server.storage.port import Transaction
@@ -173,6 +173,7 @@ def add(tx: Transaction, actor: Actor, batch: Batch, new: Sequence[Ready], *, no
         ("child_id", "borough"),
         [(ids[row.registry_id], code) for row in new for code in row.boroughs()],
     )
+    search.changed(tx, ids.values())
     record(tx, actor, Verb.COLLECTION, "child", ids.values(), now=now, reason=ADDED)
     return list(ids.values())
 
@@ -219,6 +220,7 @@ def alter(
     for child_id in judged:
         cases.reroute(tx, actor, child_id, pack, now=now, channels=channels)
     ids = [here[row.registry_id][0] for row in rows]
+    search.changed(tx, ids)
     record(tx, actor, Verb.ALTERATION, "child", ids, now=now, reason=ADDED)
     return ids
 

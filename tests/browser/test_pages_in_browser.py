@@ -14,7 +14,7 @@ from tests.browser.stage import PASSWORD, Stage
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 PAGES = ("sign-in", "queue", "closed", "filtered", "empty", "child", "restricted", "hand-over", "close", "reviews",
-         "review", "password", "home", "not-there")  # fmt: skip
+         "review", "search", "found", "password", "home", "not-there")  # fmt: skip
 
 
 def shows(opens: Opens, name: str, width: int, **more: object) -> Page:
@@ -29,6 +29,8 @@ def shows(opens: Opens, name: str, width: int, **more: object) -> Page:
         "filtered": "/alerts?grade=red&grade=amber",
         "empty": "/alerts?grade=blue",
         "reviews": "/reviews",
+        "search": "/search",
+        "found": "/search",
         "password": "/password",
         "not-there": "/children/999999",
     }
@@ -42,6 +44,10 @@ def shows(opens: Opens, name: str, width: int, **more: object) -> Page:
     elif name == "close":
         page.goto("/alerts?view=acknowledged")
         page.locator(".alert__hand", has_text="Close").first.click()
+    elif name == "found":
+        page.get_by_label("What you know").fill("about 13")
+        page.get_by_role("button", name="Search", exact=True).click()
+        expect(page.locator("#found")).to_be_visible()
     elif name == "review":
         page.goto("/reviews")
         page.goto(page.locator(".alert__title a").last.get_attribute("href") or "")
@@ -105,6 +111,28 @@ def test_the_most_worrying_thing_is_on_the_first_screen(opens: Opens) -> None:
         for words in ("What is live", "in 90 days", "Acknowledge"):
             box = page.get_by_text(words).first.bounding_box()
             assert box is not None and box["y"] + box["height"] <= height, (words, width)
+
+
+def test_search_is_a_key_away_and_back_leads_to_what_was_found(opens: Opens) -> None:
+    page = opens("/alerts")
+    page.keyboard.press("/")
+    page.wait_for_url("**/search")
+    page.locator("h1").click()
+    page.keyboard.press("/")
+    expect(page.locator("#search-text")).to_be_focused()
+    page.keyboard.type("about 13 /")
+    expect(page.locator("#search-text")).to_have_value("about 13 /")
+    page.keyboard.press("Enter")
+    expect(page.locator("#found")).to_be_visible()
+    names = page.locator(".hit__name").all_text_contents()
+    assert names
+    page.locator(".hit__name a").first.click()
+    page.wait_for_url("**/children/*")
+    page.go_back()
+    expect(page.locator("#found")).to_be_visible()
+    assert page.locator(".hit__name").all_text_contents() == names
+    page.reload()
+    assert page.locator(".hit__name").all_text_contents() == names
 
 
 def test_why_opens_the_evidence_field_by_field(opens: Opens) -> None:

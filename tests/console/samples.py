@@ -46,6 +46,7 @@ from server.console.views_review import (
     ReviewRow,
     SubjectColumn,
 )
+from server.console.views_search import Agreeing, SearchForm, SearchPage, SearchRow
 from server.console.words import DAY_MS, HOUR_MS, MINUTE_MS
 from server.linkage.explain import Step
 
@@ -67,6 +68,7 @@ def shell(current: str = "Alerts", notice: Notice | None = None) -> Shell:
         nav=(
             NavItem(label="Alerts", href="/alerts", current=current == "Alerts", count=7),
             NavItem(label="Reviews", href="/reviews", current=current == "Reviews", count=3),
+            NavItem(label="Search", href="/search", current=current == "Search"),
         ),
         notice=notice,
     )
@@ -723,3 +725,50 @@ def password(field: str | None = None, error: str | None = None) -> PasswordPage
 def restricted(error: str | None = None) -> RestrictedPage:
     """The question before a restricted record."""
     return RestrictedPage(child_id=7, least=8, error=error)
+
+
+def search() -> SearchPage:
+    """A search that fits too many, with a record of each kind."""
+    return SearchPage(
+        form=SearchForm(text="jay about 13 peckham", family_name="Thompson"),
+        searched=True,
+        told_back=(("name, school or street", "jay peckham"), ("age", "about 13")),
+        rows=(
+            SearchRow(
+                child_id=12,
+                name="Jayden Thompson",
+                born="4 March 2013 (13)",
+                school="Harris Academy Peckham",
+                borough="Southwark",
+                standing=None,
+                restricted=False,
+                probability=0.87,
+                grades=("red", "amber"),
+                agreeing=(
+                    Agreeing(field="Given names", verdict="agree", words="a short form of the same name"),
+                    Agreeing(field="Date of birth", verdict="near", words="the age fits"),
+                    Agreeing(field="School", verdict="differ", words="different"),
+                ),
+            ),
+            SearchRow(
+                child_id=13,
+                name="“Jay”",
+                born="",
+                school=None,
+                borough=None,
+                standing="Known from a note only",
+                restricted=True,
+                probability=None,
+                grades=(),
+                agreeing=(),
+            ),
+        ),
+        more=3,
+        fitting=1250,
+        alerted_only=True,
+        place="Lambeth",
+        ask=("Camden",),
+        asks_reason=True,
+        may_give_reason=True,
+        incomplete=True,
+    )

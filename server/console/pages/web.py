@@ -114,6 +114,8 @@ def navigation(
         places.append(NavItem(label="Alerts", href="/alerts", current=current == "alerts", count=alerts))
     if person.may(Permission.DECIDE_LINKS):
         places.append(NavItem(label="Reviews", href="/reviews", current=current == "reviews", count=reviews))
+    if person.may(Permission.SEARCH_CHILDREN) and person.may(Permission.SEE_CHILDREN):
+        places.append(NavItem(label="Search", href="/search", current=current == "search"))
     return tuple(places)
 
 

@@ -140,6 +140,37 @@ CREATE TABLE restricted_reason (
 ) $strict;
 CREATE INDEX restricted_reason_by_child ON restricted_reason (child_id);
 
+-- Search -----------------------------------------------------------------------------------------------
+
+-- The inverted index: the children of a block of 65,536 numbers that are found under a term, packed.
+-- The block comes first, so that new children, whose numbers are neighbours, share pages.
+CREATE TABLE search_posting (
+    block $integer NOT NULL,
+    term $integer NOT NULL,
+    children $bytes NOT NULL,
+    PRIMARY KEY (block, term)
+) $strict_without_rowid;
+
+-- Under which terms a child is in the index, so that a change or an erasure takes out what it put in.
+CREATE TABLE search_child (
+    child_id $integer PRIMARY KEY,
+    terms $bytes NOT NULL
+) $strict;
+
+-- Children that the index does not hold as they are now; search looks through them one by one meanwhile.
+CREATE TABLE search_queue (
+    child_id $integer PRIMARY KEY,
+    stamp $integer NOT NULL DEFAULT 0
+) $strict;
+
+-- When who searched, for the limit on how often.
+CREATE TABLE search_use (
+    use_id $identity,
+    person TEXT NOT NULL,
+    at $integer NOT NULL
+) $strict;
+CREATE INDEX search_use_by_person ON search_use (person, at);
+
 -- Notes and links --------------------------------------------------------------------------------------
 
 CREATE TABLE note (
