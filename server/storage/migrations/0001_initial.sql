@@ -15,6 +15,7 @@ CREATE TABLE op_stream (
     epoch TEXT NOT NULL,
     contiguous_through $integer NOT NULL DEFAULT 0,
     highest $integer NOT NULL DEFAULT 0,
+    backed_up_through $integer NOT NULL DEFAULT 0, -- what the newest backup holds of it
     UNIQUE (device_id, epoch)
 ) $strict;
 
