@@ -27,7 +27,7 @@ from server.alerts.stream import Hub
 from server.casework.pack import Pack, default_pack, load_pack
 from server.clock import now_ms
 from server.console import pages
-from server.http import alerts, children, devices, health, problems, reviews, search, sign_in, sync
+from server.http import alerts, children, devices, health, merging, problems, reviews, search, sign_in, sync
 from server.http.auth import OPEN, authenticate, provide_device, provide_person, provide_services
 from server.http.csrf import COOKIE, HEADER, CSRFCheck
 from server.http.docs import StrictStructSchemaPlugin, openapi_config
@@ -57,6 +57,7 @@ HANDLERS: list[ControllerRouterHandler] = [
     *alerts.HANDLERS,
     *children.HANDLERS,
     *reviews.HANDLERS,
+    *merging.HANDLERS,
     *search.HANDLERS,
     problems.problem_page,
 ]
