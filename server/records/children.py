@@ -533,7 +533,7 @@ def elsewhere(tx: Transaction, person: Person, child_ids: Sequence[int], *, now:
     rows = tx.rows(
         "SELECT c.child_id, COALESCE(c.owner_borough, (SELECT MIN(b.borough) FROM child_borough b"
         " WHERE b.child_id = c.child_id)) FROM child c"
-        f" WHERE c.restricted = 0 AND c.child_id IN ({', '.join(f':{name}' for name in marks)})"
+        f" WHERE {RESTRICTED} = 0 AND c.child_id IN ({', '.join(f':{name}' for name in marks)})"
         " ORDER BY c.child_id",
         marks,
     )

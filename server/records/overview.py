@@ -146,7 +146,9 @@ def open_grades(tx: Transaction, child_ids: Sequence[int]) -> dict[int, tuple[Gr
     wanted, marks = _marks(child_ids)
     found: dict[int, tuple[Grade, ...]] = {}
     for child_id, grade in tx.rows(
-        f"SELECT child_id, grade FROM alert WHERE state <> 'closed' AND child_id IN ({wanted})", marks
+        "SELECT COALESCE(c.cluster_id, c.child_id), a.grade FROM child c JOIN alert a ON a.child_id = c.child_id"
+        f" WHERE a.state <> 'closed' AND (c.child_id IN ({wanted}) OR c.cluster_id IN ({wanted}))",
+        marks,
     ):
         found[child_id] = (*found.get(child_id, ()), Grade(grade))
     return {one: tuple(sorted(grades, key=lambda grade: -grade.urgency)) for one, grades in found.items()}
