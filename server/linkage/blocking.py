@@ -12,16 +12,26 @@ from zlib import crc32
 
 import msgspec
 
-from server.linkage.names import LEADING, PARTICLES, SHARED_FAMILY, WORD_CACHE, block_code, canonical
+from server.linkage.names import (
+    LEADING,
+    PARTICLES,
+    SHARED_FAMILY,
+    SHORT_FORMS,
+    WORD_CACHE,
+    block_code,
+    canonical,
+)
 from server.linkage.standardise import Record
 
 # Which facts a key joins. Stored in databases: numbers are never reused for another meaning.
 UPN, NHS_NUMBER, PHONE, BORN_AND_NAME, FULL_NAME, POSTCODE_AND_NAME = 1, 2, 3, 4, 5, 6
 FAMILY_YEAR_INITIAL, HOUSE_AND_FAMILY, BORN_AND_AREA, SCHOOL_AND_GIVEN = 7, 8, 9, 10
 FULL_NAME_AREA, FULL_NAME_YEAR, GIVEN_AREA_YEAR, GUARDIAN, BORN_AND_INITIALS = 11, 12, 13, 14, 15
+HOUSE, GIVEN_YEAR, FAMILY_DAY_INITIAL = 16, 17, 18
 
 GIVEN_CODES_MAX = 2  # the name a child goes by and one more
 FAMILY_CODES_MAX = 2  # both halves of a double-barrelled name
+FULL_FORMS_MAX = 6  # Alex may be short for as many names
 NAMES_MAX = 3  # given names, and family names, with those of aliases: a bound on the number of keys
 UNKNOWN_YEAR = 0
 YEARS_EACH_SIDE = 1  # an officer's guess at an age is rarely more than a year out beyond its own year
@@ -32,10 +42,14 @@ _A, _B, _C, _R = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD
 
 
 class Lookup(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A key a note looks up, and the finer keys to use instead when it holds too many children."""
+    """A key a note looks up, and the finer keys to use instead when it holds too many children.
+
+    `wide`: only worth its cost where the other keys find no child that fits.
+    """
 
     key: int
     refined: tuple[int, ...] = ()
+    wide: bool = False
 
 
 def _key(rule: int, a: int, b: int = 0, c: int = 0) -> int:
@@ -134,8 +148,6 @@ def _home_keys(record: Record, given: tuple[int, ...], family: tuple[int, ...]) 
     if record.postcode:
         postcode = _text_code(record.postcode)
         keys += [_key(POSTCODE_AND_NAME, postcode, name) for name in (*given[:1], *family)]
-    if family and (street := _street_code(record)):
-        keys.append(_key(HOUSE_AND_FAMILY, street, family[0]))
     if given and record.school:
         keys.append(_key(SCHOOL_AND_GIVEN, _text_code(record.school), given[0]))
     if given and record.guardian and (guardian := _guardian_code(record.guardian)):
@@ -168,6 +180,10 @@ def blocking_keys(record: Record) -> tuple[int, ...]:
         if given and family:
             keys.append(_key(BORN_AND_INITIALS, born, _initials(record)))
     years = _own_years(record)
+    if street := _street_code(record):
+        keys.append(_key(HOUSE, street))
+        if family:
+            keys.append(_key(HOUSE_AND_FAMILY, street, family[0]))
     for low, high in _pairs(given, family):
         keys.append(_key(FULL_NAME, low, high))
         if area:
@@ -176,8 +192,12 @@ def blocking_keys(record: Record) -> tuple[int, ...]:
     if family and given:
         initial = _initial(record.given)
         keys += [_key(FAMILY_YEAR_INITIAL, family[0], year, initial) for year in years]
-    if area and given:
-        keys += [_key(GIVEN_AREA_YEAR, given[0], area, year) for year in years]
+        if record.born:
+            keys.append(_key(FAMILY_DAY_INITIAL, family[0], born % 10000, initial))
+    if given:
+        keys += [_key(GIVEN_YEAR, given[0], year) for year in years]
+        if area:
+            keys += [_key(GIVEN_AREA_YEAR, given[0], area, year) for year in years]
     return tuple(dict.fromkeys(keys))
 
 
@@ -208,6 +228,11 @@ def lookup_keys(record: Record) -> tuple[Lookup, ...]:
     if record.born and given and family:
         keys.append(_key(BORN_AND_INITIALS, born, _initials(record)))
     lookups = [Lookup(key) for key in dict.fromkeys(keys)]
+    if family and (street := _street_code(record)):
+        lookups.append(Lookup(_key(HOUSE_AND_FAMILY, street, family[0])))
+    if street := _street_code(record):
+        finer = (_key(HOUSE_AND_FAMILY, street, family[0]),) if family else ()
+        lookups.append(Lookup(_key(HOUSE, street), finer, wide=True))
     years = _possible_years(record)
     for low, high in _pairs(given, family):
         finer = (_key(FULL_NAME_AREA, low, high, area),) if area else ()
@@ -217,10 +242,49 @@ def lookup_keys(record: Record) -> tuple[Lookup, ...]:
             lookups += [Lookup(key) for key in finer]
         else:
             lookups.append(Lookup(_key(FULL_NAME, low, high), finer))
-    if years and given and not record.born:
-        if family:
-            initial = _initial(record.given)
+    if years and given and family:
+        initial = _initial(record.given)
+        if record.born:
+            # A slip in the given name and another in the date: in its year, or in its day or month.
+            lookups.append(
+                Lookup(_key(FAMILY_YEAR_INITIAL, family[0], record.born // 10000, initial), wide=True)
+            )
+            lookups.append(Lookup(_key(FAMILY_DAY_INITIAL, family[0], born % 10000, initial), wide=True))
+        else:
             lookups += [Lookup(_key(FAMILY_YEAR_INITIAL, family[0], year, initial)) for year in years]
-        if area:
-            lookups += [Lookup(_key(GIVEN_AREA_YEAR, given[0], area, year)) for year in years]
+    if years and given and not record.born:
+        lookups += _by_given_and_age(record, given, family, area, years)
+    elif given and not family:
+        lookups += [Lookup(key) for key in _places_of_full_forms(record)]
     return tuple({lookup.key: lookup for lookup in lookups}.values())
+
+
+def _by_given_and_age(
+    record: Record, given: tuple[int, ...], family: tuple[int, ...], area: int, years: tuple[int, ...]
+) -> list[Lookup]:
+    """Look-ups for a child of whom a given name and an age are told, perhaps a district or a school."""
+    if family:
+        return [Lookup(_key(GIVEN_AREA_YEAR, given[0], area, year)) for year in years] if area else []
+    lookups = [Lookup(key) for key in _places_of_full_forms(record)]
+    for name in (given[0], *_full_form_codes(record.given)):
+        for year in years:
+            finer = (_key(GIVEN_AREA_YEAR, name, area, year),) if area else ()
+            lookups.append(Lookup(_key(GIVEN_YEAR, name, year), finer))
+    return lookups
+
+
+def _places_of_full_forms(record: Record) -> list[int]:
+    """Keys of school and postcode for the names that a short form may stand for: Jay for Jayden, Jason, Jacob."""
+    keys = []
+    for name in _full_form_codes(record.given):
+        if record.school:
+            keys.append(_key(SCHOOL_AND_GIVEN, _text_code(record.school), name))
+        if record.postcode:
+            keys.append(_key(POSTCODE_AND_NAME, _text_code(record.postcode), name))
+    return keys
+
+
+@lru_cache(WORD_CACHE)
+def _full_form_codes(given: str) -> tuple[int, ...]:
+    fulls = SHORT_FORMS.get(canonical(main_words(given)[0]), frozenset()) if given else ()
+    return tuple(dict.fromkeys(map(block_code, sorted(fulls))))[:FULL_FORMS_MAX]

@@ -1,6 +1,7 @@
-"""Where candidates come from: the port to stored children, and an index in memory.
+"""Where candidates come from: the port to stored children, and a plain index in memory (packed.py has a small one).
 
-A note costs its source one call of `children` (two when a key is oversized) and one of `records`.
+A note costs its source one call of `children` (two when a key is oversized) and one of `records`; as much
+again where its first candidates do not fit and the wide keys are looked up too.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from server.linkage.blocking import blocking_keys, lookup_keys
+from server.linkage.blocking import Lookup, blocking_keys, lookup_keys
 from server.linkage.standardise import Record
 
 # A key shared by more children than this tells little: its finer keys are used instead of it. Each candidate
@@ -42,15 +43,23 @@ class CandidateSource(Protocol):
 
 
 def find(record: Record, source: CandidateSource) -> tuple[set[int], bool]:
-    """(ids of the children worth comparing, whether some name was too common to be looked up by).
+    """(ids of all the children worth comparing, whether some name was too common to be looked up by)."""
+    lookups = lookup_keys(record)
+    near, common = find_by(lookups, source, wide=False)
+    wide, common_too = find_by(lookups, source, wide=True)
+    return near | wide, common or common_too
+
+
+def find_by(lookups: Sequence[Lookup], source: CandidateSource, *, wide: bool) -> tuple[set[int], bool]:
+    """The same by the wide keys alone, or by the others.
 
     An oversized key is replaced by its finer keys; if these are oversized too they are left out whole, since
     any part of them would be an arbitrary choice.
     """
-    lookups = lookup_keys(record)
-    if not lookups:
+    keys = [lookup.key for lookup in lookups if lookup.wide is wide]
+    if not keys:
         return set(), False
-    found, oversized = _collect([lookup.key for lookup in lookups], source)
+    found, oversized = _collect(keys, source)
     if not oversized:
         return found, False
     finer = list(dict.fromkeys(k for lookup in lookups if lookup.key in oversized for k in lookup.refined))
@@ -82,7 +91,7 @@ def _collect(keys: Sequence[int], source: CandidateSource) -> tuple[set[int], se
 
 
 class MemoryIndex:
-    """Known children in memory: for the `link` command, for tests, for the simulator."""
+    """A few known children in memory: for tests and for the simulator."""
 
     def __init__(self) -> None:
         self.clusters: dict[int, int] = {}

@@ -11,7 +11,7 @@ from rapidfuzz.fuzz import token_set_ratio
 
 from server.linkage import levels as lv
 from server.linkage.blocking import main_words
-from server.linkage.model import TermFrequencies
+from server.linkage.counts import TermFrequencies
 from server.linkage.names import (
     LEADING,
     LISTED,
@@ -23,6 +23,7 @@ from server.linkage.names import (
     skeleton,
     sound,
     spelling,
+    words_of,
 )
 from server.linkage.standardise import Record
 
@@ -51,7 +52,12 @@ _FAMILY_BY_WORD = {
     W_DIFFER: lv.F_DIFFER,
 }
 
-Named = tuple[int, str]  # (level, the name whose rarity counts, "" for none)
+# Words that open a nickname.
+_NICKNAMES = words_of("lil little big young old baby")
+
+Named = tuple[
+    int, str
+]  # (level, the name whose rarity counts, "" for none; of a slip, only that it is common)
 
 
 def slip_between(one: str, other: str) -> bool:
@@ -59,8 +65,10 @@ def slip_between(one: str, other: str) -> bool:
     shortest = min(len(one), len(other))
     if shortest < 4:
         return False
-    limit = 1 if shortest < 6 else 2
-    return osa(one, other, score_cutoff=limit) <= limit
+    limit = 1 if shortest < 8 else 2
+    if osa(one, other, score_cutoff=limit) <= limit:
+        return True
+    return ("rn" in one or "rn" in other) and one.replace("rn", "m") == other.replace("rn", "m")  # scanned
 
 
 class Comparer:
@@ -84,12 +92,16 @@ class Comparer:
         heard = spelling if one in LISTED and other in LISTED else sound
         if len(one) > 2 and len(other) > 2 and heard(first) == heard(second):
             return W_VARIANT
+        if len(one) == 3 == len(other) and one[0] == other[0] and osa(one, other, score_cutoff=1) <= 1:
+            return W_CLOSE
         if slip_between(one, other):
             # Two names that people bear and that differ by a letter are two names: twins often have such.
             ours, theirs = self._counts.is_name(one), self._counts.is_name(other)
             apart = (ours and theirs) or one[0] != other[0] or _two_sexes(one, ours, other, theirs)
             return W_CLOSE if apart else W_TYPO
         low, high = (one, other) if one < other else (other, one)
+        if low == high[: len(low)] and len(low) > 2:
+            return W_CLOSE  # the beginning of a longer name: perhaps its short form
         if jaro_winkler(low, high, score_cutoff=0.86) > 0 or skeleton(first) == skeleton(second):
             return W_CLOSE
         return W_DIFFER
@@ -102,9 +114,9 @@ class Comparer:
         if one.replace(" ", "") == other.replace(" ", "") and len(one) > 1:
             return lv.G_EXACT, canonical(ours[0])
         level = _GIVEN_BY_WORD[self.words(ours[0], theirs[0])]
-        term = canonical(ours[0])
+        term = _commoner(self._counts.given, canonical(ours[0]), canonical(theirs[0]))
         if level == lv.G_SHORT:
-            first, second = term, canonical(theirs[0])
+            first, second = canonical(ours[0]), canonical(theirs[0])
             own = self._counts.is_own_name(first if second in SHORT_FORMS.get(first, ()) else second)
             return (lv.G_SHORT_OWN if own else level), max(first, second, key=len)
         if level <= lv.G_VARIANT:
@@ -114,7 +126,7 @@ class Comparer:
         if len(shared) > 1:
             return lv.G_VARIANT, min(telling or shared)
         if level == lv.G_TYPO:
-            return level, ""
+            return level, term
         if telling:
             return lv.G_OTHER, min(telling)
         if shared:
@@ -128,13 +140,16 @@ class Comparer:
         if one > other:
             one, other = other, one
         ours, theirs = _telling(one), _telling(other)
-        if ours == theirs or "".join(ours) == "".join(theirs) or sorted(ours) == sorted(theirs):
+        spaceless = one.replace(" ", "") == other.replace(" ", "")
+        if spaceless or ours == theirs or "".join(ours) == "".join(theirs) or sorted(ours) == sorted(theirs):
             return lv.F_EXACT, self._rarest(ours)
         if len(ours) == 1 and len(theirs) == 1:
             if _slavic_pair(ours[0], theirs[0]):
                 return lv.F_VARIANT, canonical(ours[0])
             level = _FAMILY_BY_WORD[self.words(ours[0], theirs[0])]
-            return level, canonical(ours[0]) if level == lv.F_VARIANT else ""
+            if level not in (lv.F_VARIANT, lv.F_TYPO):
+                return level, ""
+            return level, _commoner(self._counts.family, canonical(ours[0]), canonical(theirs[0]))
         shared = {canonical(w) for w in ours} & {canonical(w) for w in theirs}
         if len(shared) > 1 or len(shared) == len(set(ours)) == len(set(theirs)):
             return lv.F_VARIANT, self._rarest(sorted(shared))
@@ -153,7 +168,10 @@ class Comparer:
         """The name that an alias of one record shares with the other's given names or aliases, or ""."""
         families = {canonical(w) for w in f"{left.family} {right.family}".split()}
         ours, theirs = _also_called(left, families), _also_called(right, families)
-        shared = (ours & theirs) | (ours & _called(right)) | (theirs & _called(left))
+        called_left, called_right = _called(left), _called(right)
+        shared = (ours & theirs) | (ours & called_right) | (theirs & called_left)
+        if not shared:
+            shared = (_main_names(ours) & called_right) | (_main_names(theirs) & called_left)
         return min(shared, default="")
 
     def guardian(self, one: str, other: str) -> int:
@@ -168,8 +186,11 @@ class Comparer:
 
     def _compare_guardian(self, one: str, other: str) -> int:
         ours, theirs = one.split(), other.split()
-        first = any(self.words(ours[0], b) <= W_TYPO for b in theirs)
+        nearest = min(self.words(ours[0], b) for b in theirs)
         last = any(self.words(ours[-1], b) <= W_TYPO for b in theirs)
+        if nearest == W_INITIAL:
+            return lv.U_NEAR if last else lv.U_DIFFER
+        first = nearest <= W_TYPO
         if min(len(ours), len(theirs)) < 2:
             return lv.U_NEAR if first or last else lv.U_DIFFER
         # A family name alone says nothing here: it is the child's own, compared already.
@@ -182,6 +203,11 @@ class Comparer:
         if one == other:
             return lv.I_SAME
         return lv.I_NEAR if token_set_ratio(*sorted((one, other)), score_cutoff=88) else lv.I_DIFFER
+
+
+def _commoner(counts: dict[str, int], one: str, other: str) -> str:
+    """The commoner of two spellings: that the other is rare is only that it is misspelt."""
+    return max(one, other, key=lambda name: (counts.get(name, 0), name))
 
 
 def _called(record: Record) -> set[str]:
@@ -199,6 +225,12 @@ def _also_called(record: Record, families: set[str]) -> set[str]:
         if len(name) > 1:
             names.add(name)
     return names
+
+
+def _main_names(names: set[str]) -> set[str]:
+    """The name that each alias of several words is gone by: "Mohammed Ali" is an Ali, "Lil Jay" is nobody."""
+    several = (name for name in names if " " in name and name.split()[0] not in _NICKNAMES)
+    return {main_words(name)[0] for name in several}
 
 
 def _two_sexes(one: str, one_is_name: bool, other: str, other_is_name: bool) -> bool:
@@ -247,6 +279,8 @@ def _dates(a: int, b: int) -> int:
     parts_alike = (year_a == year_b) + (month_a == month_b) + (day_a == day_b)
     if parts_alike == 2 and osa(f"{a:08d}", f"{b:08d}", score_cutoff=1) <= 1:
         return lv.B_DIGIT
+    if year_a == year_b and 101 in (a % 10000, b % 10000):
+        return lv.B_YEAR_ONLY
     if year_a == year_b and month_a == month_b:
         return lv.B_MONTH
     return lv.B_SAME_YEAR if year_a == year_b else lv.B_DIFFER

@@ -256,13 +256,23 @@ def _age(row: dict[str, str]) -> float | None:
     return age
 
 
+# As registers write it; "" is "not known".
+_SEXES = {
+    **dict.fromkeys(("female", "f", "girl"), "female"),
+    **dict.fromkeys(("male", "m", "boy"), "male"),
+    **dict.fromkeys(
+        ("unknown", "u", "other", "x", "not known", "n/k", "nk", "indeterminate", "not specified"), ""
+    ),
+}
+
+
 def _sex(row: dict[str, str]) -> str | None:
     text = row.get("sex")
     if text is None:
         return None
-    if text.lower() not in ("female", "male"):
+    if (sex := _SEXES.get(text.lower())) is None:
         raise BadCell('sex is neither "female" nor "male". Mend it or empty it.')
-    return text.lower()
+    return sex or None
 
 
 def described(row: dict[str, str]) -> Description:

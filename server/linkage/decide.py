@@ -12,7 +12,8 @@ from operator import itemgetter
 import msgspec
 
 from server.linkage import levels as lv
-from server.linkage.candidates import CandidateSource, find
+from server.linkage.blocking import lookup_keys
+from server.linkage.candidates import CandidateSource, find_by
 from server.linkage.model import Model
 from server.linkage.score import NEGLIGIBLE_BITS, Scored, Scorer
 from server.linkage.standardise import Record
@@ -24,6 +25,11 @@ REVIEW_BEST_MIN = 0.05  # a person choosing among more than twenty children woul
 REASONS_MAX = 10_000
 MORE_THAN_ONE = "more than one known child fits"
 NOT_CERTAIN = "not certain enough to link without a person"
+WIDER_BELOW_BITS = 3.0  # a best candidate less likely than 8 to 1: the wider keys are looked up too
+
+
+_Item = tuple[float, int, bool, Scored]
+"""Weight, the child's id made negative (of two that weigh the same the older comes first), restricted, parts."""
 
 
 class Evidence(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -85,6 +91,7 @@ class Decider:
         self._scorer = Scorer(model, negligible_bits)
         self.start = round(self._scorer.prior_bits, 3)
         self._none = 2.0**-self._scorer.prior_bits
+        self._wider_below = WIDER_BELOW_BITS - self._scorer.prior_bits
         self._plain = [
             [
                 Evidence(default.name, level.name, level.outcome, round(weight, 3))
@@ -96,18 +103,16 @@ class Decider:
 
     def decide(self, record: Record, source: CandidateSource, *, excluded: Collection[int] = ()) -> Decision:
         """Decide one note. `excluded`: children a person has said it is not about."""
-        ids, too_common = find(record, source)
-        if excluded:
-            ids.difference_update(excluded)
-        scored: list[tuple[float, int, bool, Scored]] = []
-        compared = 0
-        if ids:
-            score = self._scorer.score
-            for child_id, child, restricted in source.records(ids):
-                compared += 1
-                result = score(record, child)
-                if result is not None:
-                    scored.append((result[0], -child_id, restricted, result))
+        lookups = lookup_keys(record)
+        ids, too_common = find_by(lookups, source, wide=False)
+        ids.difference_update(excluded)
+        scored, compared = self._compare(record, ids, source)
+        if not scored or max(scored)[0] < self._wider_below:
+            wide, common_too = find_by(lookups, source, wide=True)
+            wide.difference_update(ids, excluded)
+            more, compared_too = self._compare(record, wide, source)
+            scored += more
+            compared, too_common = compared + compared_too, too_common or common_too
         if not scored:
             return self._new((), compared, too_common)
         scored.sort(reverse=True)
@@ -115,9 +120,19 @@ class Decider:
             scored = _one_each(scored, source.clusters)
         return self._choose(scored, compared, too_common)
 
-    def _choose(
-        self, scored: list[tuple[float, int, bool, Scored]], compared: int, too_common: bool
-    ) -> Decision:
+    def _compare(self, record: Record, ids: set[int], source: CandidateSource) -> tuple[list[_Item], int]:
+        """Those of the children that are not out of the question, and how many were compared."""
+        if not ids:
+            return [], 0
+        score, scored, compared = self._scorer.score, list[_Item](), 0
+        for child_id, child, restricted in source.records(ids):
+            compared += 1
+            result = score(record, child)
+            if result is not None:
+                scored.append((result[0], -child_id, restricted, result))
+        return scored, compared
+
+    def _choose(self, scored: list[_Item], compared: int, too_common: bool) -> Decision:
         odds = [2.0 ** min(weight, 500.0) for weight, *_ in scored]
         total = self._none + sum(odds)
         best = odds[0] / total
@@ -179,7 +194,7 @@ class Decider:
         `negligible_bits` of infinity leaves no child out however little was asked.
         """
         score = self._scorer.score
-        scored: list[tuple[float, int, bool, Scored]] = []
+        scored: list[_Item] = []
         for child_id, child, restricted in known:
             results = [result for reading in readings if (result := score(reading, child)) is not None]
             if results:
@@ -196,10 +211,10 @@ class Decider:
             if item[0] >= least or -item[1] in always
         ]
 
-    def _candidate(self, item: tuple[float, int, bool, Scored], probability: float) -> Candidate:
+    def _candidate(self, item: _Item, probability: float) -> Candidate:
         weight, negative_id, restricted, (_, levels, rarity, step) = item
         evidence = [plain[level] for plain, level in zip(self._plain, levels, strict=True)]
-        for at, bits in zip((lv.GIVEN, lv.FAMILY, lv.SCHOOL), rarity, strict=True):
+        for at, bits in zip((lv.GIVEN, lv.FAMILY, lv.ADDRESS, lv.SCHOOL), rarity, strict=True):
             if bits:
                 plain = evidence[at]
                 evidence[at] = Evidence(
@@ -270,7 +285,8 @@ def _one_each(
 _SURE_NAME = frozenset((lv.G_EXACT, lv.G_VARIANT, lv.G_SHORT, lv.G_ALIAS, lv.G_SWAPPED))
 _FAMILY_AGREES = frozenset((lv.F_EXACT, lv.F_VARIANT, lv.F_SWAPPED, lv.F_TYPO, lv.F_HALF))
 _SURE_BORN = frozenset((lv.B_EXACT, lv.B_SWAPPED, lv.B_DIGIT, lv.B_YEAR))
-_OTHER_BORN = frozenset((lv.B_MONTH, lv.B_SAME_YEAR, lv.B_DIFFER))
+_OTHER_BORN = frozenset((lv.B_SAME_YEAR, lv.B_DIFFER, lv.B_AGE_FAR))
+_LOOSE_BORN = frozenset((lv.B_MONTH, lv.B_YEAR_ONLY, lv.B_JANUARY))
 _SURE_ADDRESS = frozenset((lv.A_HOME, lv.A_NEAR, lv.A_NUMBER_STREET, lv.A_POSTCODE))
 
 
@@ -281,19 +297,25 @@ def _forbidden(levels: list[int], *, restricted: bool, households: bool) -> str:
         return "this record is restricted: a person with access decides"
     if levels[lv.UPN] == lv.I_DIFFER or levels[lv.NHS_NUMBER] == lv.I_DIFFER:
         return "an official number differs"
-    if households and (rule := _not_a_sibling(levels[lv.GIVEN], own_id=own_id)):
+    given = levels[lv.GIVEN]
+    if given == lv.G_DIFFER:
+        return "the given name differs: it could be a brother or a sister"
+    if households and (rule := _not_a_sibling(given, own_id=own_id)):
         return rule
     if own_id:
         return ""
     at_home = levels[lv.ADDRESS] in _SURE_ADDRESS or levels[lv.PHONE] == lv.P_SAME
     born = levels[lv.BORN]
-    if born in _OTHER_BORN and not at_home:
+    if (born in _OTHER_BORN and (households or not at_home)) or (born in _LOOSE_BORN and not at_home):
         return "the date of birth is another one"
-    around = levels[lv.GUARDIAN] in (lv.U_SAME, lv.U_GIVEN) or levels[lv.SCHOOL] == lv.I_SAME
+    guardian = levels[lv.GUARDIAN] in (lv.U_SAME, lv.U_GIVEN)
+    around = guardian or levels[lv.SCHOOL] == lv.I_SAME
     if not (born in _SURE_BORN or at_home or (around and born == lv.B_AGE)):
         return "only the name and an age or less agree"
-    if levels[lv.FAMILY] not in _FAMILY_AGREES and levels[lv.BORN] not in _SURE_BORN:
-        return "neither the family name nor the date of birth agrees"
+    # A namesake with another family name at the same school is somebody else.
+    anchored = born in _SURE_BORN and (at_home or guardian)
+    if households and not anchored and levels[lv.FAMILY] not in _FAMILY_AGREES:
+        return "neither the family name nor the home agrees"
     return ""
 
 
@@ -301,8 +323,6 @@ def _not_a_sibling(given: int, *, own_id: bool) -> str:
     """Why it could be a brother or sister; "" if the given name or the child's own number rules it out."""
     if given == lv.MISSING_LEVEL:
         return "" if own_id else "without a given name it could be a brother or a sister"
-    if given == lv.G_DIFFER:
-        return "the given name differs: it could be a brother or a sister"
     if given not in _SURE_NAME and given != lv.G_TYPO and not own_id:
         return "the given name is only similar: it could be a brother or a sister"
     return ""

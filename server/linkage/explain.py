@@ -144,15 +144,20 @@ def _kindred(by_name: dict[str, Evidence]) -> bool:
     return all(name in by_name and by_name[name].level in levels for name, levels in _KIN.items())
 
 
+_HOW_COMMON = {
+    "school": ("a large school", "a small school"),
+    "address": ("many children live there", "few children live there"),
+}
+
+
 def _remark(evidence: Evidence, kinship: float) -> str:
     """What of a weight comes from how common the name is: "a common name: counts less"."""
-    rarity, what = evidence.rarity + kinship, "school" if evidence.comparison == "school" else "name"
+    rarity = evidence.rarity + kinship
+    common, seldom = _HOW_COMMON.get(evidence.comparison, ("a common name", "a rare name"))
     parts = []
     if rarity <= -SAID_BITS_MIN:
-        common = "a large school" if what == "school" else "a common name"
         parts.append(f"{common}: counts less ({signed(rarity)})")
     elif rarity >= SAID_BITS_MIN:
-        seldom = "a small school" if what == "school" else "a rare name"
         parts.append(f"{seldom}: counts more ({signed(rarity)})")
     if kinship:
         parts.append(f"{_NAMES_GO_TOGETHER} ({signed(-kinship)})")

@@ -7,30 +7,25 @@ beside them (`name`, `outcome`, `household_probability`, thresholds), and Splink
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Iterable
 
 import msgspec
 
-from server.linkage.blocking import home_code, main_words
+from server.linkage.counts import NO_TERM_FREQUENCIES as NO_TERM_FREQUENCIES
+from server.linkage.counts import TermFrequencies as TermFrequencies
+from server.linkage.counts import count_terms as count_terms
 from server.linkage.levels import COMPARISONS, MISSING
-from server.linkage.names import LISTED, PARTICLES, canonical
-from server.linkage.standardise import Record
 
 REGISTRY_SIZE_DEFAULT = 100_000
 # A name borne by fewer is treated as if borne by this share: rare names are no proof, and often misspelt.
 TERM_FREQUENCY_MIN = 0.00005
-# Below this count a spelling may be a slip in the registry itself, and is not taken for a name of its own.
-NAME_COUNT_MIN = 3
-# A short form that so many children were given as their name: Harry may be Harrison, or Harrison's twin.
-OWN_NAME_COUNT_MIN = 5
-OWN_NAME_SHARE_MIN = 0.0003
-# So many children with a known home, and hardly two of them under one roof, show that this registry holds one
-# person of a home. Below this number nothing is concluded, and brothers and sisters are always thought of.
+# So many people of all ages with a known home, and hardly two of them under one roof, show that this registry
+# holds one person of a home. Below this number, and of children, nothing is concluded: a registry may leave
+# brothers and sisters out, and they are there all the same.
 HOMES_MIN = 2_000
 HOUSEMATES_MIN = 0.002
 HOUSEMATES_DEFAULT = 1.2
-HOME_CHILDREN_MAX = 12  # more at one address is a hostel or a tower block without flat numbers
+# Nine in ten born within so many years: a registry of children.
+CHILDHOOD_YEARS = 26
 
 
 class ModelError(ValueError):
@@ -60,64 +55,6 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     comparison_levels: tuple[ComparisonLevel, ...]
 
 
-class TermFrequencies(msgspec.Struct, frozen=True, kw_only=True):
-    """What a registry tells of names, schools and homes: how many children bear each name (by canonical word,
-    and by word as written) or go to each school, how many have a known home, and how many other known
-    children live there, all told."""
-
-    children: int
-    given: dict[str, int]
-    family: dict[str, int]
-    words: dict[str, int]
-    schools: dict[str, int] = {}
-    homes: int = 0
-    housemates: int = 0
-
-    def is_name(self, word: str) -> bool:
-        """Whether this spelling is a name that people bear, rather than a slip of the pen."""
-        return word in LISTED or self.words.get(word, 0) >= NAME_COUNT_MIN
-
-    def is_own_name(self, name: str) -> bool:
-        """Whether a short form (canonical) is also given at birth here, so that a twin may bear it."""
-        return self.given.get(name, 0) >= max(OWN_NAME_COUNT_MIN, OWN_NAME_SHARE_MIN * self.children)
-
-
-NO_TERM_FREQUENCIES = TermFrequencies(children=0, given={}, family={}, words={})
-
-
-def count_terms(records: Iterable[Record]) -> TermFrequencies:
-    """Counts over the known registry. Run over the same children they are the same in any order."""
-    children = 0
-    given: Counter[str] = Counter()
-    family: Counter[str] = Counter()
-    words: Counter[str] = Counter()
-    schools: Counter[str] = Counter()
-    homes: Counter[int] = Counter()
-    for record in records:
-        children += 1
-        if record.school:
-            schools[record.school] += 1
-        if home := home_code(record):
-            homes[home] += 1
-        if record.given:
-            names = main_words(record.given)
-            words.update(names)
-            given.update({canonical(w) for w in names})
-        if record.family:
-            names = [w for w in record.family.split() if w not in PARTICLES]
-            words.update(names)
-            family.update({canonical(w) for w in names})
-    return TermFrequencies(
-        children=children,
-        given=given,
-        family=family,
-        words=words,
-        schools=schools,
-        homes=homes.total(),
-        housemates=sum(n * (n - 1) for n in homes.values() if n <= HOME_CHILDREN_MAX),
-    )
-
-
 class Model(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a decision depends on, except the records.
 
@@ -145,15 +82,16 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
         """The same model for a registry of these names and of this size."""
         size = max(counts.children, 1)
         housemates = self.housemates
-        if counts.homes >= HOMES_MIN:
-            seen = (counts.housemates + 0.5) / counts.homes
+        if counts.homes >= HOMES_MIN and counts.years > CHILDHOOD_YEARS:
             # Not every brother or sister is on the registry.
-            housemates = min(seen / self.known_share, housemates) if seen < HOUSEMATES_MIN else housemates
+            housemates = min((counts.housemates + 0.5) / counts.homes / self.known_share, housemates)
+        kinship = self.name_kinship_bits if counts.names_alike is None else counts.names_alike
         return msgspec.structs.replace(
             self,
             housemates=housemates,
             term_frequencies=counts,
             registry_size=size,
+            name_kinship_bits=kinship,
             probability_two_random_records_match=self.known_share / size,
         )
 
@@ -171,6 +109,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
             registry_size=1,
             probability_two_random_records_match=1.0,
             housemates=HOUSEMATES_DEFAULT,
+            name_kinship_bits=1.0,
         )
         return f"{self.name}-{hashlib.sha256(msgspec.json.encode(weights)).hexdigest()[:8]}"
 

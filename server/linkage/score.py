@@ -7,21 +7,37 @@ much as for the child, so against a brother or sister they count for nothing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
 from math import log2
 
 from server.linkage import comparisons as cmp
 from server.linkage import levels as lv
+from server.linkage.blocking import family_codes, given_codes, main_words
 from server.linkage.model import TERM_FREQUENCY_MIN, Model
+from server.linkage.names import WORD_CACHE, canonical
 from server.linkage.standardise import Record
 
 # Candidates this many bits less likely than "a new child" change no decision and are dropped unfinished.
 NEGLIGIBLE_BITS = 7.0
+# Children of average names that are thought of beside those of the registry.
+TERM_PRIOR = 200
 REMEMBERED_MAX = 200_000  # pairs of names, about 50 MB
 
-# Weight, levels of all comparisons, bits that rarity adds to (given names, family name, school), and what the
+# Weight, levels of all comparisons, bits that rarity adds to (given names, family name, address, school), and what the
 # chance of a brother or sister takes away (it is in the weight already).
-Scored = tuple[float, list[int], tuple[float, float, float], float]
+Scored = tuple[float, list[int], tuple[float, float, float, float], float]
 Weighed = tuple[int, float]  # (level, bits that the name's rarity adds)
+
+
+@lru_cache(WORD_CACHE)
+def _given_set(given: str) -> frozenset[int]:
+    return frozenset(given_codes(given))
+
+
+@lru_cache(WORD_CACHE)
+def _family_set(family: str) -> frozenset[int]:
+    return frozenset(family_codes(family))
 
 
 class Scorer:
@@ -48,6 +64,13 @@ class Scorer:
         counts = model.term_frequencies
         self._given_rarity = _Rarity(counts.given, counts.children, _u(model, lv.GIVEN, lv.G_EXACT))
         self._family_rarity = _Rarity(counts.family, counts.children, _u(model, lv.FAMILY, lv.F_EXACT))
+        self._postcodes = _Rarity(counts.postcodes, counts.children, _u(model, lv.ADDRESS, lv.A_POSTCODE))
+        self._districts = _Rarity(counts.postcodes, counts.children, _u(model, lv.ADDRESS, lv.A_AREA))
+        if counts.born_alike:
+            # A registry of one school year, or of a century, tells how much the same day says.
+            bits = log2(_u(model, lv.BORN, lv.B_EXACT) / counts.born_alike)
+            self.same[lv.BORN][lv.B_EXACT] += bits
+            self._home[lv.BORN][lv.B_EXACT] += bits
         self._school_rarity = _Rarity(counts.schools, counts.children, _u(model, lv.SCHOOL, lv.I_SAME))
         self._given: dict[tuple[str, str], Weighed] = {}
         self._family: dict[tuple[str, str], Weighed] = {}
@@ -92,9 +115,12 @@ class Scorer:
         if aliases and (level_given > lv.G_SHORT or not level_given):
             if term := self.comparer.alias(note, child):
                 level_given, rare_given, sibling_at_best = lv.G_ALIAS, self._given_rarity.bits(term), False
-        elif swappable and level_family > lv.F_HALF and self._swapped(note, child):
-            level_given, level_family = lv.G_SWAPPED, lv.F_SWAPPED
-            rare_given, rare_family, sibling_at_best = 0.0, 0.0, False
+        elif swappable and level_family > lv.F_HALF and (crossing := self._crossed(note, child)):
+            level_given, sibling_at_best = crossing, False
+            rare_given = self._given_rarity.bits(canonical(main_words(child.given)[0]))
+            if crossing == lv.G_SWAPPED:
+                level_family = lv.F_SWAPPED
+                rare_family = self._family_rarity.bits(canonical(child.family.split()[-1]))
         elif level_family == lv.F_DIFFER and level_given <= lv.G_SHORT and _name_of_both(note, child):
             level_given, rare_given = lv.G_PART, 0.0
         if sibling_at_best and not (note.upn or note.nhs_number):
@@ -135,7 +161,12 @@ class Scorer:
         if weight + self._most_left < self._floor:
             return None
         levels[lv.ADDRESS] = level = cmp.address(note, child)
-        weight += same[lv.ADDRESS][level]
+        rare_home = 0.0
+        if level == lv.A_POSTCODE:
+            rare_home = self._postcodes.bits_if_common(note.postcode)
+        elif level == lv.A_AREA:
+            rare_home = self._districts.bits(note.outward)
+        weight += same[lv.ADDRESS][level] + rare_home
         if note.guardian and child.guardian:
             level = self.comparer.guardian(note.guardian, child.guardian)
             if level == lv.U_SAME and child.family and child.guardian.endswith(child.family):
@@ -149,21 +180,28 @@ class Scorer:
             weight += same[lv.SCHOOL][level] + rare_school
         if weight < self._floor:
             return None
-        step = self._household_step(levels, rare_given + rare_family + rare_school)
+        step = self._household_step(levels, rare_given + rare_family + rare_school + rare_home)
         weight += step
-        return (
-            (weight, levels, (rare_given, rare_family, rare_school), step) if weight >= self._floor else None
-        )
+        if weight < self._floor:
+            return None
+        return weight, levels, (rare_given, rare_family, rare_home, rare_school), step
 
-    def _swapped(self, note: Record, child: Record) -> bool:
-        """Whether given and family name changed places. The first half fails nearly always, and is remembered."""
+    def _crossed(self, note: Record, child: Record) -> int:
+        """Whether given and family name changed places (G_SWAPPED), or the child's given name stands for the
+        family name while the other is something else (G_CROSSED), or neither (0)."""
+        # Names that sound alike share a code; nearly always neither pair does, and nothing need be compared.
+        crossed = not _given_set(note.given).isdisjoint(_family_set(child.family))
+        if not crossed and _given_set(child.given).isdisjoint(_family_set(note.family)):
+            return 0
         pair = (note.given, child.family)
         there, _ = self._given.get(pair) or self._given_pair(*pair)
-        if there > lv.G_TYPO or there == lv.G_SHORT:
-            return False
         pair = (child.given, note.family)
         back, _ = self._given.get(pair) or self._given_pair(*pair)
-        return back <= lv.G_VARIANT or (back == lv.G_TYPO and there != lv.G_TYPO)
+        sure = (there <= lv.G_VARIANT) + (back <= lv.G_VARIANT)
+        slips = (there == lv.G_TYPO) + (back == lv.G_TYPO)
+        if sure == 2 or (sure == 1 and slips == 1):
+            return lv.G_SWAPPED
+        return lv.G_CROSSED if sure == 1 or slips == 2 else 0
 
     def _household_step(self, levels: list[int], rarity: float) -> float:
         """Bits that the chance of a brother or sister takes away: 0 or less, to within rounding."""
@@ -176,11 +214,13 @@ class Scorer:
 
     def _given_pair(self, one: str, other: str) -> Weighed:
         level, term = self.comparer.given(one, other)
-        return _remember(self._given, one, other, level, self._given_rarity.bits(term))
+        bits = self._given_rarity.bits(term)
+        return _remember(self._given, one, other, level, min(bits, 0.0) if level == lv.G_TYPO else bits)
 
     def _family_pair(self, one: str, other: str) -> Weighed:
         level, term = self.comparer.family(one, other)
-        return _remember(self._family, one, other, level, self._family_rarity.bits(term))
+        bits = self._family_rarity.bits(term)
+        return _remember(self._family, one, other, level, min(bits, 0.0) if level == lv.F_TYPO else bits)
 
     def _school_pair(self, one: str, other: str) -> Weighed:
         level = self.comparer.school(one, other)
@@ -205,14 +245,20 @@ def _remember(
 class _Rarity:
     """Bits by which an agreement on a name counts for more, or less, than on an average name."""
 
-    def __init__(self, counts: dict[str, int], children: int, average: float) -> None:
+    def __init__(self, counts: Mapping[str, float], children: int, average: float) -> None:
         self._counts, self._children, self._average = counts, children, average
 
     def bits(self, term: str) -> float:
         if not self._children or not term:
             return 0.0
-        share = max(self._counts.get(term, 0) / self._children, TERM_FREQUENCY_MIN)
+        # A few children say little of how common a name is: until there are many, the average counts for more.
+        count = self._counts.get(term, 0) + TERM_PRIOR * self._average
+        share = max(count / (self._children + TERM_PRIOR), TERM_FREQUENCY_MIN)
         return log2(self._average / share)
+
+    def bits_if_common(self, term: str) -> float:
+        """The same, where only common terms are counted: 0 for any other."""
+        return min(self.bits(term), 0.0) if term in self._counts else 0.0
 
 
 def _u(model: Model, comparison: int, level: int) -> float:

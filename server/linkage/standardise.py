@@ -17,6 +17,7 @@ import msgspec
 
 from server.linkage.letters import LATIN
 from server.linkage.names import ABBREVIATIONS, NOT_NAMES, WORD_CACHE, words_of
+from server.linkage.postcodes import postcode_of
 
 # Bounds, so that a field of any length costs the same: longer text is cut, which loses nothing of a name.
 NAME_LENGTH_MAX = 120
@@ -115,36 +116,68 @@ def _accent(character: str) -> bool:
     )
 
 
+# What a scanner or a hasty finger makes of letters; only inside a word that has letters too.
+_DIGITS_AS_LETTERS = str.maketrans("013458", "oleasb")
+_HAS_DIGIT = re.compile(r"[0-9]")
+
+
 @lru_cache(WORD_CACHE)
 def name_words(text: str) -> str:
     """The words of a name, without titles and without words for "not known"."""
     words = [w[:WORD_LENGTH_MAX] for w in fold(text, NAME_LENGTH_MAX) if w not in NOT_NAMES]
     if not words or (len(words) == 2 and words[0] == "n" and words[1] in "ak"):
         return ""
-    return " ".join([w for w in words if not w.isdigit()][:NAME_WORDS_MAX])
+    words = [w for w in words if not w.isdigit()][:NAME_WORDS_MAX]
+    if _HAS_DIGIT.search(text):
+        words = [w.translate(_DIGITS_AS_LETTERS) for w in words]
+    return " ".join(words)
+
+
+# "Henry (known as Harry)", "Harry aka H": what stands after is another name of the child.
+_ALSO_CALLED = re.compile(
+    r"\s*(?:[(\[\"\u201c\u201d]|\b(?:also )?(?:known as|called|goes by|prefers)\b|\ba\.?k\.?a\b\.?|\bk/a\b|\balias\b)",
+    re.IGNORECASE,
+)
+
+
+def _names(given: str | None, family: str | None) -> tuple[str | None, str | None, str]:
+    """(given names, family name, another name the child is called by), each field's text in its place.
+
+    "Okonjo, Leila" in one field, with the other empty, is both names.
+    """
+    also = ""
+    if given and not family and given.count(",") == 1:
+        family, given = (
+            given[:NAME_LENGTH_MAX].split(",") if "," in given[:NAME_LENGTH_MAX] else (family, given)
+        )
+    elif family and not given and family.count(",") == 1:
+        family, given = (
+            family[:NAME_LENGTH_MAX].split(",") if "," in family[:NAME_LENGTH_MAX] else (family, given)
+        )
+    if given and (match := _ALSO_CALLED.search(given[:NAME_LENGTH_MAX])) and match.start():
+        given, also = given[: match.start()], given[match.end() : NAME_LENGTH_MAX]
+        if repeated := _ALSO_CALLED.match(also):
+            also = also[repeated.end() :]
+    return given, family, also
 
 
 def _name(text: str | None) -> str:
     return name_words(text[:NAME_LENGTH_MAX]) if text else ""
 
 
-_FULL_POSTCODE = re.compile(r"([A-Z]{1,2}[0-9][A-Z0-9]?)([0-9OI][A-Z]{2})")
-_OUTWARD = re.compile(r"[A-Z]{1,2}[0-9][A-Z0-9]?")
+_APART = re.compile(r"\b(o|d|mc|mac|fitz) (?=[a-z]{3})")
+
+
+@lru_cache(WORD_CACHE)
+def _family_words(text: str) -> str:
+    """The words of a family name: what is one with the next word is written as one (O Neill, Mc Donald)."""
+    words = " ".join("st" if w == "saint" else w for w in name_words(text).split())
+    return _APART.sub(r"\1", words)
+
+
 _IN_ADDRESS = re.compile(r"\b([A-Za-z]{1,2}[0-9][A-Za-z0-9]?) ?([0-9][A-Za-z]{2})\b")
 _NOT_CODE = re.compile(r"[^A-Z0-9]+")
 _NOT_DIGIT = re.compile(r"[^0-9]+")
-
-
-@lru_cache(1 << 14)
-def _postcode(text: str) -> tuple[str, str]:
-    """(whole postcode, outward half); a foreign code is whole and has no outward half."""
-    code = _NOT_CODE.sub("", text.upper())
-    if match := _FULL_POSTCODE.fullmatch(code):
-        outward, inward = match.groups()
-        return outward + inward[0].replace("O", "0").replace("I", "1") + inward[1:], outward
-    if _OUTWARD.fullmatch(code):
-        return "", code
-    return (code, "") if 3 <= len(code) <= 10 and any(c.isdigit() for c in code) else ("", "")
 
 
 @lru_cache(1 << 14)
@@ -166,19 +199,23 @@ def _address(text: str) -> tuple[str, str]:
 
 
 _SCHOOL_NOISE = words_of(
-    "school academy primary secondary junior infant infants high college the of and for nursery sixth form "
-    "community comprehensive trust"
+    "school sch schl academy acad primary pri prim secondary sec junior jnr infant infants inf high college coll "
+    "the of and for nursery sixth form community comm comprehensive comp trust rc ce cofe catholic"
 )
 _GUARDIAN_NOISE = words_of(
-    "mum mother dad father mummy daddy aunt aunty auntie uncle gran nan grandmother "
-    "grandfather stepfather stepmother step carer foster guardian parent"
+    "mum mother mom mam ma dad father mummy daddy aunt aunty auntie uncle gran granny nan nana nanny grandmother "
+    "grandfather grandad grandma grandparent stepfather stepmother stepdad stepmum step carer foster guardian "
+    "parent social worker his her their s"
 )
+
+
+_SAINTS = {"saint": "st", "saints": "ss", "sts": "ss"}
 
 
 @lru_cache(1 << 14)
 def _school(text: str) -> str:
     words = fold(text, NAME_LENGTH_MAX)
-    words = ["st" if w == "saint" else w for w in words if w not in NOT_NAMES]
+    words = [_SAINTS.get(w, w) for w in words if w not in NOT_NAMES]
     return " ".join([w for w in words if w not in _SCHOOL_NOISE][:6] or words[:6])
 
 
@@ -218,31 +255,36 @@ def _day(month_count: int, day: int) -> int:
 
 
 _SEXES = {"female": FEMALE, "f": FEMALE, "girl": FEMALE, "male": MALE, "m": MALE, "boy": MALE}
+# Some registers write this day where none is known.
+_NO_DAY = 19000101
 
 
 def standardise(description: Description) -> Record:
     """The record of a description. Never raises on text, however long, empty or strange."""
-    born = description.date_of_birth
-    born_from = born_to = 0
-    if born is None and description.age is not None and description.observed_on is not None:
+    born = born_from = born_to = 0
+    if (day := description.date_of_birth) is not None:
+        born = day.year * 10000 + day.month * 100 + day.day
+        born = 0 if born == _NO_DAY else born
+    if not born and description.age is not None and description.observed_on is not None:
         born_from, born_to = _born_between(description.age, description.observed_on)
     number = words = postcode = outward = ""
     if description.address:
         text = description.address[:ADDRESS_LENGTH_MAX]
         if not description.postcode and (match := _IN_ADDRESS.search(text)):
-            postcode, outward = _postcode(match.group())
+            postcode, outward = postcode_of(match.group())
             text = text[: match.start()] + " " + text[match.end() :]
         number, words = _address(text)
     if description.postcode:
-        postcode, outward = _postcode(description.postcode[:CODE_LENGTH_MAX])
+        postcode, outward = postcode_of(description.postcode[:CODE_LENGTH_MAX])
+    given, family, also = _names(description.given_names, description.family_name)
     aliases = ""
-    if description.aliases:
-        aliases = "|".join(filter(None, map(_name, description.aliases[:ALIASES_MAX])))
+    if also or description.aliases:
+        aliases = "|".join(filter(None, map(_name, (also, *description.aliases)[:ALIASES_MAX])))
     return Record(
-        _name(description.given_names),
-        _name(description.family_name),
+        _name(given),
+        _family_words(family[:NAME_LENGTH_MAX]) if family else "",
         aliases,
-        born.year * 10000 + born.month * 100 + born.day if born is not None else 0,
+        born,
         born_from,
         born_to,
         _SEXES.get(description.sex.lower(), 0) if description.sex else 0,

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import csv
 import os
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import msgspec
 
-from server.linkage.candidates import MemoryIndex, find
+from server.linkage.candidates import find
 from server.linkage.csv_rows import BadCell, TableError, described, table_rows
 from server.linkage.decide import Decider, Decision
-from server.linkage.model import Model, TermFrequencies, count_terms, default_model
+from server.linkage.model import Model, count_terms, default_model
+from server.linkage.packed import PackedIndex
 from server.linkage.standardise import Record, standardise
 
 PROGRESS_EVERY = 500
@@ -64,26 +66,12 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     new: int
 
 
-class _Known(msgspec.Struct):
-    """The registry, with the ids of the file beside the numbers the index uses."""
-
-    index: MemoryIndex
-    names: list[str]
-    counts: TermFrequencies
-
-
 def _identified(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, str, Record]]:
-    """(line, id, record) for every row; ids are present and unique."""
-    seen: dict[str, int] = {}
+    """(line, id, record) for every row; every row has an id."""
     for line, row in table_rows(path, columns):
         own = row.get(columns[0])
         if own is None:
             raise TableError(f"{path.name}, line {line}: {columns[0]} is empty. Every row needs one.")
-        if own in seen:
-            raise TableError(
-                f"{path.name}, line {line}: the same {columns[0]} as on line {seen[own]}. Keep one of them."
-            )
-        seen[own] = line
         try:
             record = standardise(described(row))
         except BadCell as error:
@@ -91,31 +79,46 @@ def _identified(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, str
         yield line, own, record
 
 
-def _read_known(path: Path, progress: Progress | None) -> _Known:
-    index = MemoryIndex()
-    names: list[str] = []
-    records: list[Record] = []
-    for _, own, record in _identified(path, KNOWN_COLUMNS):
-        index.add(len(names), record)
-        names.append(own)
-        records.append(record)
-        if progress and len(names) % PROGRESS_EVERY == 0:
-            progress("known", len(names))
+def _read_known(path: Path, index: PackedIndex, progress: Progress | None) -> Iterator[Record]:
+    """The records of the registry, each put in the index on its way. Ids are unique, or TableError."""
+    lines = array("I")
+    for line, own, record in _identified(path, KNOWN_COLUMNS):
+        index.add(own, record)
+        lines.append(line)
+        if progress and len(index) % PROGRESS_EVERY == 0:
+            progress("known", len(index))
+        yield record
+    if (twice := index.twice()) is not None:
+        first, second = lines[twice[0]], lines[twice[1]]
+        raise _same_id(path, KNOWN_COLUMNS[0], first, second)
     if progress:
-        progress("known", len(names))
-    return _Known(index, names, count_terms(records))
+        progress("known", len(index))
 
 
-def _link_row(own: str, decision: Decision, names: list[str]) -> list[str]:
+def _read_notes(path: Path) -> Iterator[tuple[str, Record]]:
+    """(id, record) of every note. Ids are unique, or TableError."""
+    seen: dict[str, int] = {}
+    for line, own, record in _identified(path, NOTE_COLUMNS):
+        if own in seen:
+            raise _same_id(path, NOTE_COLUMNS[0], seen[own], line)
+        seen[own] = line
+        yield own, record
+
+
+def _same_id(path: Path, column: str, first: int, second: int) -> TableError:
+    return TableError(f"{path.name}, line {second}: the same {column} as on line {first}. Keep one of them.")
+
+
+def _link_row(own: str, decision: Decision, index: PackedIndex) -> list[str]:
     new = decision.outcome == "new"
     second = decision.second_child_id
     return [
         own,
         decision.outcome,
-        "" if new or decision.child_id is None else names[decision.child_id],
+        "" if new or decision.child_id is None else index.own_id(decision.child_id),
         f"{decision.probability:.6f}",
         f"{decision.weight:.3f}",
-        "" if second is None else names[second],
+        "" if second is None else index.own_id(second),
         "" if second is None else f"{decision.second_probability:.6f}",
         decision.reason,
     ]
@@ -136,40 +139,40 @@ def link_tables(
     `candidates`: a second file, every known child that was compared with each note. A file appears under its
     name only when it is complete. Raises TableError.
     """
-    registry = _read_known(known, progress)
-    decider = Decider((model or default_model()).with_term_frequencies(registry.counts))
     tally = {"link": 0, "review": 0, "new": 0}
     done = 0
     with ExitStack() as files:
+        index = files.enter_context(PackedIndex())
+        counts = count_terms(_read_known(known, index, progress))
+        decider = Decider((model or default_model()).with_term_frequencies(counts))
         write_link = files.enter_context(_written(out, LINK_COLUMNS))
         write_candidate = files.enter_context(_written(candidates, CANDIDATE_COLUMNS)) if candidates else None
-        for _, own, record in _identified(notes, NOTE_COLUMNS):
-            decision = decider.decide(record, registry.index)
+        for own, record in _read_notes(notes):
+            decision = decider.decide(record, index)
             tally[decision.outcome] += 1
-            write_link(_link_row(own, decision, registry.names))
+            write_link(_link_row(own, decision, index))
             if write_candidate:
-                for row in _candidate_rows(own, record, decision, registry):
+                for row in _candidate_rows(own, record, decision, index, decider):
                     write_candidate(row)
             done += 1
             if progress and done % PROGRESS_EVERY == 0:
                 progress("notes", done)
-    if progress:
-        progress("notes", done)
-    return Summary(known=len(registry.names), notes=done, **tally)
+        if progress:
+            progress("notes", done)
+        return Summary(known=len(index), notes=done, **tally)
 
 
-def _candidate_rows(own: str, record: Record, decision: Decision, registry: _Known) -> Iterator[list[str]]:
-    """Every child compared, the likely ones first with their figures."""
+def _candidate_rows(
+    own: str, record: Record, decision: Decision, index: PackedIndex, decider: Decider
+) -> Iterator[list[str]]:
+    """Every child compared: the likely ones first with their figures, the others with their weight, if any."""
     shown = {c.child_id: c for c in decision.candidates}
-    ids, _ = find(record, registry.index)
-    for child_id in (*shown, *sorted(ids - shown.keys())):
-        figures = shown.get(child_id)
-        yield [
-            own,
-            registry.names[child_id],
-            f"{figures.probability:.6f}" if figures else "",
-            f"{figures.weight:.3f}" if figures else "",
-        ]
+    ids, _ = find(record, index)
+    for child_id, figures in shown.items():
+        yield [own, index.own_id(child_id), f"{figures.probability:.6f}", f"{figures.weight:.3f}"]
+    for child_id, child, _ in index.records(sorted(ids - shown.keys())):
+        weighed = decider.weigh(record, child, child_id, restricted=False)
+        yield [own, index.own_id(child_id), "", f"{weighed.weight:.3f}" if weighed else ""]
 
 
 @contextmanager

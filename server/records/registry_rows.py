@@ -29,7 +29,7 @@ REGISTRY_ID_LENGTH_MAX = 200  # an id is some dozen characters; more is another 
 
 DIGEST_BYTES = 16
 _APART = "\x1f"
-_DECIDES_WHAT_IS_STORED = ("standardise.py", "blocking.py", "names.py", "letters.py")
+_DECIDES_WHAT_IS_STORED = ("standardise.py", "blocking.py", "names.py", "letters.py", "postcodes.py")
 _YES_NO = {"yes": True, "no": False}
 
 
@@ -73,7 +73,9 @@ _decode = msgspec.msgpack.Decoder(Batch).decode
 def made_by() -> bytes:
     """A fingerprint of the code that standardises: rows stored by other code are stored anew."""
     folder = files("server.linkage")
-    return hashlib.sha256(b"".join((folder / name).read_bytes() for name in _DECIDES_WHAT_IS_STORED)).digest()
+    tables = sorted((one for one in (folder / "data").iterdir() if one.name.endswith(".txt")), key=lambda one: one.name)
+    parts = [*(folder / name for name in _DECIDES_WHAT_IS_STORED), *tables]
+    return hashlib.sha256(b"".join(part.read_bytes() for part in parts)).digest()
 
 
 @impersonal("reads a file's row and no database")

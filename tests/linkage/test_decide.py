@@ -196,7 +196,7 @@ def test_deciding_never_fails_whatever_is_described(known: list[Any], note: Any)
         assert decider(records).decide(one, index_of(records)).outcome in ("link", "review", "new")
 
 
-def test_a_registry_of_one_person_to_a_home_needs_no_care_for_siblings() -> None:
+def test_a_registry_of_people_of_all_ages_one_to_a_home_needs_no_care_for_siblings() -> None:
     random = Random(CITY_SEED)
     print("seed", CITY_SEED)
     lonely = [
@@ -205,14 +205,19 @@ def test_a_registry_of_one_person_to_a_home_needs_no_care_for_siblings() -> None
             family_name=f"w{random.choice('aeio')}{random.choice('lmnrst')}er",
             address=f"{n} Consort Road",
             postcode=f"SE{n % 20 + 1} {n % 9}AA",
-            date_of_birth=datetime.date(2010, 1, 1) + datetime.timedelta(days=n),
+            date_of_birth=datetime.date(1940, 1, 1) + datetime.timedelta(days=12 * n),
             phone=None,
         )
         for n in range(2_100)
     ]
     alone, together = (
         decider(lonely),
-        decider([*lonely, *(record(given_names=f"N{n}") for n in range(4))] * 2),
+        decider(
+            [
+                *lonely,
+                *(record(given_names=f"N{n}", date_of_birth=datetime.date(2010, 1, 1 + n)) for n in range(6)),
+            ]
+        ),
     )
     assert isinstance(alone, Decider) and not alone.model.has_households
     assert together.model.has_households

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime
 import json
 from typing import Any
 
@@ -83,12 +84,17 @@ def test_the_version_follows_the_weights_and_not_the_registry() -> None:
 
 
 def test_counts_are_the_same_in_any_order_and_through_their_bytes() -> None:
-    records = [record(), record(given_names="Mohammed Ali"), record(given_names="Muhamad", school=None)]
+    records = [
+        record(),
+        record(given_names="Mohammed Ali", date_of_birth=datetime.date(2010, 5, 6)),
+        record(given_names="Muhamad", school=None, date_of_birth=datetime.date(2015, 2, 3)),
+    ]
     counts = count_terms(records)
     assert counts == count_terms(reversed(records))
     assert counts.children == 3
     assert counts.given["mohammed"] == 2
     assert counts.homes == 3 and counts.housemates == 6
+    assert counts.postcodes == {"SE15": 3}
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(counts), type=TermFrequencies) == counts
 
 
@@ -107,3 +113,38 @@ def test_a_sibling_weighs_far_less_than_the_child_though_the_home_agrees() -> No
     assert child and sibling
     assert child[0] - sibling[0] > 5
     assert sibling[3] < -20
+
+
+def test_two_records_of_one_child_are_no_brothers() -> None:
+    twice = [record(), record(given_names="Leilah", date_of_birth=datetime.date(2013, 5, 27))]
+    assert count_terms(twice).housemates == 0
+
+
+def test_a_postcode_that_very_many_share_says_little() -> None:
+    away = [
+        record(given_names=f"Q{n}a", postcode="E1 6AN" if n < 500 else f"N{n % 19 + 1} {n % 9}AA")
+        for n in range(1_000)
+    ]
+    scorer = Scorer(default_model().with_term_frequencies(count_terms(away)))
+    bare = {"address": None, "school": None, "phone": None, "guardian": None}
+    rare = scorer.score(record(postcode="SE15 3SX", **bare), record(postcode="SE15 3SX"))
+    common = scorer.score(record(postcode="E1 6AN", **bare), record(postcode="E1 6AN"))
+    assert rare and common
+    assert rare[0] > common[0] + 4
+
+
+def test_few_children_say_little_of_how_common_a_name_is() -> None:
+    scorer = Scorer(default_model().with_term_frequencies(count_terms([record()])))
+    weighed = scorer.score(record(), record())
+    assert weighed and abs(weighed[2][0]) < 1.5
+
+
+def test_a_registry_of_one_school_year_says_that_a_shared_day_is_less() -> None:
+    year = [
+        record(date_of_birth=datetime.date(2013, 1, 1) + datetime.timedelta(days=n % 365))
+        for n in range(3_650)
+    ]
+    counts = count_terms(year)
+    assert counts.years == 0 and abs(counts.born_alike - 1 / 365) < 0.0005
+    plain, counted = Scorer(default_model()), Scorer(default_model().with_term_frequencies(counts))
+    assert counted.same[lv.BORN][lv.B_EXACT] < plain.same[lv.BORN][lv.B_EXACT] - 3

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.linkage.postcodes import postcode_of
 from server.linkage.standardise import (
     AGE_YEARS_MAX,
     MALE,
@@ -147,3 +148,45 @@ def test_sixty_scripts_are_names_too() -> None:
 def test_dates_at_the_ends_of_the_calendar_are_read() -> None:
     for day in (datetime.date.min, datetime.date.max):
         assert record(date_of_birth=None, age=100.0, observed_on=day) is not None
+
+
+@pytest.mark.parametrize(
+    ("given", "family", "read"),
+    [
+        ("Henry (known as Harry)", "Smith", ("henry", "smith", "harry")),
+        ("Henry aka Harry", "Smith", ("henry", "smith", "harry")),
+        ('James "Jimmy"', "Smith", ("james", "smith", "jimmy")),
+        (None, "Okonjo, Leila", ("leila", "okonjo", "")),
+        ("Okonjo, Leila", None, ("leila", "okonjo", "")),
+        ("Leila, Grace", "Okonjo", ("leila grace", "okonjo", "")),
+        ("Master Tom", "0konjo", ("tom", "okonjo", "")),
+        ("Baby of Grace", "Okonjo", ("grace", "okonjo", "")),
+        ("(Leila)", "Okonjo", ("leila", "okonjo", "")),
+    ],
+)
+def test_names_in_the_wrong_field_and_names_also_gone_by_are_read(
+    given: str | None, family: str | None, read: tuple[str, str, str]
+) -> None:
+    told = record(given_names=given, family_name=family)
+    assert (told.given, told.family, told.aliases) == read
+
+
+def test_a_date_that_stands_for_no_date_is_none() -> None:
+    assert record(date_of_birth=datetime.date(1900, 1, 1)).born == 0
+
+
+@pytest.mark.parametrize(
+    ("written", "whole", "outward"),
+    [
+        ("NWII 7GP", "NW117GP", "NW11"),
+        ("EI0 6FX", "E106FX", "E10"),
+        ("E1 OAA", "E10AA", "E1"),
+        ("W1A 0AX", "W1A0AX", "W1A"),
+        ("SEl5 3SX", "SE153SX", "SE15"),
+        ("ZZ99 3VZ", "", ""),
+        ("00000", "", ""),
+        ("90210", "90210", ""),
+    ],
+)
+def test_postcodes_misread_or_standing_for_none(written: str, whole: str, outward: str) -> None:
+    assert postcode_of(written) == (whole, outward)

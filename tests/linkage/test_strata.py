@@ -1,0 +1,58 @@
+"""Every kind of note in a made-up city: what must never happen, and how much is found."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.linkage.measure import Outcome, by_stratum, calibration, index_of, numbered, run
+from tests.linkage.strata import NOT_IDENTIFIABLE, UNKNOWN, make_cases, make_registry
+
+SEED = 20260303
+CHILDREN, EACH = 8_000, 150
+LINKED_MIN = 0.80
+REVIEW_MAX = 0.15
+FOUND_MIN = 0.97
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> list[Outcome]:
+    print("seed", SEED)
+    registry = make_registry(CHILDREN, SEED)
+    index, decider = index_of(registry.known)
+    with index:
+        return run(numbered(make_cases(registry, EACH, SEED), registry.known), index, decider)
+
+
+def test_no_note_is_linked_to_another_child(outcomes: list[Outcome]) -> None:
+    wrong = [(o.case.stratum, o.decision.reason) for o in outcomes if o.wrong]
+    assert not wrong
+
+
+@pytest.mark.parametrize("stratum", UNKNOWN)
+def test_a_child_who_is_not_registered_is_never_linked(outcomes: list[Outcome], stratum: str) -> None:
+    told = [o.decision.outcome for o in outcomes if o.case.stratum == stratum]
+    assert len(told) == EACH and "link" not in told
+
+
+def test_notes_that_identify_a_child_are_linked_and_few_need_a_person(outcomes: list[Outcome]) -> None:
+    for row in by_stratum(outcomes):
+        if row.stratum not in (*NOT_IDENTIFIABLE, *UNKNOWN):
+            assert row.link / row.notes >= LINKED_MIN, row
+    named = [o for o in outcomes if o.case.truth is not None and o.case.identifiable]
+    assert sum(o.decision.outcome == "review" for o in named) / len(named) <= REVIEW_MAX
+
+
+def test_a_name_with_an_age_and_a_vague_note_are_never_linked(outcomes: list[Outcome]) -> None:
+    vague = [o.decision.outcome for o in outcomes if o.case.stratum in ("age only", "vague")]
+    assert len(vague) == 2 * EACH and "link" not in vague
+
+
+def test_the_right_child_is_among_the_candidates(outcomes: list[Outcome]) -> None:
+    known = [o for o in outcomes if o.case.truth is not None]
+    assert sum(o.found for o in known) / len(known) >= FOUND_MIN
+
+
+def test_a_high_probability_means_what_it_says(outcomes: list[Outcome]) -> None:
+    low, notes, said, true = calibration(outcomes)[-1]
+    assert low == 0.9 and notes > 1_000
+    assert abs(said - true) <= 0.02
