@@ -11,7 +11,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from server.cli.common import CommandError, err, examples, say
-from server.linkage.model import Model, ModelError, model_from_json
+from server.linkage.model import Model, ModelError
+from server.linkage.splink_settings import model_from_json
 from server.linkage.table import TableError, link_tables
 
 CHUNK_BYTES = 1 << 20

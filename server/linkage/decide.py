@@ -65,6 +65,16 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     model_version: str
 
 
+class Proposal(msgspec.Struct, frozen=True, array_like=True):
+    """Two records of one registry that may be one child. `weight` is in bits; `reason` says why a person must
+    look closer, where a rule says so. Nothing is ever merged on it."""
+
+    probability: float
+    weight: float
+    could_be_siblings: bool
+    reason: str
+
+
 class Decider:
     """A model ready to decide. Keeps memories of name pairs: use one per thread, for as long as possible."""
 
@@ -139,6 +149,20 @@ class Decider:
             reason=self._reason(scored[0][3][1], shown[0], reason),
             model_version=self.version,
         )
+
+    def propose(self, one: Record, other: Record, prior_bits: float) -> Proposal | None:
+        """Two records of a registry weighed as a note is; None where the weight is negligible. `prior_bits`:
+        log2 of the odds that two records drawn at random are one child."""
+        scored = self._scorer.score(one, other)
+        if scored is None:
+            return None
+        weight, levels, *_ = scored
+        probability = 1 / (1 + 2.0 ** min(-weight - prior_bits, 500.0))
+        candidate = self._candidate((weight, 0, False, scored), probability)
+        own_id = levels[lv.UPN] == lv.I_SAME or levels[lv.NHS_NUMBER] == lv.I_SAME
+        siblings = bool(_not_a_sibling(levels[lv.GIVEN], own_id=own_id))
+        rule = _forbidden(levels, restricted=False, households=True)
+        return Proposal(probability, candidate.weight, siblings, self._reason(levels, candidate, rule))
 
     def _candidate(self, item: tuple[float, int, bool, Scored], probability: float) -> Candidate:
         weight, negative_id, restricted, (_, levels, rarity, step) = item
