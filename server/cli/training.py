@@ -20,7 +20,7 @@ from server.cli.common import out as terminal
 from server.cli.linking import read_model
 from server.linkage.splink_settings import model_to_json
 from server.linkage.standardise import Record
-from server.linkage.table import KNOWN_COLUMNS, NOTE_COLUMNS, TableError, identified, written
+from server.linkage.table import KNOWN_COLUMNS, NOTE_COLUMNS, TableError, read_records, write_rows
 from server.linkage.train import Learned, report_rows
 
 SEED = 20260302
@@ -151,9 +151,7 @@ def relink_command(
         except BatchError as error:
             raise CommandError(str(error), error.hint) from None
     try:
-        with written(out, PAIR_COLUMNS) as write:
-            for pair in pairs:
-                write(_pair_row(pair, names))
+        write_rows(out, PAIR_COLUMNS, (_pair_row(pair, names) for pair in pairs))
     except TableError as error:
         raise CommandError(str(error)) from None
     doubtful = sum(pair.proposal.could_be_siblings for pair in pairs)
@@ -178,14 +176,10 @@ def _pair_row(pair: Pair, names: list[str]) -> list[str]:
 
 
 def _records(path: Path, columns: tuple[str, ...]) -> tuple[list[str], list[Record]]:
-    names, records = [], []
     try:
-        for _, name, record in identified(path, columns):
-            names.append(name)
-            records.append(record)
+        return read_records(path, columns)
     except TableError as error:
         raise CommandError(str(error)) from None
-    return names, records
 
 
 def _steps() -> Progress:

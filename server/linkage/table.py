@@ -10,7 +10,7 @@ import csv
 import datetime
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
@@ -207,7 +207,7 @@ def described(name: str, line: int, row: dict[str, str]) -> Description:
     )
 
 
-def identified(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, str, Record]]:
+def _identified(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, str, Record]]:
     """(line, id, record) for every row; ids are present and unique."""
     seen: dict[str, int] = {}
     for line, row in table_rows(path, columns):
@@ -226,7 +226,7 @@ def _read_known(path: Path, progress: Progress | None) -> _Known:
     index = MemoryIndex()
     names: list[str] = []
     records: list[Record] = []
-    for _, own, record in identified(path, KNOWN_COLUMNS):
+    for _, own, record in _identified(path, KNOWN_COLUMNS):
         index.add(len(names), record)
         names.append(own)
         records.append(record)
@@ -272,9 +272,9 @@ def link_tables(
     tally = {"link": 0, "review": 0, "new": 0}
     done = 0
     with ExitStack() as files:
-        write_link = files.enter_context(written(out, LINK_COLUMNS))
-        write_candidate = files.enter_context(written(candidates, CANDIDATE_COLUMNS)) if candidates else None
-        for _, own, record in identified(notes, NOTE_COLUMNS):
+        write_link = files.enter_context(_written(out, LINK_COLUMNS))
+        write_candidate = files.enter_context(_written(candidates, CANDIDATE_COLUMNS)) if candidates else None
+        for _, own, record in _identified(notes, NOTE_COLUMNS):
             decision = decider.decide(record, registry.index)
             tally[decision.outcome] += 1
             write_link(_link_row(own, decision, registry.names))
@@ -304,7 +304,7 @@ def _candidate_rows(own: str, record: Record, decision: Decision, registry: _Kno
 
 
 @contextmanager
-def written(path: Path, columns: tuple[str, ...]) -> Iterator[Callable[[list[str]], object]]:
+def _written(path: Path, columns: tuple[str, ...]) -> Iterator[Callable[[list[str]], object]]:
     """A function that writes rows of a CSV file, which appears under its name when all went well."""
     part = path.with_name(path.name + ".part")
     try:
@@ -319,3 +319,24 @@ def written(path: Path, columns: tuple[str, ...]) -> Iterator[Callable[[list[str
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+def read_records(path: Path, columns: tuple[str, ...]) -> tuple[list[str], list[Record]]:
+    """Ids and records of a whole file: for work on a registry at once. Raises TableError."""
+    lines: dict[str, int] = {}
+    records = []
+    for line, own, record in _identified(path, columns):
+        if own in lines:
+            raise TableError(
+                f"{path.name}, line {line}: the same {columns[0]} as on line {lines[own]}. Keep one of them."
+            )
+        lines[own] = line
+        records.append(record)
+    return list(lines), records
+
+
+def write_rows(path: Path, columns: tuple[str, ...], rows: Iterable[list[str]]) -> None:
+    """A CSV file of these rows, which appears under its name when all went well. Raises TableError."""
+    with _written(path, columns) as write:
+        for row in rows:
+            write(row)

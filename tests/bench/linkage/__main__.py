@@ -80,11 +80,7 @@ def public(bars: Bars, *, quick: bool) -> None:
 
 
 def _fit(name: str, method: str, fit: Fit) -> None:
-    linked = (
-        ""
-        if fit.linked_precision != fit.linked_precision
-        else f"{fit.linked_precision:.4f} / {fit.linked_recall:.4f}"
-    )
+    linked = "" if isnan(fit.linked_precision) else f"{fit.linked_precision:.4f} / {fit.linked_recall:.4f}"
     print(f"{name:14}{method:20}{fit.f1:9.4f}{fit.precision:11.4f}{fit.recall:8.4f}   {linked}")
 
 
@@ -115,7 +111,7 @@ def _city_bars(bars: Bars, own: City, peer: CitySplink) -> None:
     print(f"ours:   precision {own.precision:.5f}, recall {own.recall(identifiable=False):.4f} of all notes about "
           f"registered children, {recall:.4f} of identifiable ones")  # fmt: skip
     print(f"Splink: precision {peer.precision:.5f}, recall {peer.recall:.4f} of all at {accuracy.SURE}; "
-          f"{peer.recall_at_precision:.4f} of identifiable ones where its precision is {accuracy.PRECISION}")  # fmt: skip
+          f"{peer.recall_at_precision:.4f} of identifiable ones at a precision of .999")  # fmt: skip
     bars.least(f"precision of links, worst stratum ({stratum})", worst, 0.999, 0.9997)
     bars.least("recall of identifiable notes at our precision", recall, 0.80, 0.87)
     bars.least("  more than Splink at precision .999", recall - peer.recall_at_precision, 0.03)

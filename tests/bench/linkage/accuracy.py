@@ -135,7 +135,7 @@ class CitySplink(NamedTuple):
     """For each stratum: notes, right links, wrong links."""
 
 
-def splink_city(held: Held) -> tuple[CitySplink, Any]:
+def splink_city(held: Held) -> tuple[CitySplink, dict[str, Any]]:
     """Splink trained on and applied to the same registry and notes; its settings for the measure of speed."""
     import pyarrow.parquet as pq
 
@@ -152,11 +152,11 @@ def splink_city(held: Held) -> tuple[CitySplink, Any]:
     for number, case in enumerate(held.cases):
         row = tally.setdefault(case.stratum, [0, 0, 0])
         row[0] += 1
-        if pair := best.get(number):
-            right = pair.left == f"0-{case.truth}"
-            judged.append((pair.weight, right, case.identifiable))
-            if pair.probability >= SURE:
-                row[1 if right else 2] += 1
+        if number in best:
+            is_right = best[number].left == f"0-{case.truth}"
+            judged.append((best[number].weight, is_right, case.identifiable))
+            if best[number].probability >= SURE:
+                row[1 if is_right else 2] += 1
     identifiable = sum(case.truth is not None and case.identifiable for case in held.cases)
     right = sum(row[1] for row in tally.values())
     wrong = sum(row[2] for row in tally.values())
@@ -165,7 +165,8 @@ def splink_city(held: Held) -> tuple[CitySplink, Any]:
         right / max(right + wrong, 1), right / known, _recall_at(judged, identifiable),
         {name: (row[0], row[1], row[2]) for name, row in tally.items()},
     )  # fmt: skip
-    return fit, linker.misc.save_model_to_json()
+    settings: dict[str, Any] = linker.misc.save_model_to_json()
+    return fit, settings
 
 
 def _recall_at(judged: list[tuple[float, bool, bool]], identifiable: int) -> float:

@@ -77,8 +77,10 @@ def febrl3() -> Data:
 
 def febrl4() -> Data:
     """5,000 people, and 5,000 notes of them."""
-    sides = [[(str(person), one) for person, one in febrl.people(f"dataset4{side}")] for side in "ab"]
-    return Data("FEBRL4", "febrl", *sides, peers=[_febrl_rows("dataset4a", 0), _febrl_rows("dataset4b", 1)])
+    known, notes = ([(str(person), one) for person, one in febrl.people(f"dataset4{side}")] for side in "ab")
+    return Data(
+        "FEBRL4", "febrl", known, notes, peers=[_febrl_rows("dataset4a", 0), _febrl_rows("dataset4b", 1)]
+    )
 
 
 def _febrl_rows(name: str, side: int) -> list[Row]:

@@ -138,7 +138,7 @@ def splink_pairs(linker: Any) -> list[Scored]:
     """Every pair that blocking yields, scored."""
     frame = linker.inference.predict(threshold_match_probability=0.001).as_pyarrow_table().to_pydict()
     return [
-        Scored(*sorted((left, right)), probability, weight)
+        Scored(min(left, right), max(left, right), probability, weight)
         for left, right, probability, weight in zip(
             frame["unique_id_l"],
             frame["unique_id_r"],
@@ -188,4 +188,4 @@ def _ecm_pairs(data: Data) -> list[Scored]:
     classifier = rl.ECMClassifier(binarize=0.5)
     classifier.fit(features)
     probabilities = classifier.prob(features)
-    return [Scored(*sorted(pair), p, p) for pair, p in probabilities.items() if p > 0.001]
+    return [Scored(min(pair), max(pair), p, p) for pair, p in probabilities.items() if p > 0.001]
