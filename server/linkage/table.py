@@ -10,7 +10,7 @@ import csv
 import datetime
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
@@ -335,7 +335,7 @@ def read_records(path: Path, columns: tuple[str, ...]) -> tuple[list[str], list[
     return list(lines), records
 
 
-def write_rows(path: Path, columns: tuple[str, ...], rows: Iterable[list[str]]) -> None:
+def write_rows(path: Path, columns: tuple[str, ...], rows: Iterator[list[str]]) -> None:
     """A CSV file of these rows, which appears under its name when all went well. Raises TableError."""
     with _written(path, columns) as write:
         for row in rows:
