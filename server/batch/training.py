@@ -56,10 +56,12 @@ def train(
     seed: int,
     progress: Progress,
     model: Model | None = None,
+    random_pairs: int = RANDOM_PAIRS_MAX,
 ) -> Learned:
     """Learn from a registry, and from notes about its children where there are some.
 
-    Without notes, m is learned from children who stand twice on the registry. Raises BatchError.
+    Without notes, m is learned from children who stand twice on the registry. `random_pairs`: how many are
+    drawn for u. Raises BatchError.
     """
     if len(known) < CHILDREN_MIN:
         raise BatchError(
@@ -75,7 +77,7 @@ def train(
         progress("tables", 1, steps)
         made = _Tables(engine, known, notes)
         progress("pairs at random", 2, steps)
-        random, drawn = made.random_pairs(base, seed)
+        random, drawn = made.random_pairs(base, random_pairs, seed)
         passes = []
         for at, rule in enumerate(PASSES):
             progress(f"pairs by {rule.name}", 3 + at, steps)
@@ -134,13 +136,13 @@ class _Tables:
         tables = self._tables if len(self._tables) > 1 else self._tables[0]
         return Linker(tables, SettingsCreator.from_path_or_dict(settings), log_level=None)
 
-    def random_pairs(self, model: Model, seed: int) -> tuple[Counts, float]:
+    def random_pairs(self, model: Model, most: int, seed: int) -> tuple[Counts, float]:
         """Expected counts of levels among pairs drawn at random, and how many pairs there were."""
         linker = self._linker(model)
         linker.training.estimate_u_using_random_sampling(
-            max_pairs=RANDOM_PAIRS_MAX, seed=seed, min_count_per_level=None, num_chunks=1
+            max_pairs=most, seed=seed, min_count_per_level=None, num_chunks=1
         )
-        drawn = min(self.possible_pairs, RANDOM_PAIRS_MAX)
+        drawn = min(self.possible_pairs, most)
         return self._counts(linker._settings_obj.comparisons, model, "u_probability", drawn), drawn
 
     def run_pass(self, rule: Rule, model: Model) -> Pass | None:

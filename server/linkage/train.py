@@ -27,6 +27,8 @@ PSEUDO_COUNTS = {M: 100.0, U: 1_000.0, HOUSEHOLD: 200.0}
 FALL_MAX = {M: 10.0, U: 8.0, HOUSEHOLD: 4.0}
 # Fewer matches than this in a pass, by Splink's own estimate, and it has found chance agreements.
 MATCHES_MIN = 50.0
+# Matches that differ nearly as often as strangers are strangers.
+TURNED_SHARE = 0.95
 HOUSEHOLD_PAIRS_MAX = 100_000
 HOUSEMATES_MIN, HOUSEMATES_MAX = HOUSEMATES_DEFAULT / 3, HOUSEMATES_DEFAULT * 3
 
@@ -179,8 +181,8 @@ def _turned(comparison: Comparison, counts: dict[str, float]) -> bool:
         return False
     group = max(groups(comparison), key=lambda levels: sum(counts.get(x.name, 0.0) for x in levels))
     differ = [level for level in group if level.outcome == lv.DIFFER]
-    strangers = sum(level.u_probability or 0.0 for level in differ)
-    return sum(counts.get(level.name, 0.0) for level in differ) / seen >= strangers
+    strangers = sum(_p(level.u_probability) for level in differ) / sum(_p(level.u_probability) for level in group)
+    return sum(counts.get(level.name, 0.0) for level in differ) / seen >= TURNED_SHARE * strangers
 
 
 def _of_household(household: Household, remarks: list[str]) -> Counts:
@@ -221,17 +223,16 @@ def _regularised(comparison: Comparison, column: str, counts: dict[str, float]) 
 
 
 def _sound(comparison: Comparison) -> bool:
-    """Whether agreement is evidence for, difference evidence against, and no near level says more than the best."""
+    """Whether what one child mostly shows is evidence for it, and difference is evidence against it, and less
+    so than any agreement."""
     for group in groups(comparison):
-        weights = [
-            (level.outcome, log2(_p(level.m_probability) / _p(level.u_probability))) for level in group
-        ]
-        against = [weight for outcome, weight in weights if outcome == lv.DIFFER]
-        agree = [weight for outcome, weight in weights if outcome != lv.DIFFER]
-        if any(weight > 0 for weight in against) or (against and agree and max(agree) <= max(against)):
+        weights = {level.name: log2(_p(level.m_probability) / _p(level.u_probability)) for level in group}
+        against = [weights[level.name] for level in group if level.outcome == lv.DIFFER]
+        agree = [weights[level.name] for level in group if level.outcome == lv.AGREE]
+        usual = max(group, key=lambda level: _p(level.m_probability))
+        if weights[usual.name] <= 0 or max(against, default=-1.0) > 0:
             return False
-        first = [weight for outcome, weight in weights if outcome == lv.AGREE]
-        if first and against and min(first) <= max(against):
+        if agree and against and min(agree) <= max(against):
             return False
     return True
 
