@@ -156,8 +156,8 @@ def relink_command(
         raise CommandError(str(error)) from None
     doubtful = sum(pair.proposal.could_be_siblings for pair in pairs)
     say(
-        f"{len(records):,} known children: [bold]{len(pairs):,}[/bold] pairs proposed, "
-        f"{doubtful:,} of which could be siblings."
+        f"{len(records):,} known children; pairs proposed: [bold]{len(pairs):,}[/bold], "
+        f"of which could be siblings: {doubtful:,}"
     )
     say(f"Written to {escape(str(out))}")
 

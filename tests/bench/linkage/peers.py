@@ -21,6 +21,7 @@ class Kit(NamedTuple):
 
     comparisons: dict[str, Any]
     blocking: list[tuple[str, ...]]
+    wide: list[tuple[str, ...]]  # rules that a query of one note had better not pay for
     training: list[tuple[str, ...]]
     certain: list[tuple[str, ...]]
     rare: tuple[str, ...]  # columns with term frequencies
@@ -59,6 +60,7 @@ def kit(kind: str) -> Kit:
                 ("street_number", "address_1"), ("surname", "suburb"), ("given_name", "suburb"),
                 ("given_name", "street_number"), ("surname", "street_number"),
             ],
+            [],
             [("date_of_birth",), ("given_name", "surname"), ("postcode", "suburb")],
             [("given_name", "surname", "date_of_birth"), ("date_of_birth", "postcode")],
             ("given_name", "surname", "address_1", "suburb"),
@@ -84,6 +86,7 @@ def kit(kind: str) -> Kit:
             ("first", "number", "street"), ("family", "number", "street"), ("born", "postcode"), ("upn",),
             ("nhs_number",), ("first", "family", "school"), ("first", "family", "sex", "outward"),
         ],
+        [("born", "sex"), ("first", "family", "sex"), ("number", "street")],
         [("first", "born"), ("family", "born"), ("first", "number", "street")],
         [("first", "family", "born")],
         ("first", "family", "school"),
@@ -99,7 +102,7 @@ def splink_linker(data: Data, tables: Sequence[Any] | None = None) -> Any:
     settings = SettingsCreator(
         link_type="link_only" if len(data.peers) > 1 else "dedupe_only",
         comparisons=[own.comparisons[column] for column in _known(own, data.peers)],
-        blocking_rules_to_generate_predictions=[block_on(*rule) for rule in own.blocking],
+        blocking_rules_to_generate_predictions=[block_on(*rule) for rule in own.blocking + own.wide],
         retain_matching_columns=False,
         max_iterations=50,
     )
@@ -164,7 +167,7 @@ def _ecm_pairs(data: Data) -> list[Scored]:
     sides = [pd.DataFrame(side).set_index("unique_id").astype(object) for side in data.peers]
     sides = [side.where(side.notna(), None) for side in sides]
     index = rl.Index()
-    for rule in own.blocking:
+    for rule in own.blocking + own.wide:
         index.block(list(rule))
     pairs = index.index(*sides)
     compare = rl.Compare()

@@ -127,6 +127,8 @@ class _Splink:
 
         connection = duckdb.connect()
         connection.execute(f"CREATE TABLE registry AS SELECT * FROM read_parquet('{held.peer_rows}')")
+        rules = "blocking_rules_to_generate_predictions"
+        settings = settings | {rules: settings[rules][: len(kit("record").blocking)]}
         self._api = DuckDBAPI(connection=connection)
         self._known = self._api.register("registry", dataset_display_name="side_0")
         self._linker = Linker([self._known, self._api.register(_none(), dataset_display_name="side_1")], settings,
