@@ -167,7 +167,7 @@ def _ecm_pairs(data: Data) -> list[Scored]:
     sides = [pd.DataFrame(side).set_index("unique_id").astype(object) for side in data.peers]
     sides = [side.where(side.notna(), None) for side in sides]
     index = rl.Index()
-    for rule in own.blocking + own.wide:
+    for rule in own.blocking:  # among the wider rules' pairs its matches are too few for it to find
         index.block(list(rule))
     pairs = index.index(*sides)
     compare = rl.Compare()
