@@ -52,6 +52,8 @@ class Duty(msgspec.Struct, frozen=True, kw_only=True):
     late_by_ms: int
     ladder: tuple[int, ...]
     copies: tuple[str, ...] = ()
+    first: bool = False
+    """The child was made a moment ago, so nothing about it can be open already."""
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,10 +99,12 @@ def put(
     `urgent` says that the duty is graver than before, so that the clock and the ladder start anew from it
     where they would be sooner. An alert's grade and deadline never get milder by growing.
     """
-    row = tx.row(
-        _ALERT + " FROM alert a WHERE a.child_id = :child AND a.borough = :borough AND a.state = 'open'",
-        {"child": duty.child_id, "borough": duty.borough},
-    )
+    row = None
+    if not duty.first:
+        row = tx.row(
+            _ALERT + " FROM alert a WHERE a.child_id = :child AND a.borough = :borough AND a.state = 'open'",
+            {"child": duty.child_id, "borough": duty.borough},
+        )
     if row is None:
         alert_id = _open(tx, duty, now)
         kind = steps.EventKind.RAISED

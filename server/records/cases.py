@@ -120,7 +120,9 @@ def reassess(
     if not fresh:
         return Outcome(grade=assessment.grade, owner=None, raised=0, alert_id=None)
     ownership = _ownership(child, facts, arrival, pack)
-    alert_id = _alert(tx, child_id, fresh, stored, ownership, facts, arrival, pack, now, channels)
+    duty = _duty(child_id, fresh, ownership, facts, arrival, pack, now, first=made_for is not None)
+    urgent = any(flag.flag_key not in stored for _, flag in fresh)
+    alert_id = alerts.put(tx, duty, now=now, urgent=urgent, channels=channels)
     tx.execute(
         "UPDATE child SET owner_borough = :owner WHERE child_id = :child"
         " AND (owner_borough IS NULL OR owner_borough <> :owner)",
@@ -215,26 +217,24 @@ def _retract(tx: Transaction, actor: Actor, child_id: int, gone: Sequence[Flag],
     alerts.close(tx, actor, [alert_id for (alert_id,) in groundless], GROUNDS_GONE, now=now)
 
 
-def _alert(
-    tx: Transaction,
+def _duty(
     child_id: int,
     fresh: Sequence[tuple[int, RaisedFlag]],
-    stored: dict[str, Flag],
     ownership: Ownership,
     facts: Sequence[NoteFact],
     arrival: Arrival | None,
     pack: Pack,
     now: int,
-    channels: Sequence[str],
-) -> int:
+    *,
+    first: bool,
+) -> alerts.Duty:
     """One duty for all that is fresh: the gravest flag names it and sets its clock."""
     # Of several as grave and as new, the first in the pack's order of telling names the alert.
     _, gravest = max(fresh, key=lambda pair: (pair[1].grade.urgency, pair[1].raised_at))
     observed_at = arrival.observed_at if arrival else max(fact.observed_at for fact in facts)
     clock = deadline(gravest.grade, pack.preset_of(ownership.owner), now, observed_at, pack)
     ladder = escalations(gravest.grade, clock.starts_at, clock.deadline_at, pack)
-    urgent = any(flag.flag_key not in stored for _, flag in fresh)
-    duty = alerts.Duty(
+    return alerts.Duty(
         child_id=child_id,
         borough=ownership.owner,
         owner_reason=ownership.reason,
@@ -245,5 +245,5 @@ def _alert(
         late_by_ms=clock.late_by_ms,
         ladder=tuple(step.at for step in ladder),
         copies=ownership.copies,
+        first=first,
     )
-    return alerts.put(tx, duty, now=now, urgent=urgent, channels=channels)

@@ -56,6 +56,10 @@ class StorageSettings(msgspec.Struct, frozen=True, kw_only=True):
     reader_cache_kibibytes: int = 16 * 1_024
     """Page cache of each read connection: a page of somebody's timeline."""
 
+    mapped_bytes: int = 2 * 1_024**3
+    """So much of the SQLite file is read where the system's page cache holds it, without a copy. It takes
+    address space and no memory of its own; more than 2 GiB is beyond what SQLite is usually built for."""
+
     checkpoint_pages: int = 32_768
     """Pages of write-ahead log (128 MiB) before SQLite copies them into the database file: a page that
     many pushes touch is copied once, and recovery still takes about a second."""

@@ -196,6 +196,7 @@ class SqliteStore:
         connection.execute("PRAGMA trusted_schema=OFF")
         connection.execute("PRAGMA temp_store=MEMORY")
         connection.execute(f"PRAGMA cache_size=-{settings.reader_cache_kibibytes}")
+        connection.execute(f"PRAGMA mmap_size={settings.mapped_bytes}")
         return connection
 
 

@@ -193,8 +193,9 @@ CREATE TABLE flag (
     retracted_at $integer,
     retraction TEXT
 ) $strict;
-CREATE UNIQUE INDEX flag_active ON flag (child_id, flag_key) WHERE retracted_at IS NULL;
-CREATE INDEX flag_by_child ON flag (child_id);
+-- One active flag of a kind on a child; the retracted ones stand beside it, so that one index serves all.
+CREATE UNIQUE INDEX flag_by_child ON flag
+    (child_id, flag_key, (CASE WHEN retracted_at IS NULL THEN 0 ELSE flag_id END));
 
 CREATE TABLE flag_note (
     flag_id $integer NOT NULL REFERENCES flag (flag_id),
@@ -222,10 +223,11 @@ CREATE TABLE alert (
     closed_reason TEXT,
     rev $integer NOT NULL DEFAULT 1
 ) $strict;
-CREATE UNIQUE INDEX alert_open ON alert (child_id, borough) WHERE state = 'open';
 CREATE INDEX alert_queue ON alert (state, borough, deadline_at);
 CREATE INDEX alert_escalation ON alert (escalates_at) WHERE state = 'open' AND escalates_at IS NOT NULL;
-CREATE INDEX alert_by_child ON alert (child_id);
+-- One open alert for a child in a borough; the others stand beside it, so that one index serves all.
+CREATE UNIQUE INDEX alert_by_child ON alert
+    (child_id, borough, (CASE WHEN state = 'open' THEN 0 ELSE alert_id END));
 
 -- Boroughs that are told for information; the alert's own borough has the duty.
 CREATE TABLE alert_copy (
