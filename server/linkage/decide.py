@@ -150,20 +150,6 @@ class Decider:
             model_version=self.version,
         )
 
-    def propose(self, one: Record, other: Record, prior_bits: float) -> Proposal | None:
-        """Two records of a registry weighed as a note is; None where the weight is negligible. `prior_bits`:
-        log2 of the odds that two records drawn at random are one child."""
-        scored = self._scorer.score(one, other)
-        if scored is None:
-            return None
-        weight, levels, *_ = scored
-        probability = 1 / (1 + 2.0 ** min(-weight - prior_bits, 500.0))
-        candidate = self._candidate((weight, 0, False, scored), probability)
-        own_id = levels[lv.UPN] == lv.I_SAME or levels[lv.NHS_NUMBER] == lv.I_SAME
-        siblings = bool(_not_a_sibling(levels[lv.GIVEN], own_id=own_id))
-        rule = _forbidden(levels, restricted=False, households=True)
-        return Proposal(probability, candidate.weight, siblings, self._reason(levels, candidate, rule))
-
     def _candidate(self, item: tuple[float, int, bool, Scored], probability: float) -> Candidate:
         weight, negative_id, restricted, (_, levels, rarity, step) = item
         evidence = [plain[level] for plain, level in zip(self._plain, levels, strict=True)]
@@ -205,6 +191,20 @@ class Decider:
             reason=reason,
             model_version=self.version,
         )
+
+    def propose(self, one: Record, other: Record, prior_bits: float) -> Proposal | None:
+        """Two records of a registry weighed as a note is; None where the weight is negligible. `prior_bits`:
+        log2 of the odds that two records drawn at random are one child."""
+        scored = self._scorer.score(one, other)
+        if scored is None:
+            return None
+        weight, levels, *_ = scored
+        probability = 1 / (1 + 2.0 ** min(-weight - prior_bits, 500.0))
+        candidate = self._candidate((weight, 0, False, scored), probability)
+        own_id = levels[lv.UPN] == lv.I_SAME or levels[lv.NHS_NUMBER] == lv.I_SAME
+        siblings = bool(_not_a_sibling(levels[lv.GIVEN], own_id=own_id))
+        rule = _forbidden(levels, restricted=False, households=True)
+        return Proposal(probability, candidate.weight, siblings, self._reason(levels, candidate, rule))
 
 
 def decide(
