@@ -15,7 +15,7 @@ import msgspec
 
 from server.linkage import levels as lv
 from server.linkage.blocking import home_code
-from server.linkage.model import HOME_CHILDREN_MAX, HOUSEMATES_DEFAULT, Comparison, ComparisonLevel, Model
+from server.linkage.model import HOUSEMATES_DEFAULT, Comparison, ComparisonLevel, Model
 from server.linkage.score import Scorer
 from server.linkage.standardise import Record
 
@@ -30,6 +30,7 @@ MATCHES_MIN = 50.0
 # Matches that differ nearly as often as strangers are strangers.
 TURNED_SHARE = 0.95
 HOUSEHOLD_PAIRS_MAX = 100_000
+HOME_CHILDREN_MAX = 12  # more at one address is a hostel, or a block without flat numbers
 HOUSEMATES_MIN, HOUSEMATES_MAX = HOUSEMATES_DEFAULT / 3, HOUSEMATES_DEFAULT * 3
 
 Counts = dict[str, dict[str, float]]
@@ -181,7 +182,9 @@ def _turned(comparison: Comparison, counts: dict[str, float]) -> bool:
         return False
     group = max(groups(comparison), key=lambda levels: sum(counts.get(x.name, 0.0) for x in levels))
     differ = [level for level in group if level.outcome == lv.DIFFER]
-    strangers = sum(_p(level.u_probability) for level in differ) / sum(_p(level.u_probability) for level in group)
+    strangers = sum(_p(level.u_probability) for level in differ) / sum(
+        _p(level.u_probability) for level in group
+    )
     return sum(counts.get(level.name, 0.0) for level in differ) / seen >= TURNED_SHARE * strangers
 
 
