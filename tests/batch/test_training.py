@@ -10,13 +10,15 @@ import pytest
 
 from server.batch.engine import DUCKDB, BatchError, opened
 from server.batch.training import train
+from server.linkage.candidates import MemoryIndex
+from server.linkage.decide import Decider
 from server.linkage.levels import COMPARISONS, DIFFER
 from server.linkage.model import Model, count_terms, default_model
 from server.linkage.splink_settings import model_from_json, model_to_json
 from server.linkage.splink_table import rows
 from server.linkage.standardise import Description, Record, standardise
 from server.linkage.train import Learned
-from tests.linkage.measure import index_of, run
+from tests.linkage.measure import run
 from tests.linkage.population import make_city, slip
 from tests.linkage.strata import change, elsewhere, make_cases, make_registry, wrong_date
 
@@ -96,10 +98,13 @@ def test_a_trained_model_is_no_worse_on_another_city(
 ) -> None:
     registry = make_registry(2_000, SEED + 1)
     cases = list(make_cases(registry, 60, SEED + 1))
+    records = {child_id: standardise(one) for child_id, one in registry.known.items()}
+    counts, index = count_terms(records.values()), MemoryIndex()
+    for child_id, one in records.items():
+        index.add(child_id, one)
     linked, wrong = [], []
     for model in (default_model(), twice[0].model):
-        index, decider = index_of(registry.known, model)
-        outcomes = run(cases, index, decider)
+        outcomes = run(cases, index, Decider(model.with_term_frequencies(counts)))
         wrong.append(sum(o.wrong for o in outcomes))
         linked.append(sum(o.decision.outcome == "link" and not o.wrong for o in outcomes))
     print("linked rightly", linked, "wrongly", wrong)
