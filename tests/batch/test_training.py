@@ -93,9 +93,18 @@ def test_the_household_class_is_learned(twice: tuple[Learned, list[tuple[Record,
 
 
 @pytest.mark.slow
-def test_a_trained_model_is_no_worse_on_another_city(
-    twice: tuple[Learned, list[tuple[Record, Record]]],
-) -> None:
+def test_a_model_trained_on_old_notes_is_no_worse_on_another_city() -> None:
+    """Old notes of one city; new notes of every kind in another. (A model trained on a registry alone learns
+    the errors of its clerks, not those of officers: it links somewhat fewer of these.)"""
+    old = make_registry(2_000, SEED)
+    notes = [standardise(case.note) for case in make_cases(old, 60, SEED)]
+    learned = train(
+        [standardise(one) for one in old.known.values()],
+        notes,
+        seed=SEED,
+        progress=quiet,
+        random_pairs=100_000,
+    )
     registry = make_registry(2_000, SEED + 1)
     cases = list(make_cases(registry, 60, SEED + 1))
     records = {child_id: standardise(one) for child_id, one in registry.known.items()}
@@ -103,13 +112,13 @@ def test_a_trained_model_is_no_worse_on_another_city(
     for child_id, one in records.items():
         index.add(child_id, one)
     linked, wrong = [], []
-    for model in (default_model(), twice[0].model):
+    for model in (default_model(), learned.model):
         outcomes = run(cases, index, Decider(model.with_term_frequencies(counts)))
         wrong.append(sum(o.wrong for o in outcomes))
         linked.append(sum(o.decision.outcome == "link" and not o.wrong for o in outcomes))
     print("linked rightly", linked, "wrongly", wrong)
-    assert wrong[1] <= wrong[0] + 1
-    assert linked[1] >= 0.98 * linked[0]
+    assert wrong[1] <= wrong[0]
+    assert linked[1] >= linked[0]
 
 
 @pytest.mark.slow
