@@ -58,6 +58,7 @@ def test_a_pair_that_could_be_twins_is_marked_so() -> None:
     numbers = len(records), len(records) + 1
     pairs = [p for p in relink([*records, *twins], model=None, threshold=0.05, engine=DUCKDB, progress=quiet)
              if (p.left, p.right) == numbers]  # fmt: skip
+    assert pairs
     for pair in pairs:
         assert pair.proposal.could_be_siblings
         assert "could be a brother or a sister" in pair.proposal.reason
