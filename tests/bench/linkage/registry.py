@@ -83,7 +83,7 @@ def _make(folder: Path, children: int, each: int) -> None:
 def _fill(folder: Path, known: dict[int, Description]) -> TermFrequencies:
     """Children by id, then keys in order; the counts of names, as after an import."""
     database = sqlite3.connect(folder / "earlysign.db", isolation_level=None)
-    database.execute("PRAGMA synchronous = OFF")
+    database.execute("PRAGMA journal_mode = OFF")  # a half-made file is made again
     database.execute("BEGIN")
     keys, owners = [], []
 
