@@ -22,10 +22,24 @@ from server.cli import (
     people,
     reference,
     serve,
+    training,
 )
 from server.cli.common import make_typer, run
 
-GROUPS = (serve, demo, doctor, database, backup, reference, people, devices, audit, linking, explaining)
+GROUPS = (
+    serve,
+    demo,
+    doctor,
+    database,
+    backup,
+    reference,
+    people,
+    devices,
+    audit,
+    linking,
+    training,
+    explaining,
+)
 
 HELP = """
 Carries a worry about a child from the officer who sees it to the person who can act on it.

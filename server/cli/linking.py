@@ -12,7 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from server.cli.common import CommandError, err, examples, say
 from server.linkage.csv_rows import TableError
-from server.linkage.model import Model, ModelError, model_from_json
+from server.linkage.model import Model, ModelError
+from server.linkage.splink_settings import model_from_json
 from server.linkage.table import link_tables
 
 CHUNK_BYTES = 1 << 20

@@ -82,13 +82,23 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     start: float = 0.0
 
 
+class Proposal(msgspec.Struct, frozen=True, array_like=True):
+    """Two records of one registry that may be one child. `weight` is in bits; `reason` says why a person must
+    look closer, where a rule says so. Nothing is ever merged on it."""
+
+    probability: float
+    weight: float
+    could_be_siblings: bool
+    reason: str
+
+
 class Decider:
     """A model ready to decide. Keeps memories of name pairs: use one per thread, for as long as possible."""
 
     def __init__(self, model: Model, *, negligible_bits: float = NEGLIGIBLE_BITS) -> None:
         self.model = model
         self.version = model.version
-        self._scorer = Scorer(model, negligible_bits)
+        self._scorer = Scorer(model, negligible_bits=negligible_bits)
         self.start = round(self._scorer.prior_bits, 3)
         self._none = 2.0**-self._scorer.prior_bits
         self._wider_below = WIDER_BELOW_BITS - self._scorer.prior_bits
@@ -258,6 +268,20 @@ class Decider:
             rule=reason,
             start=self.start,
         )
+
+    def propose(self, one: Record, other: Record, prior_bits: float) -> Proposal | None:
+        """Two records of a registry weighed as a note is; None where the weight is negligible. `prior_bits`:
+        log2 of the odds that two records drawn at random are one child."""
+        scored = self._scorer.score(one, other)
+        if scored is None:
+            return None
+        weight, levels, *_ = scored
+        probability = 1 / (1 + 2.0 ** min(-weight - prior_bits, 500.0))
+        candidate = self._candidate((weight, 0, False, scored), probability)
+        own_id = levels[lv.UPN] == lv.I_SAME or levels[lv.NHS_NUMBER] == lv.I_SAME
+        siblings = bool(_not_a_sibling(levels[lv.GIVEN], own_id=own_id))
+        rule = _forbidden(levels, restricted=False, households=True)
+        return Proposal(probability, candidate.weight, siblings, self._reason(levels, candidate, rule))
 
 
 def decide(

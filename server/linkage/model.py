@@ -1,7 +1,8 @@
-"""The model: comparisons, levels and their probabilities, in the shape of Splink's settings JSON.
+"""The model: comparisons, levels and their probabilities, in Splink's words.
 
-Written by hand (`default_model`) or by training. The keys are Splink's; what Splink has no word for stands
-beside them (`name`, `outcome`, `household_probability`, thresholds), and Splink ignores or can drop it.
+Written by hand (`default_model`) or by training (`server/batch/training.py`). What Splink has no word for
+stands beside its words: `outcome`, `household_probability`, shares and thresholds. `splink_settings` writes and
+reads the file.
 """
 
 from __future__ import annotations
@@ -35,7 +36,6 @@ class ModelError(ValueError):
 class ComparisonLevel(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One outcome of a comparison; `household_probability` is m for two children of one home."""
 
-    sql_condition: str
     label_for_charts: str
     name: str
     outcome: str
@@ -114,21 +114,6 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.name}-{hashlib.sha256(msgspec.json.encode(weights)).hexdigest()[:8]}"
 
 
-def model_to_json(model: Model) -> bytes:
-    """The model as JSON, indented, for a file a person may read."""
-    return msgspec.json.format(msgspec.json.encode(model, order="deterministic"), indent=2)
-
-
-def model_from_json(text: bytes | str) -> Model:
-    """The model in a JSON file. Raises ModelError if it is not one this version can use."""
-    try:
-        model = msgspec.json.decode(text, type=Model)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ModelError(f"not a model: {error}") from None
-    check_model(model)
-    return model
-
-
 def check_model(model: Model) -> None:
     """Raises ModelError unless the model has this version's comparisons and levels, with usable numbers."""
     expected = [c.name for c in COMPARISONS]
@@ -160,7 +145,6 @@ def default_model() -> Model:
             null = level.outcome == MISSING
             levels.append(
                 ComparisonLevel(
-                    sql_condition=f"earlysign_{default.name}(record_l, record_r) = '{level.name}'",
                     label_for_charts=level.label,
                     name=level.name,
                     outcome=level.outcome,

@@ -41,9 +41,12 @@ def _family_set(family: str) -> frozenset[int]:
 
 
 class Scorer:
-    """A model made ready for counting. Remembers name pairs: one for each thread."""
+    """A model made ready for counting. Remembers name pairs: one for each thread.
 
-    def __init__(self, model: Model, negligible_bits: float = NEGLIGIBLE_BITS) -> None:
+    `negligible_bits`: how far below "a new child" a pair is dropped; infinite to score every pair to its end.
+    """
+
+    def __init__(self, model: Model, *, negligible_bits: float = NEGLIGIBLE_BITS) -> None:
         self.model = model
         self.comparer = cmp.Comparer(model.term_frequencies)
         self.same: list[list[float]] = []

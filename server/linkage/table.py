@@ -191,3 +191,24 @@ def _written(path: Path, columns: tuple[str, ...]) -> Iterator[Callable[[list[st
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+def read_records(path: Path, columns: tuple[str, ...]) -> tuple[list[str], list[Record]]:
+    """Ids and records of a whole file: for work on a registry at once. Raises TableError."""
+    lines: dict[str, int] = {}
+    records = []
+    for line, own, record in _identified(path, columns):
+        if own in lines:
+            raise TableError(
+                f"{path.name}, line {line}: the same {columns[0]} as on line {lines[own]}. Keep one of them."
+            )
+        lines[own] = line
+        records.append(record)
+    return list(lines), records
+
+
+def write_rows(path: Path, columns: tuple[str, ...], rows: Iterator[list[str]]) -> None:
+    """A CSV file of these rows, which appears under its name when all went well. Raises TableError."""
+    with _written(path, columns) as write:
+        for row in rows:
+            write(row)

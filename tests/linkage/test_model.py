@@ -1,41 +1,18 @@
 from __future__ import annotations
 
 import datetime
-import json
-from typing import Any
 
 import msgspec
 import pytest
 
 from server.linkage import levels as lv
 from server.linkage.model import (
-    ModelError,
     TermFrequencies,
     count_terms,
     default_model,
-    model_from_json,
-    model_to_json,
 )
 from server.linkage.score import Scorer
 from tests.linkage.builders import record
-
-
-def test_a_model_written_and_read_is_the_same_model() -> None:
-    model = default_model().with_term_frequencies(count_terms([record(), record(given_names="Grace")]))
-    assert model_from_json(model_to_json(model)) == model
-
-
-def test_the_file_has_the_shape_of_splinks_settings() -> None:
-    settings = json.loads(model_to_json(default_model()))
-    assert settings["link_type"] == "link_only"
-    assert 0 < settings["probability_two_random_records_match"] < 1
-    for comparison in settings["comparisons"]:
-        assert comparison["output_column_name"]
-        null, *levels = comparison["comparison_levels"]
-        assert null["is_null_level"] and "m_probability" not in null
-        for level in levels:
-            assert level["sql_condition"] and level["label_for_charts"]
-            assert 0 < level["m_probability"] <= 1 and 0 < level["u_probability"] <= 1
 
 
 def test_probabilities_of_the_hand_set_weights_are_sound() -> None:
@@ -45,35 +22,6 @@ def test_probabilities_of_the_hand_set_weights_are_sound() -> None:
         for column in ("m", "household", "u"):
             total = sum(getattr(level, column) for level in comparison.levels[1:])
             assert total == pytest.approx(1, abs=0.06), (comparison.name, column)
-
-
-def _broken(change: Any) -> bytes:
-    settings = json.loads(model_to_json(default_model()))
-    change(settings)
-    return json.dumps(settings).encode()
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda s: s["comparisons"].pop(),
-        lambda s: s["comparisons"][0]["comparison_levels"].pop(),
-        lambda s: s["comparisons"][0]["comparison_levels"][1].update(m_probability=0),
-        lambda s: s["comparisons"][0]["comparison_levels"][1].pop("u_probability"),
-        lambda s: s.update(link_probability=1.5),
-        lambda s: s.update(registry_size=0),
-        lambda s: s.pop("comparisons"),
-    ],
-)
-def test_a_model_that_cannot_be_used_is_refused(change: Any) -> None:
-    with pytest.raises(ModelError):
-        model_from_json(_broken(change))
-
-
-@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"\xff\xfe", b'{"name": 3}'])
-def test_a_file_that_is_no_model_is_refused(text: bytes) -> None:
-    with pytest.raises(ModelError):
-        model_from_json(text)
 
 
 def test_the_version_follows_the_weights_and_not_the_registry() -> None:
