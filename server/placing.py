@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 
 import msgspec
+import structlog
 
 from server.access.errors import NotAllowed
 from server.access.identity import Person
@@ -17,13 +18,13 @@ from server.access.policy import Permission
 from server.audit import Actor
 from server.casework.areas import Areas
 from server.casework.facts import NoteFact
-from server.casework.pack import Pack
+from server.casework.pack import Pack, PackError, load_pack
 from server.linkage.blocking import blocking_keys
 from server.linkage.decide import LINK, REVIEW, Decider, Decision
 from server.linkage.model import Model, default_model
 from server.linkage.names import remember
 from server.linkage.standardise import Record, standardise
-from server.records import alerts, cases, children, index, links, notes, reference
+from server.records import alerts, cases, children, index, links, notes, packs, reference
 from server.records.children import Details, Standing
 from server.records.index import StoredIndex
 from server.records.links import Action
@@ -33,6 +34,8 @@ from sync.note import Note
 SYSTEM = Actor("system", "linkage")
 GSS_CODE = re.compile(r"[A-Z][0-9]{8}")
 """What a borough looks like: a phone may send any text in its place."""
+
+log = structlog.get_logger()
 
 MOVED = "The note was linked to another record of the same child"
 
@@ -64,7 +67,10 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Worlds:
-    """The world as of the database's reference data; made anew when those change, in whatever process."""
+    """The world as of the database's reference data; made anew when those change, in whatever process.
+
+    `pack` holds until another is put in force in the database (`earlysign rules reload`).
+    """
 
     def __init__(self, pack: Pack, channels: tuple[str, ...] = (), model: Model | None = None) -> None:
         self._pack = pack
@@ -82,12 +88,28 @@ class Worlds:
             remember(model.term_frequencies.words)
             self._world = World(
                 decider=Decider(model),
-                pack=self._pack,
+                pack=self.pack_in_force(tx),
                 areas=Areas(reference.areas(tx)),
                 channels=self._channels,
             )
             self._generation = generation
         return self._world
+
+
+    def pack_in_force(self, tx: Transaction) -> Pack:
+        """The rules of the database, or those that the server started with.
+
+        Every pack was checked before it was stored. One that this process cannot read was written for a newer
+        release: it goes on with the rules that it has, and says so, until it is restarted.
+        """
+        text = packs.in_force(tx)
+        if text is None:
+            return self._pack
+        try:
+            return load_pack(text, self._pack.force)
+        except PackError as error:
+            log.error("rules_not_loaded", error=type(error).__name__)
+            return self._world.pack if self._world is not None else self._pack
 
 
 class Described(msgspec.Struct, frozen=True):
@@ -412,6 +434,7 @@ def _relocate(
     # Whoever had to do with the note there has to do with the child here.
     children.add_boroughs(tx, to_child, children.boroughs(tx, from_child))
     if children.retire_if_empty(tx, actor, from_child, now=now):
-        alerts.close(tx, actor, alerts.open_ids(tx, from_child), MOVED, now=now)
+        open_ids = alerts.open_ids(tx, from_child)
+        alerts.close(tx, actor, open_ids, MOVED, now=now, channels=world.channels)
     cases.reassess(tx, actor, from_child, world.pack, now=now, channels=world.channels)
     cases.reassess(tx, actor, to_child, world.pack, now=now, channels=world.channels)

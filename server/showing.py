@@ -11,11 +11,12 @@ from server.access.identity import Person
 from server.explaining import Compared, Explained, compared, evidence_for, explained
 from server.linkage.model import Model
 from server.placing import details_of
-from server.records import alerts, cases, children, links, notes
+from server.records import alerts, cases, children, grades, links, notes
 from server.records import steps as alert_steps
 from server.records.alerts import Alert
 from server.records.cases import Flag
 from server.records.children import Child, Details
+from server.records.grades import GradeDecision
 from server.records.links import Event, Review
 from server.records.notes import Amended, Written
 from server.records.steps import AlertEvent
@@ -42,13 +43,14 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 class Timeline(msgspec.Struct, frozen=True, kw_only=True):
     """The single view: notes newest observed first, every flag (also those retracted), every alert with its
-    steps, oldest first."""
+    steps and every grade that people gave it, oldest first."""
 
     child: Child
     entries: tuple[Entry, ...]
     flags: tuple[Flag, ...]
     alerts: tuple[Alert, ...]
     steps: tuple[AlertEvent, ...]
+    gradings: tuple[GradeDecision, ...] = ()
 
 
 class ReviewShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,12 +91,14 @@ def timeline(
             Entry(note=note, link=event, evidence=_evidence(tx, model, note, event, shown.details))
         )
     found = alerts.of_child(tx, person, child_id, now=now)
+    alert_ids = [alert.alert_id for alert in found]
     return Timeline(
         child=shown,
         entries=tuple(entries),
         flags=tuple(cases.flags_of(tx, child_id, retracted=True)),
         alerts=tuple(found),
-        steps=tuple(alert_steps.history(tx, [alert.alert_id for alert in found])),
+        steps=tuple(alert_steps.history(tx, alert_ids)),
+        gradings=tuple(grades.of_alerts(tx, alert_ids)),
     )
 
 

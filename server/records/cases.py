@@ -31,6 +31,8 @@ class Flag(msgspec.Struct, frozen=True, kw_only=True):
     grade: Grade
     sentence: str
     proposes: str | None
+    due_at: int | None
+    due_words: str | None
     raised_at: int
     changed_at: int
     retracted_at: int | None
@@ -63,8 +65,8 @@ def flags_of(tx: Transaction, child_id: int, *, retracted: bool = False) -> list
     """The flags of a child, oldest first; with those retracted where asked for."""
     condition = "" if retracted else " AND f.retracted_at IS NULL"
     rows = tx.rows(
-        "SELECT f.flag_id, f.flag_key, f.rule, f.rule_version, f.grade, f.sentence, f.proposes, f.raised_at,"
-        " f.changed_at, f.retracted_at, f.retraction, n.note_id FROM flag f"
+        "SELECT f.flag_id, f.flag_key, f.rule, f.rule_version, f.grade, f.sentence, f.proposes, f.due_at,"
+        " f.due_words, f.raised_at, f.changed_at, f.retracted_at, f.retraction, n.note_id FROM flag f"
         f" LEFT JOIN flag_note n ON n.flag_id = f.flag_id WHERE f.child_id = :child{condition}"
         " ORDER BY f.flag_id, n.note_id",
         {"child": child_id},
@@ -79,6 +81,15 @@ def flags_of(tx: Transaction, child_id: int, *, retracted: bool = False) -> list
         msgspec.convert(dict(zip(names, values, strict=True)) | {"note_ids": tuple(ids)}, Flag)
         for values, ids in found.values()
     ]
+
+
+@audited(Verb.CONSULTATION)
+def consult(
+    tx: Transaction, actor: Actor, child_ids: Sequence[int], *, now: int, reason: str
+) -> dict[int, list[Flag]]:
+    """Every flag of these children, those retracted too, for somebody who looks into the rules."""
+    record(tx, actor, Verb.CONSULTATION, "child", child_ids, now=now, reason=reason)
+    return {child_id: flags_of(tx, child_id, retracted=True) for child_id in child_ids}
 
 
 @audited(Verb.ALTERATION)
@@ -108,14 +119,21 @@ def reassess(
     wanted = {flag.flag_key: flag for flag in assessment.flags}
     gone = [flag for key, flag in stored.items() if key not in wanted]
     if gone:
-        _retract(tx, actor, child_id, gone, now)
+        _retract(tx, actor, child_id, gone, now, channels)
     fresh: list[tuple[int, RaisedFlag]] = []
+    milder = bool(gone)
     for key, flag in wanted.items():
         before = stored.get(key)
         if before is None:
             fresh.append((_raise(tx, child_id, flag, now), flag))
-        elif _update(tx, before, flag, now):
-            fresh.append((before.flag_id, flag))
+        elif _differs(before, flag):
+            _update(tx, before, flag, now)
+            if _is_more(before, flag):
+                fresh.append((before.flag_id, flag))
+            else:
+                milder = True
+    if milder:
+        alerts.lessen(tx, child_id, [flag.flag_id for flag in gone], now=now, channels=channels)
     record(tx, actor, Verb.ALTERATION, "child", [child_id], now=now)
     if not fresh:
         return Outcome(grade=assessment.grade, owner=None, raised=0, alert_id=None)
@@ -152,8 +170,9 @@ def _ownership(
 
 def _raise(tx: Transaction, child_id: int, flag: RaisedFlag, now: int) -> int:
     flag_id: int = tx.insert(
-        "INSERT INTO flag (child_id, flag_key, rule, rule_version, grade, sentence, proposes, raised_at,"
-        " changed_at) VALUES (:child, :key, :rule, :version, :grade, :sentence, :proposes, :now, :now)",
+        "INSERT INTO flag (child_id, flag_key, rule, rule_version, grade, sentence, proposes, due_at,"
+        " due_words, raised_at, changed_at)"
+        " VALUES (:child, :key, :rule, :version, :grade, :sentence, :proposes, :due, :due_words, :now, :now)",
         {
             "child": child_id,
             "key": flag.flag_key,
@@ -162,6 +181,8 @@ def _raise(tx: Transaction, child_id: int, flag: RaisedFlag, now: int) -> int:
             "grade": flag.grade.value,
             "sentence": flag.sentence,
             "proposes": flag.proposes,
+            "due": flag.due_at,
+            "due_words": flag.due_words,
             "now": now,
         },
         "flag_id",
@@ -173,19 +194,32 @@ def _raise(tx: Transaction, child_id: int, flag: RaisedFlag, now: int) -> int:
     return flag_id
 
 
-def _update(tx: Transaction, before: Flag, flag: RaisedFlag, now: int) -> bool:
-    """Make a stored flag what the rules say now; True where a note was added or it became graver."""
+def _differs(before: Flag, flag: RaisedFlag) -> bool:
+    """Whether a stored flag says other than the rules say now."""
+    said = (before.grade, before.sentence, before.due_at, set(before.note_ids))
+    return said != (flag.grade, flag.sentence, flag.due_at, set(flag.note_ids))
+
+
+def _is_more(before: Flag, flag: RaisedFlag) -> bool:
+    """Whether somebody must hear of a change: a note was added, it became graver, or it ends sooner."""
+    sooner = flag.due_at is not None and (before.due_at is None or flag.due_at < before.due_at)
+    graver = flag.grade.urgency > before.grade.urgency
+    return graver or sooner or not set(flag.note_ids) <= set(before.note_ids)
+
+
+def _update(tx: Transaction, before: Flag, flag: RaisedFlag, now: int) -> None:
+    """Make a stored flag what the rules say now."""
     old, new = set(before.note_ids), set(flag.note_ids)
-    if old == new and before.grade is flag.grade and before.sentence == flag.sentence:
-        return False
     tx.execute(
         "UPDATE flag SET grade = :grade, sentence = :sentence, rule_version = :version, proposes = :proposes,"
-        " changed_at = :now WHERE flag_id = :flag",
+        " due_at = :due, due_words = :due_words, changed_at = :now WHERE flag_id = :flag",
         {
             "grade": flag.grade.value,
             "sentence": flag.sentence,
             "version": flag.rule_version,
             "proposes": flag.proposes,
+            "due": flag.due_at,
+            "due_words": flag.due_words,
             "now": now,
             "flag": before.flag_id,
         },
@@ -198,10 +232,11 @@ def _update(tx: Transaction, before: Flag, flag: RaisedFlag, now: int) -> bool:
         "DELETE FROM flag_note WHERE flag_id = :flag AND note_id = :note",
         [{"flag": before.flag_id, "note": note_id} for note_id in sorted(old - new)],
     )
-    return bool(new - old) or flag.grade.urgency > before.grade.urgency
 
 
-def _retract(tx: Transaction, actor: Actor, child_id: int, gone: Sequence[Flag], now: int) -> None:
+def _retract(
+    tx: Transaction, actor: Actor, child_id: int, gone: Sequence[Flag], now: int, channels: Sequence[str]
+) -> None:
     """Withdraw flags whose grounds are gone, and close the alerts that had no other flag."""
     for flag in gone:
         tx.execute(
@@ -214,7 +249,7 @@ def _retract(tx: Transaction, actor: Actor, child_id: int, gone: Sequence[Flag],
         " WHERE l.alert_id = a.alert_id AND f.retracted_at IS NULL)",
         {"child": child_id},
     )
-    alerts.close(tx, actor, [alert_id for (alert_id,) in groundless], GROUNDS_GONE, now=now)
+    alerts.close(tx, actor, [row[0] for row in groundless], GROUNDS_GONE, now=now, channels=channels)
 
 
 def _duty(
@@ -232,8 +267,16 @@ def _duty(
     # Of several as grave and as new, the first in the pack's order of telling names the alert.
     _, gravest = max(fresh, key=lambda pair: (pair[1].grade.urgency, pair[1].raised_at))
     observed_at = arrival.observed_at if arrival else max(fact.observed_at for fact in facts)
-    clock = deadline(gravest.grade, pack.preset_of(ownership.owner), now, observed_at, pack)
-    ladder = escalations(gravest.grade, clock.starts_at, clock.deadline_at, pack)
+    preset = pack.preset_of(ownership.owner)
+    clock = deadline(gravest.grade, preset, now, observed_at, pack)
+    # A flag's own clock that has run out by now is no reason to hurry more than the grade asks.
+    running = [flag for _, flag in fresh if flag.due_at is not None and flag.due_at > now]
+    timed = min(running, key=lambda flag: flag.due_at or 0, default=None)
+    ends = [at for at in (clock.deadline_at, timed.due_at if timed else None) if at is not None]
+    deadline_at = min(ends, default=None)
+    ladder = [step.at for step in escalations(gravest.grade, preset, now, deadline_at, pack)]
+    if timed is not None and timed.warns_at is not None:
+        ladder[:1] = [min([max(now, timed.warns_at), *ladder[:1]])]
     return alerts.Duty(
         child_id=child_id,
         borough=ownership.owner,
@@ -241,9 +284,12 @@ def _duty(
         grade=gravest.grade,
         why=gravest.sentence,
         flag_ids=tuple(flag_id for flag_id, _ in fresh),
-        deadline_at=clock.deadline_at,
+        deadline_at=deadline_at,
         late_by_ms=clock.late_by_ms,
-        ladder=tuple(step.at for step in ladder),
+        ladder=tuple(ladder),
+        due_at=timed.due_at if timed else None,
+        due_words=timed.due_words if timed else None,
+        warns_at=timed.warns_at if timed else None,
         copies=ownership.copies,
         first=first,
     )

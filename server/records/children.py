@@ -285,7 +285,8 @@ def facts(tx: Transaction, child_id: int, *, now: int) -> ChildFacts:
     )
     assert row is not None, "a child that notes point to is never deleted"
     born, looked_after, home, school, authority, is_restricted, details, marked = row
-    age = None if born else _details_decoder.decode(details)
+    known = _details_decoder.decode(details)
+    age = None if born else known
     return ChildFacts(
         child_id=child_id,
         date_of_birth=datetime.date.fromisoformat(born) if born else None,
@@ -296,8 +297,15 @@ def facts(tx: Transaction, child_id: int, *, now: int) -> ChildFacts:
         home_borough=home,
         school_borough=school,
         responsible_authority=authority,
+        school_known=bool(known.school or school),
         restricted=bool(is_restricted),
     )
+
+
+@impersonal("a yes or a no")
+def exists(tx: Transaction, child_id: int) -> bool:
+    """Whether there is a child of that number."""
+    return tx.row("SELECT 1 FROM child WHERE child_id = :child", {"child": child_id}) is not None
 
 
 @impersonal("a borough code")
@@ -328,6 +336,7 @@ def facts_of_new(child_id: int, details: Details) -> ChildFacts:
         date_of_birth=details.date_of_birth,
         approximate_age=details.approximate_age,
         age_as_of=details.age_as_of,
+        school_known=bool(details.school),
     )
 
 

@@ -214,6 +214,17 @@ def facts_of_child(tx: Transaction, child_id: int) -> list[NoteFact]:
     return found
 
 
+@impersonal("numbers of children; what is read of them is logged by whoever reads it")
+def children_with_notes(tx: Transaction, *, since: int, after: int, limit: int) -> list[int]:
+    """Up to `limit` children with a number above `after` and a note received from `since` on, in order."""
+    rows = tx.rows(
+        "SELECT DISTINCT s.child_id FROM subject s JOIN note n ON n.note_key = s.note_key"
+        " WHERE s.child_id > :after AND n.received_at >= :since ORDER BY s.child_id LIMIT :most",
+        {"after": after, "since": since, "most": limit},
+    )
+    return [child_id for (child_id,) in rows]
+
+
 @impersonal("numbers of children, for the server's own work")
 def children_of(tx: Transaction, note_key: int) -> list[int]:
     """The children whose timeline a note stands on."""

@@ -19,6 +19,8 @@ _TAKEN = "alert steps"
 class EventKind(StrEnum):
     RAISED = "raised"
     GREW = "grew"
+    LESSENED = "lessened"
+    GRADED = "graded"
     ESCALATED = "escalated"
     ACKNOWLEDGED = "acknowledged"
     HANDED_OVER = "handed_over"

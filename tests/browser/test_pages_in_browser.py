@@ -13,7 +13,8 @@ from tests.browser.stage import PASSWORD, Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
-PAGES = ("sign-in", "queue", "closed", "filtered", "empty", "child", "restricted", "hand-over", "close", "reviews",
+PAGES = ("sign-in", "queue", "closed", "filtered", "empty", "child", "restricted", "hand-over", "close", "grade",
+         "reviews",
          "review", "password", "home", "not-there")  # fmt: skip
 
 
@@ -42,6 +43,8 @@ def shows(opens: Opens, name: str, width: int, **more: object) -> Page:
     elif name == "close":
         page.goto("/alerts?view=acknowledged")
         page.locator(".alert__hand", has_text="Close").first.click()
+    elif name == "grade":
+        page.locator(".alert__hand", has_text="Grade").first.click()
     elif name == "review":
         page.goto("/reviews")
         page.goto(page.locator(".alert__title a").last.get_attribute("href") or "")
