@@ -16,7 +16,7 @@ from server.access.errors import NotAllowed
 from server.access.identity import Person
 from server.access.policy import Permission
 from server.audit import Actor
-from server.casework.areas import Areas
+from server.casework.areas import AreaHistory
 from server.casework.facts import NoteFact
 from server.casework.pack import Pack, PackError, load_pack
 from server.linkage.blocking import blocking_keys
@@ -51,16 +51,16 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
 
     decider: Decider
     pack: Pack
-    areas: Areas
+    areas: AreaHistory
     channels: tuple[str, ...] = ()
 
-    def borough_of(self, note: Note) -> str | None:
-        """Where it was observed: by position where boundaries are loaded, else as the officer chose."""
+    def borough_of(self, note: Note, observed_at: int) -> str | None:
+        """Where it was observed: by position and the boundaries of that day, else as the officer chose."""
         found = note.found_at
         if found is None:
             return None
         if found.latitude is not None and found.longitude is not None:
-            borough = self.areas.borough_at(found.latitude, found.longitude)
+            borough = self.areas.borough_at(found.latitude, found.longitude, observed_at)
             if borough is not None:
                 return borough
         return found.borough if found.borough and GSS_CODE.fullmatch(found.borough) else None
@@ -89,7 +89,7 @@ class Worlds:
             self._world = World(
                 decider=Decider(model),
                 pack=self.pack_in_force(tx),
-                areas=Areas(reference.areas(tx)),
+                areas=AreaHistory(reference.areas(tx)),
                 channels=self._channels,
             )
             self._generation = generation

@@ -13,11 +13,11 @@ from rich.table import Table
 
 from server import replaying
 from server.app import make_pack
-from server.casework.days import instant
 from server.casework.pack import Pack, PackError, default_pack_text, load_pack
 from server.cli.common import (
     CommandError,
     DataOption,
+    day_of,
     err,
     examples,
     make_typer,
@@ -157,7 +157,7 @@ def replay(
     in force against the flags that stand, which other rules may have raised. Counts for each rule, and numbers of
     children; it names nobody, and it is logged.
     """
-    settings, now, first = settings_from(data), now_ms(), _day(since)
+    settings, now, first = settings_from(data), now_ms(), day_of(since)
     tally, looked = _Tally(), 0
     with open_database(settings) as store, progress_bar(err) as bar:
         holding = in_force(store, settings)
@@ -220,13 +220,6 @@ def read_pack(settings: Settings, file: Path | None) -> tuple[Pack, str]:
 def in_force(store: Store, settings: Settings) -> Pack:
     """The pack that the server uses now."""
     return store.read_now(Worlds(make_pack(settings)).pack_in_force)
-
-
-def _day(text: str) -> int:
-    try:
-        return instant(datetime.date.fromisoformat(text), datetime.time())
-    except (ValueError, OverflowError):
-        raise CommandError(f"{text[:20]} is not a day.", "Write it as 2026-01-31.") from None
 
 
 def _when(at: int) -> str:

@@ -143,7 +143,7 @@ def flags_from_nothing(notes: Sequence[Any], *, born: date | None, school: bool)
         if born is None:
             return False
         tenth = datetime(born.year + 10, born.month, born.day, tzinfo=UTC)
-        return note.observed_at < tenth.timestamp() * 1000
+        return bool(note.observed_at < tenth.timestamp() * 1000)
 
     found = {
         "danger_now": {n.note_id for n in live if n.danger_now},

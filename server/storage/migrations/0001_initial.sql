@@ -308,11 +308,14 @@ CREATE INDEX change_in_order ON change (bucket, xid, seq);
 
 -- Places and housekeeping ------------------------------------------------------------------------------
 
+-- Boundaries from the day they came into force; those before stay, for notes that were observed then.
 CREATE TABLE area (
-    code TEXT PRIMARY KEY,
+    valid_from $integer NOT NULL,
+    code TEXT NOT NULL,
     name TEXT NOT NULL,
     boundary $bytes NOT NULL,
-    loaded_at $integer NOT NULL
+    loaded_at $integer NOT NULL,
+    PRIMARY KEY (valid_from, code)
 ) $strict;
 
 -- Every rule pack that was put in force from the command line, as it was written. The newest holds.
