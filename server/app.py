@@ -28,7 +28,7 @@ from server.casework.boroughs import default_force, load_force
 from server.casework.pack import Pack, default_pack_text, load_pack
 from server.clock import now_ms
 from server.console import pages
-from server.http import alerts, children, devices, health, problems, reviews, sign_in, sync
+from server.http import alerts, children, devices, health, problems, reviews, search, sign_in, sync
 from server.http.auth import OPEN, authenticate, provide_device, provide_person, provide_services
 from server.http.csrf import COOKIE, HEADER, CSRFCheck
 from server.http.docs import StrictStructSchemaPlugin, openapi_config
@@ -41,7 +41,7 @@ from server.jobs.scheduler import Jobs
 from server.placing import Worlds
 from server.records import reference, steps
 from server.settings import Settings
-from server.storage import Store, open_store
+from server.storage import DEFAULTS, StorageSettings, Store, open_store
 
 STATIC = Path(__file__).parent / "console" / "static"
 # Ten minutes: a page asks for its style sheet once, and an upgrade is seen soon after.
@@ -58,6 +58,7 @@ HANDLERS: list[ControllerRouterHandler] = [
     *alerts.HANDLERS,
     *children.HANDLERS,
     *reviews.HANDLERS,
+    *search.HANDLERS,
     problems.problem_page,
 ]
 
@@ -70,10 +71,10 @@ def server_version() -> str:
         return "0"
 
 
-def make_store(settings: Settings) -> Store:
+def make_store(settings: Settings, storage: StorageSettings = DEFAULTS) -> Store:
     """Open the database that the settings name; the data folder is made, for its owner only."""
     make_data_folder(settings)
-    return open_store(settings.sqlite_path if settings.uses_sqlite else settings.database)
+    return open_store(settings.sqlite_path if settings.uses_sqlite else settings.database, storage)
 
 
 def make_data_folder(settings: Settings) -> None:
@@ -91,6 +92,7 @@ def make_services(
     escalation.check_roles(pack, policy)
     worlds = Worlds(pack, tuple(channel.name for channel in channels))
     store.read_now(worlds.current)  # loaded now, so that the first push does not wait for it
+    worlds.load_beside(store)
     return Services(
         settings=settings,
         store=store,

@@ -8,6 +8,7 @@ carries the duty meanwhile, and linkage does not find it, so that nothing is bui
 import datetime
 import re
 from collections.abc import Sequence
+from threading import Lock, Thread
 
 import msgspec
 import structlog
@@ -19,29 +20,30 @@ from server.audit import Actor
 from server.casework.areas import AreaHistory
 from server.casework.facts import NoteFact
 from server.casework.pack import Pack, PackError, load_pack
-from server.linkage.blocking import blocking_keys
 from server.linkage.decide import LINK, REVIEW, Decider, Decision
+from server.linkage.identifiable import identifiable
 from server.linkage.model import Model, default_model
 from server.linkage.names import remember
 from server.linkage.standardise import Record, standardise
-from server.records import alerts, cases, children, index, links, notes, packs, reference
+from server.records import alerts, cases, children, index, links, notes, packs, reference, reviewing
 from server.records.children import Details, Standing
-from server.records.index import StoredIndex
+from server.records.index import StoredIndex, index_entry
 from server.records.links import Action
-from server.storage.port import Transaction
+from server.storage.port import StorageClosed, StorageError, Store, Transaction
 from sync.note import Note
+
+log = structlog.get_logger("server.placing")
 
 SYSTEM = Actor("system", "linkage")
 GSS_CODE = re.compile(r"[A-Z][0-9]{8}")
 """What a borough looks like: a phone may send any text in its place."""
-
-log = structlog.get_logger()
 
 MOVED = "The note was linked to another record of the same child"
 
 # Reasons of a person's decisions where the person gives none of their own.
 DECIDED = "Decided by a person"
 RULED_OUT = "Ruled out by a person"
+RULED_IN = "A person took the ruling back"
 LEFT_OPEN = "A person could not tell"
 FOR_REVIEW_AGAIN = "For review again"
 
@@ -74,27 +76,59 @@ class Worlds:
 
     def __init__(self, pack: Pack, channels: tuple[str, ...] = (), model: Model | None = None) -> None:
         self._pack = pack
+        self._in_force: tuple[str | None, Pack] = (None, pack)
+        """The text of the pack that was last found in the database, and what it says."""
         self._channels = channels
         self._model = model or default_model()
-        self._generation = -1
-        self._world: World | None = None
+        self._loaded: tuple[int, World] | None = None
+        self._beside: Store | None = None
+        self._turn = Lock()
+
+    def load_beside(self, store: Store) -> None:
+        """From now on load what changes in a thread and a read of their own, and work on with what there was.
+
+        The names of two million children take a second to load, in which no note should wait.
+        """
+        self._beside = store
 
     def current(self, tx: Transaction) -> World:
-        """The world as this transaction must see it. One small query when nothing has changed."""
+        """The world for this transaction. One small query when nothing has changed."""
         generation = reference.generation(tx)
-        if self._world is None or generation != self._generation:
-            counts = index.load_frequencies(tx)
-            model = self._model.with_term_frequencies(counts) if counts else self._model
-            remember(model.term_frequencies.words)
-            self._world = World(
-                decider=Decider(model),
-                pack=self.pack_in_force(tx),
-                areas=AreaHistory(reference.areas(tx)),
-                channels=self._channels,
-            )
-            self._generation = generation
-        return self._world
+        if self._loaded is not None and self._loaded[0] == generation:
+            return self._loaded[1]
+        if self._loaded is None or self._beside is None:
+            return self._load(tx)
+        if self._turn.acquire(blocking=False):
+            Thread(
+                target=self._load_in_turn, args=(self._beside,), daemon=True, name="earlysign-world"
+            ).start()
+        # Rules are small, and hold from the next transaction on.
+        world, pack = self._loaded[1], self.pack_in_force(tx)
+        return world if pack is world.pack else msgspec.structs.replace(world, pack=pack)
 
+    def _load_in_turn(self, store: Store) -> None:
+        try:
+            store.read_now(self._load)
+        except StorageClosed:
+            pass  # the server is stopping
+        except StorageError as error:
+            log.warning("reference data not loaded, the next note tries again", error=type(error).__name__)
+        finally:
+            self._turn.release()
+
+    def _load(self, tx: Transaction) -> World:
+        generation = reference.generation(tx)
+        counts = index.load_frequencies(tx)
+        model = self._model.with_term_frequencies(counts) if counts else self._model
+        remember(model.term_frequencies.words)
+        world = World(
+            decider=Decider(model),
+            pack=self.pack_in_force(tx),
+            areas=AreaHistory(reference.areas(tx)),
+            channels=self._channels,
+        )
+        self._loaded = (generation, world)
+        return world
 
     def pack_in_force(self, tx: Transaction) -> Pack:
         """The rules of the database, or those that the server started with.
@@ -103,13 +137,14 @@ class Worlds:
         release: it goes on with the rules that it has, and says so, until it is restarted.
         """
         text = packs.in_force(tx)
-        if text is None:
-            return self._pack
-        try:
-            return load_pack(text, self._pack.force)
-        except PackError as error:
-            log.error("rules_not_loaded", error=type(error).__name__)
-            return self._world.pack if self._world is not None else self._pack
+        if text != self._in_force[0]:
+            try:
+                pack = load_pack(text, self._pack.force) if text is not None else self._pack
+            except PackError as error:
+                log.error("rules_not_loaded", error=type(error).__name__)
+                pack = self._in_force[1]
+            self._in_force = (text, pack)
+        return self._in_force[1]
 
 
 class Described(msgspec.Struct, frozen=True):
@@ -204,6 +239,8 @@ def place(
     now: int,
 ) -> None:
     """Put every subject of a new note on its child, and see that somebody has the duty."""
+    counted = [(p.decision.outcome, identifiable(p.subject.record)) for p in placements]
+    reviewing.count(tx, cause.found_borough or cause.author_borough, counted, now=now)
     for ordinal, (placement, fact) in enumerate(zip(placements, facts, strict=True)):
         subject, decision = placement.subject, placement.decision
         child_id, is_new = _child_for(tx, subject, decision, now)
@@ -224,8 +261,15 @@ def place(
         )
         if action is Action.REVIEW:
             borough = outcome.owner or cause.found_borough or cause.author_borough or ""
-            urgency = outcome.grade.urgency if outcome.grade else 0
-            links.open_review(tx, subject_id, borough, urgency, now=now)
+            links.open_review(
+                tx,
+                subject_id,
+                borough,
+                danger=cause.danger_now,
+                urgency=outcome.grade.urgency if outcome.grade else 0,
+                noted_at=cause.observed_at,
+                now=now,
+            )
 
 
 _STATUS = {
@@ -319,6 +363,21 @@ def answer_not_same(
     )
 
 
+def answer_maybe_same(
+    tx: Transaction, person: Person, review_id: int, child_id: int, *, now: int, reason: str | None = None
+) -> None:
+    """A person takes "not the same" back: the child is a candidate of this open review again."""
+    review = links.require_review(tx, person, review_id)
+    if review.closed_at is not None:
+        raise ReviewClosed
+    if child_id not in links.ruled_out(tx, review.subject_id):
+        return
+    actor = Actor("person", person.username)
+    links.decide(
+        tx, actor, review.subject_id, Action.MAYBE_SAME, child_id, now=now, reason=reason or RULED_IN
+    )
+
+
 def answer_cannot_tell(
     tx: Transaction, person: Person, review_id: int, *, now: int, reason: str | None = None
 ) -> None:
@@ -371,10 +430,12 @@ def take_back(tx: Transaction, world: World, person: Person, subject_id: int, *,
         links.decide(tx, actor, subject_id, Action.UNLINK, child_id, now=now, reason="Taken back by a person")
         _relocate(tx, actor, world, subject_id, child_id, holding, now)
     links.decide(tx, actor, subject_id, Action.REVIEW, holding, now=now, reason=FOR_REVIEW_AGAIN)
-    flags = cases.flags_of(tx, holding)
-    urgency = max((flag.grade.urgency for flag in flags), default=0)
+    danger, urgency = cases.stake(tx, holding)
     borough = children.owner(tx, holding) or person.borough or ""
-    return links.open_review(tx, subject_id, borough, urgency, now=now)
+    noted_at = notes.observed_at(tx, note_key)
+    return links.open_review(
+        tx, subject_id, borough, danger=danger, urgency=urgency, noted_at=noted_at, now=now
+    )
 
 
 def _offered(tx: Transaction, subject_id: int) -> set[int]:
@@ -404,7 +465,7 @@ def _child_for(tx: Transaction, subject: Described, decision: Decision, now: int
         subject.record,
         Standing.AWAITING_REVIEW if waits else Standing.PROVISIONAL,
         now=now,
-        keys=() if waits else blocking_keys(subject.record),
+        entry=None if waits else index_entry(subject.record),
     )
     return child_id, True
 

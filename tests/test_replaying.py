@@ -137,3 +137,11 @@ def test_a_child_is_explained_with_what_the_rules_in_force_would_change(road: Ro
         (ChangeKind.RAISED, "notes_repeat"),
     ]
     assert road.store.read_now(lambda tx: replaying.explain(tx, ADMIN, 999, default_pack(), now=0)) is None
+
+
+def test_rules_hold_at_once_where_the_rest_is_loaded_beside(road: Road) -> None:
+    worlds = Worlds(default_pack())
+    road.store.read_now(worlds.current)
+    worlds.load_beside(road.store)
+    put(road)
+    assert road.store.read_now(worlds.current).pack.version.startswith("strict+")

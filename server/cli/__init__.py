@@ -12,6 +12,7 @@ import typer
 
 from server.cli import (
     audit,
+    backup,
     database,
     demo,
     devices,
@@ -25,7 +26,20 @@ from server.cli import (
 )
 from server.cli.common import make_typer, run
 
-GROUPS = (serve, demo, doctor, database, reference, rules, people, devices, audit, linking, explaining)
+GROUPS = (
+    serve,
+    demo,
+    doctor,
+    database,
+    backup,
+    reference,
+    rules,
+    people,
+    devices,
+    audit,
+    linking,
+    explaining,
+)
 
 HELP = """
 Carries a worry about a child from the officer who sees it to the person who can act on it.

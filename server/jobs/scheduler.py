@@ -20,7 +20,7 @@ from server.access.throttle import Limits
 from server.alerts.channels import Channel
 from server.jobs import delivery, escalation, housekeeping, lease
 from server.placing import Worlds
-from server.records import alerts
+from server.records import alerts, search
 from server.storage.port import StorageError, StorageUnavailable, Store
 
 LEASE = "jobs"
@@ -28,6 +28,12 @@ ESCALATE_SECONDS = 1.0
 """How late a level may hear. A look costs one read of an index that holds only open alerts with a clock."""
 
 DELIVER_SECONDS = 1.0
+INDEX_SECONDS = 5.0
+"""How far search's index may lag. Rounds that are fewer move more at once, at less for each child."""
+
+INDEX_ROUNDS_MAX = 10
+"""Rounds one after another where much waits, each its own transaction so that notes get in between."""
+
 TIDY_SECONDS = 600.0
 """Expired things are refused anyway; deleting them only keeps the tables small."""
 
@@ -75,6 +81,7 @@ class Jobs:
         self._add("escalation", self._leading(self.escalate), ESCALATE_SECONDS)
         if self._channels:
             self._add("delivery", self._leading(self.deliver), DELIVER_SECONDS)
+        self._add("search index", self._leading(self.index), INDEX_SECONDS)
         self._add("housekeeping", self._leading(self.tidy), TIDY_SECONDS)
         self._scheduler.start()
 
@@ -110,6 +117,18 @@ class Jobs:
     async def deliver(self) -> int:
         """One round of delivery; how many messages arrived."""
         return await delivery.run(self._store, self._channels, self._clock)
+
+    async def index(self) -> int:
+        """Bring search's index up to date; how many children. Writes nothing where nothing has changed."""
+        if not await self._store.read(search.is_behind):
+            return 0
+        done = 0
+        for _ in range(INDEX_ROUNDS_MAX):
+            moved = await self._store.write(search.fill)
+            done += moved
+            if moved < search.INDEXED_PER_ROUND_MAX:
+                break  # what came meanwhile waits, so that rounds are few and large
+        return done
 
     async def tidy(self) -> int:
         """One round of housekeeping; how many rows went."""

@@ -225,6 +225,13 @@ def children_with_notes(tx: Transaction, *, since: int, after: int, limit: int) 
     return [child_id for (child_id,) in rows]
 
 
+@impersonal("a time")
+def observed_at(tx: Transaction, note_key: int) -> int:
+    """When a note was observed, as the rules take it."""
+    at: int = tx.value("SELECT observed_at FROM note WHERE note_key = :note", {"note": note_key})
+    return at
+
+
 @impersonal("numbers of children, for the server's own work")
 def children_of(tx: Transaction, note_key: int) -> list[int]:
     """The children whose timeline a note stands on."""

@@ -21,6 +21,8 @@ class EventKind(StrEnum):
     GREW = "grew"
     LESSENED = "lessened"
     GRADED = "graded"
+    COPIED = "copied"
+    """Another borough has to do with the child now, and got a copy."""
     ESCALATED = "escalated"
     ACKNOWLEDGED = "acknowledged"
     HANDED_OVER = "handed_over"
