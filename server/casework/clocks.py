@@ -12,10 +12,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from server.casework.days import advance, rewind
+from server.casework.days import Running
 from server.casework.facts import HOUR_MS, MINUTE_MS
 from server.casework.pack import Pack, PackError
-from server.casework.shapes import EscalationStep, WorkingHours
+from server.casework.shapes import EscalationStep
 from server.casework.words import duration
 from sync.vocabulary import Grade
 
@@ -55,35 +55,12 @@ class Escalation(msgspec.Struct, frozen=True, gc=False):
     at: int
 
 
-class _Running(msgspec.Struct, frozen=True):
-    """How the clock of one grade runs: its length, None for no clock, and in which hours, None for all."""
-
-    length_ms: int | None
-    hours: WorkingHours | None
-
-    def after(self, at: int, length_ms: int) -> int:
-        """The instant by which so much of the clock has run since `at`."""
-        return at + length_ms if self.hours is None else advance(self.hours, at, length_ms)
-
-    def before(self, at: int, length_ms: int) -> int:
-        """The instant since which so much of it had run by `at`."""
-        return at - length_ms if self.hours is None else rewind(self.hours, at, length_ms)
-
-    def share_ms(self, percent: int) -> int:
-        """Per cent of the clock, rounded up: never before the share has passed."""
-        return -(-(self.length_ms or 0) * percent // 100)
-
-
-def _running(grade: Grade, preset: str, pack: Pack) -> _Running:
-    found = pack.clocks.presets.get(preset)
-    if found is None:
+def _running(grade: Grade, preset: str, pack: Pack) -> Running:
+    runs = pack.runs.get((preset, grade._value_))
+    if runs is None:
         known = ", ".join(sorted(pack.clocks.presets))
         raise PackError(f"There is no clock preset `{preset}` in the rule pack. Known: {known}.")
-    hours = found.hours(grade)
-    return _Running(
-        None if hours is None else round(hours * HOUR_MS),
-        pack.clocks.working_hours if grade in found.working_hours else None,
-    )
+    return runs
 
 
 def deadline(grade: Grade, preset: str, received_at: int, observed_at: int, pack: Pack) -> Clock:
@@ -142,7 +119,7 @@ def steps_from(
 
 
 def _ladder(
-    chain: Sequence[EscalationStep], runs: _Running, started_at: int, deadline_at: int | None
+    chain: Sequence[EscalationStep], runs: Running, started_at: int, deadline_at: int | None
 ) -> list[tuple[int, EscalationStep]]:
     """The steps with their times, soonest first."""
     steps: list[tuple[int, EscalationStep]] = []

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 LONDON = ZoneInfo("Europe/London")
 _DAY = datetime.timedelta(days=1)
 
@@ -102,6 +104,25 @@ def rewind(calendar: Calendar, at: int, length_ms: int) -> int:
                     return ends_at - length_ms
                 length_ms -= room_ms
         day -= _DAY
+
+
+class Running(msgspec.Struct, frozen=True, gc=False):
+    """How a clock runs: its length, None for no clock, and in which hours, None for all."""
+
+    length_ms: int | None
+    calendar: Calendar | None
+
+    def after(self, at: int, length_ms: int) -> int:
+        """The instant by which so much of the clock has run since `at`."""
+        return at + length_ms if self.calendar is None else advance(self.calendar, at, length_ms)
+
+    def before(self, at: int, length_ms: int) -> int:
+        """The instant since which so much of it had run by `at`."""
+        return at - length_ms if self.calendar is None else rewind(self.calendar, at, length_ms)
+
+    def share_ms(self, percent: int) -> int:
+        """Per cent of the clock, rounded up: never before the share has passed."""
+        return -(-(self.length_ms or 0) * percent // 100)
 
 
 def is_school_day(day: datetime.date, terms: Sequence[Term]) -> bool:

@@ -15,6 +15,8 @@ from collections.abc import Collection
 import msgspec
 
 from server.casework.boroughs import Force, default_force
+from server.casework.days import Running
+from server.casework.facts import HOUR_MS
 from server.casework.lines import Path, WrongShape, on_line, read_toml
 from server.casework.shapes import (
     AnyRule,
@@ -84,11 +86,15 @@ class Pack(msgspec.Struct, frozen=True, kw_only=True):
     rules: tuple[AnyRule, ...]
     concern: ConcernSettings
     clocks: ClockSettings
+    runs: dict[tuple[str, str], Running]
+    """How the clock of each preset and grade (its code) runs."""
     escalations: EscalationSettings
     school: SchoolSettings
     force: Force
     category_bits: dict[str, int]
     family_bits: dict[str, int]
+    rule_masks: dict[str, int]
+    """The bits of the categories that a rule names, by the rule's name."""
     concerns: dict[str, ConcernOf]
     bystander: ConcernOf
 
@@ -226,6 +232,18 @@ def _check_school(school: SchoolSettings) -> None:
                 raise _Mistake(path, "the term begins before the one above it has ended; put them in order.")
 
 
+def _runs(clocks: ClockSettings) -> dict[tuple[str, str], Running]:
+    found = {}
+    for name, preset in clocks.presets.items():
+        for grade in Grade:
+            hours = preset.hours(grade)
+            found[name, grade.value] = Running(
+                None if hours is None else round(hours * HOUR_MS),
+                clocks.working_hours if grade in preset.working_hours else None,
+            )
+    return found
+
+
 def _compiled(parsed: PackFile, force: Force) -> Pack:
     bits = {category.value: 1 << index for index, category in enumerate(Category)}
     families = dict(bits)
@@ -248,11 +266,17 @@ def _compiled(parsed: PackFile, force: Force) -> Pack:
         rules=tuple(rule for rule in parsed.rules if rule.enabled),
         concern=parsed.concern,
         clocks=parsed.clocks,
+        runs=_runs(parsed.clocks),
         escalations=parsed.escalations,
         school=parsed.school,
         force=force,
         category_bits=bits,
         family_bits=families,
+        rule_masks={
+            rule.name: sum(bits[category.value] for category in set(rule.categories))
+            for rule in parsed.rules
+            if isinstance(rule, IncidentCount | SchoolToKnow)
+        },
         concerns=concerns,
         bystander=(concern.bystander_grade.urgency, concern.bystander_grade, concern.bystander_sentence),
     )

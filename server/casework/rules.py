@@ -114,9 +114,11 @@ def _notes(rule: Rule, members: list[int], history: History, **words: object) ->
 
 def _police_protection(rule: PoliceProtection, history: History) -> Raised | None:
     """The newest protection decides the clock; what is said of one that runs does not make it longer."""
-    began = sorted((at, n) for n in history.about if (at := history.live[n].protected_from) is not None)
+    live = history.live
+    began = [(at, n) for n in history.about if (at := live[n].protected_from) is not None]
     if not began:
         return None
+    began.sort()
     ends_at = section_46_ends_at(began[0][0])
     for at, _ in began:
         if at >= ends_at:
@@ -130,7 +132,7 @@ def _police_protection(rule: PoliceProtection, history: History) -> Raised | Non
 def _school_to_know(rule: SchoolToKnow, history: History) -> Raised | None:
     """The next school day after the newest such note came: hours on a phone are nobody's delay at a desk."""
     live, child = history.live, history.child
-    mask = history.pack.category_mask(rule.categories)
+    mask = history.pack.rule_masks[rule.name]
     members = [n for n in history.about if history.masks[n] & mask]
     if not members or not (child.school_known or any(note.school_named for note in live)):
         return None
@@ -217,7 +219,7 @@ def _incident_count(rule: IncidentCount, history: History) -> Raised | None:
     if len(episodes) < rule.at_least:
         return None
     if rule.categories:
-        mask = history.pack.category_mask(rule.categories)
+        mask = history.pack.rule_masks[rule.name]
         episodes = [episode for episode in episodes if episode.mask & mask]
         if len(episodes) < rule.at_least:
             return None

@@ -5,6 +5,7 @@ withdrawal, a link decided or undone): it asks casework what the flags should be
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -76,11 +77,16 @@ def flags_of(tx: Transaction, child_id: int, *, retracted: bool = False) -> list
         kept = found.setdefault(values[0], (values, []))
         if note_id is not None:
             kept[1].append(note_id)
-    names = [field for field in Flag.__struct_fields__ if field != "note_ids"]
-    return [
-        msgspec.convert(dict(zip(names, values, strict=True)) | {"note_ids": tuple(ids)}, Flag)
-        for values, ids in found.values()
-    ]
+    return [_flag(values, ids) for values, ids in found.values()]
+
+
+_names = [field for field in Flag.__struct_fields__ if field != "note_ids"]
+
+
+def _flag(values: Sequence[Any], note_ids: Sequence[str]) -> Flag:
+    kept = dict(zip(_names, values, strict=True))
+    kept["grade"] = Grade(kept["grade"])
+    return Flag(note_ids=tuple(note_ids), **kept)
 
 
 @audited(Verb.CONSULTATION)
