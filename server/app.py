@@ -28,7 +28,7 @@ from server.casework.boroughs import default_force, load_force
 from server.casework.pack import Pack, default_pack_text, load_pack
 from server.clock import now_ms
 from server.console import pages
-from server.http import alerts, children, devices, health, problems, reviews, search, sign_in, sync
+from server.http import alerts, children, devices, health, merging, problems, reviews, search, sign_in, sync
 from server.http.auth import OPEN, authenticate, provide_device, provide_person, provide_services
 from server.http.csrf import COOKIE, HEADER, CSRFCheck
 from server.http.docs import StrictStructSchemaPlugin, openapi_config
@@ -58,6 +58,7 @@ HANDLERS: list[ControllerRouterHandler] = [
     *alerts.HANDLERS,
     *children.HANDLERS,
     *reviews.HANDLERS,
+    *merging.HANDLERS,
     *search.HANDLERS,
     problems.problem_page,
 ]

@@ -14,7 +14,7 @@ from server.audit import Actor
 from server.casework.clocks import deadline, escalations
 from server.casework.grades import decided, highest
 from server.casework.pack import Pack
-from server.placing import World
+from server.placing import WHO_IS_WHO, World
 from server.records import alerts, cases, children, grades, notes
 from server.records.alerts import Alert, AlertConflict, State
 from server.records.grades import NewClock
@@ -152,6 +152,7 @@ def set_marker(
     """
     if not person.may(Permission.WORK_CASES):
         raise NotAllowed("Your role does not set markers.")
+    tx.lock(WHO_IS_WHO)
     marker_id = children.set_marker(tx, person, child_id, kind, reason, now=now, expires_at=expires_at)
     actor = Actor("person", person.username)
     cases.reassess(tx, actor, child_id, world.pack, now=now, channels=world.channels)

@@ -92,7 +92,8 @@ def replay(
     """(children looked at, changes) chunk by chunk, over every child with a note received from `since` on.
 
     What `pack` says of their notes is compared with what `against` says, or without it with the flags that
-    stand. Notes count for the roles that counted when they came.
+    stand. Notes count for the roles that counted when they came. Each record of a merged child is looked at by
+    itself.
     """
     after = 0
     while True:
@@ -114,9 +115,7 @@ def _chunk(
     changes: list[Change] = []
     for child_id in looked:
         child, facts = children.facts(tx, child_id, now=now), notes.facts_of_child(tx, child_id)
-        before: Sequence[Stands] = (
-            assess(child, facts, against, now).flags if against else _holding(stored[child_id])
-        )
+        before: Sequence[Stands] = assess(child, facts, against, now).flags if against else stored[child_id]
         changes += difference(child_id, before, assess(child, facts, pack, now).flags, since)
     return looked, changes
 
@@ -125,11 +124,10 @@ def explain(tx: Transaction, actor: Actor, child_id: int, pack: Pack, *, now: in
     """A child's flags and why, and what the rules in force would change; None where there is no such child."""
     if not children.exists(tx, child_id):
         return None
-    flags = cases.consult(tx, actor, [child_id], now=now, reason="rules explain")[child_id]
+    own = cases.consult(tx, actor, [child_id], now=now, reason="rules explain")[child_id]
     child, facts = children.facts(tx, child_id, now=now), notes.facts_of_child(tx, child_id)
     wanted = assess(child, facts, pack, now).flags
-    return Explained(flags=tuple(flags), changes=tuple(difference(child_id, _holding(flags), wanted)))
-
-
-def _holding(flags: Iterable[Flag]) -> list[Flag]:
-    return [flag for flag in flags if flag.retracted_at is None]
+    return Explained(
+        flags=tuple(cases.flags_of(tx, child_id, retracted=True)),
+        changes=tuple(difference(child_id, own, wanted)),
+    )

@@ -13,11 +13,12 @@ from server.explaining import Compared, Explained, Weighing, compared, evidence_
 from server.linkage.decide import Decider
 from server.linkage.model import Model
 from server.placing import details_of
-from server.records import alerts, cases, children, grades, links, notes
+from server.records import alerts, cases, children, clusters, grades, links, notes
 from server.records import steps as alert_steps
 from server.records.alerts import Alert
 from server.records.cases import Flag
 from server.records.children import Child, Details
+from server.records.clusters import Event as MergeEvent
 from server.records.grades import GradeDecision
 from server.records.links import Event, Review
 from server.records.notes import Amended, Written
@@ -45,7 +46,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 class Timeline(msgspec.Struct, frozen=True, kw_only=True):
     """The single view: notes newest observed first, every flag (also those retracted), every alert with its
-    steps and every grade that people gave it, oldest first."""
+    steps and every grade that people gave it, oldest first, and every decision on whether its records are one
+    child."""
 
     child: Child
     entries: tuple[Entry, ...]
@@ -53,6 +55,7 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
     alerts: tuple[Alert, ...]
     steps: tuple[AlertEvent, ...]
     gradings: tuple[GradeDecision, ...] = ()
+    merges: tuple[MergeEvent, ...] = ()
 
 
 class ReviewShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +78,7 @@ def child(
 ) -> ChildShown:
     """A child as a whole. Raises NotAllowed (also where there is none) and ReasonNeeded."""
     shown = children.show(tx, person, child_id, now=now, reason=reason)
+    child_id = shown.child_id
     return ChildShown(
         child=shown,
         flags=tuple(cases.flags_of(tx, child_id)),
@@ -88,14 +92,13 @@ def timeline(
 ) -> Timeline:
     """Everything that happened around a child. Raises NotAllowed (also where there is none) and ReasonNeeded."""
     shown = children.show(tx, person, child_id, now=now, reason=reason)
+    child_id = shown.child_id
     standing = links.standing_for_child(tx, child_id)
     decider = Decider(model)
     entries = []
     for note in notes.about_child(tx, person, child_id, now=now):
         event = standing.get(note.subject_id)
-        entries.append(
-            Entry(note=note, link=event, evidence=_evidence(tx, decider, note, event, shown.details))
-        )
+        entries.append(Entry(note=note, link=event, evidence=_evidence(tx, decider, note, event, shown)))
     found = alerts.of_child(tx, person, child_id, now=now)
     alert_ids = [alert.alert_id for alert in found]
     return Timeline(
@@ -105,6 +108,7 @@ def timeline(
         alerts=tuple(found),
         steps=tuple(alert_steps.history(tx, alert_ids)),
         gradings=tuple(grades.of_alerts(tx, alert_ids)),
+        merges=tuple(clusters.history(tx, [one.child_id for one in shown.records] or [child_id])),
     )
 
 
@@ -172,7 +176,7 @@ def _anew(amended: Amended) -> Note | None:
 
 
 def _evidence(
-    tx: Transaction, decider: Decider, note: Written, event: Event | None, details: Details
+    tx: Transaction, decider: Decider, note: Written, event: Event | None, shown: Child
 ) -> Compared | None:
     """What linkage weighed when it, or a person after it, put this note on this child."""
     if event is None or event.child_id is None:
@@ -184,4 +188,9 @@ def _evidence(
         return None
     weighed, candidate = found
     assert weighed.evidence is not None
-    return compared(candidate, details, _weighing(decider, note, weighed.at), weighed.evidence)
+    return compared(
+        candidate,
+        shown.record(event.child_id).details,
+        _weighing(decider, note, weighed.at),
+        weighed.evidence,
+    )
