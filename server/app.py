@@ -24,7 +24,8 @@ from server.access.signing import SigningKey
 from server.access.throttle import Limits
 from server.alerts.channels import Channel, channels_of
 from server.alerts.stream import Hub
-from server.casework.pack import Pack, default_pack, load_pack
+from server.casework.boroughs import default_force, load_force
+from server.casework.pack import Pack, default_pack_text, load_pack
 from server.clock import now_ms
 from server.console import pages
 from server.http import alerts, children, devices, health, merging, problems, reviews, search, sign_in, sync
@@ -118,9 +119,9 @@ def make_services(
 
 
 @asynccontextmanager
-async def background(services: Services, pack: Pack, channels: Sequence[Channel]) -> AsyncIterator[None]:
+async def background(services: Services, channels: Sequence[Channel]) -> AsyncIterator[None]:
     """The live stream and, where the settings say so, the jobs, for as long as the server runs."""
-    jobs = Jobs(services.store, pack, channels, services.session_rules, services.limits, now_ms)
+    jobs = Jobs(services.store, services.worlds, channels, services.session_rules, services.limits, now_ms)
     await services.hub.start()
     try:
         if services.settings.jobs:
@@ -134,8 +135,13 @@ async def background(services: Services, pack: Pack, channels: Sequence[Channel]
 
 
 def make_pack(settings: Settings) -> Pack:
-    """The rules: those that ship, or the file that the settings name. Raises `PackError` with the key."""
-    return load_pack(settings.rules) if settings.rules else default_pack()
+    """The rules to start with: those that ship, or the file that the settings name, for the force's own boroughs.
+
+    A pack that was put in force in the database (`earlysign rules reload`) holds in its place. Raises
+    `PackError` with the line of a mistake, and `BoroughsError`.
+    """
+    force = load_force(settings.boroughs) if settings.boroughs else default_force()
+    return load_pack(settings.rules if settings.rules else default_pack_text(), force)
 
 
 def create_app(
@@ -167,7 +173,7 @@ def create_app(
             app.state.services = services
             app.state.problem_page = pages.problem_page
             try:
-                async with background(services, pack, channels):
+                async with background(services, channels):
                     yield
             finally:
                 services.passwords.close()

@@ -11,10 +11,15 @@ from server.access.errors import NotAllowed
 from server.access.identity import Person, person_from_row
 from server.access.policy import Permission, Policy
 from server.audit import Actor
+from server.casework.clocks import deadline, escalations
+from server.casework.grades import decided, highest
+from server.casework.pack import Pack
 from server.placing import WHO_IS_WHO, World
-from server.records import alerts, cases, children, notes
+from server.records import alerts, cases, children, grades, notes
 from server.records.alerts import Alert, AlertConflict, State
+from server.records.grades import NewClock
 from server.storage.port import Transaction
+from sync.vocabulary import Grade
 
 
 def acknowledge(
@@ -81,6 +86,53 @@ def close(
         acknowledge(tx, person, alert_id, now=now)
     alerts.close(tx, Actor("person", person.username), [alert_id], decision, now=now)
     return alerts.show(tx, person, alert_id, now=now)
+
+
+def grade(
+    tx: Transaction,
+    world: World,
+    person: Person,
+    alert_id: int,
+    to: Grade,
+    rationale: str,
+    *,
+    now: int,
+    from_rev: int | None = None,
+) -> Alert:
+    """Give an alert another grade, or confirm the one it has, and say why.
+
+    A higher one starts a shorter clock anew; a lower one, than it has or than the rules say, takes a supervisor,
+    and that it was higher stays in sight. Raises NotAllowed, AlertConflict and `GradeRefused`.
+    """
+    alert = _current(tx, person, alert_id, from_rev)
+    if not person.may(Permission.SET_GRADES):
+        raise NotAllowed("Your role does not set grades.")
+    said = grades.proposed(tx, alert_id)
+    floor = highest(found for found in (alert.grade, said) if found is not None)
+    decided(floor, to, rationale=rationale, supervisor=person.may(Permission.LOWER_GRADES))
+    clock = _regraded(alert, to, world.pack, now)
+    grades.decide(
+        tx, person, alert, to, rationale.strip(), clock, said=said, now=now, channels=world.channels
+    )
+    return alerts.show(tx, person, alert_id, now=now)
+
+
+def _regraded(alert: Alert, to: Grade, pack: Pack, now: int) -> NewClock:
+    """The clock of an alert with another grade: a graver one begins now and never ends later than the one that
+    ran; a milder one is counted from when the duty began."""
+    if to is alert.grade:
+        return NewClock(alert.deadline_at, alert.level, alert.escalates_at)
+    graver = to.urgency > alert.grade.urgency
+    preset = pack.preset_of(alert.borough)
+    begins_at = now if graver else alert.started_at
+    ends = [deadline(to, preset, begins_at, begins_at, pack).deadline_at, alert.due_at]
+    ends += [alert.deadline_at] if graver else []
+    ends_at = min((at for at in ends if at is not None), default=None)
+    if alert.state is not State.OPEN:
+        return NewClock(ends_at, alert.level, alert.escalates_at)
+    ladder = escalations(to, preset, begins_at, ends_at, pack)
+    hears = [at for at in (ladder[0].at if ladder else None, alert.warns_at) if at is not None]
+    return NewClock(ends_at, 0, max(now, min(hears)) if hears else None)
 
 
 def set_marker(

@@ -242,7 +242,7 @@ def _write(
     tx, sender, now = trip.tx, trip.sender, trip.now
     if envelope.entity_id in trip.note_ids:
         raise _Refused(Code.ENTITY_TAKEN)
-    found_borough = trip.world.borough_of(note)
+    found_borough = trip.world.borough_of(note, observed_at)
     cause = cases.Arrival(
         note_id=envelope.entity_id,
         observed_at=observed_at,
@@ -322,9 +322,9 @@ def _follow_up(
     else:
         rev = notes.amend(tx, trip.actor, note, op_id, now=now)
         if body.note is not None:
-            found_borough = trip.world.borough_of(body.note)
             received_at = note.received_at
             observed_at, _ = _observed(body.note, received_at)
+            found_borough = trip.world.borough_of(body.note, observed_at)
             facts = _facts(trip, note.note_id, body.note, found_borough, received_at, observed_at)
             notes.recount(tx, note.note_key, facts)
             placing.place_again(tx, trip.world, note.note_key, subjects, now=now)

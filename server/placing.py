@@ -17,16 +17,16 @@ from server.access.errors import NotAllowed
 from server.access.identity import Person
 from server.access.policy import Permission
 from server.audit import Actor
-from server.casework.areas import Areas
+from server.casework.areas import AreaHistory
 from server.casework.facts import NoteFact
-from server.casework.pack import Pack
+from server.casework.pack import Pack, PackError, load_pack
 from server.linkage.decide import LINK, REVIEW, Decider, Decision
 from server.linkage.identifiable import identifiable
 from server.linkage.model import Model, default_model
 from server.linkage.names import remember
 from server.linkage.newly import Basis, new_evidence
 from server.linkage.standardise import Record, standardise
-from server.records import alerts, cases, children, index, links, notes, reference, reviewing
+from server.records import alerts, cases, children, index, links, notes, packs, reference, reviewing
 from server.records.children import Details, Standing
 from server.records.index import StoredIndex, index_entry
 from server.records.links import Action
@@ -55,26 +55,31 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
 
     decider: Decider
     pack: Pack
-    areas: Areas
+    areas: AreaHistory
     channels: tuple[str, ...] = ()
 
-    def borough_of(self, note: Note) -> str | None:
-        """Where it was observed: by position where boundaries are loaded, else as the officer chose."""
+    def borough_of(self, note: Note, observed_at: int) -> str | None:
+        """Where it was observed: by position and the boundaries of that day, else as the officer chose."""
         found = note.found_at
         if found is None:
             return None
         if found.latitude is not None and found.longitude is not None:
-            borough = self.areas.borough_at(found.latitude, found.longitude)
+            borough = self.areas.borough_at(found.latitude, found.longitude, observed_at)
             if borough is not None:
                 return borough
         return found.borough if found.borough and GSS_CODE.fullmatch(found.borough) else None
 
 
 class Worlds:
-    """The world as of the database's reference data; made anew when those change, in whatever process."""
+    """The world as of the database's reference data; made anew when those change, in whatever process.
+
+    `pack` holds until another is put in force in the database (`earlysign rules reload`).
+    """
 
     def __init__(self, pack: Pack, channels: tuple[str, ...] = (), model: Model | None = None) -> None:
         self._pack = pack
+        self._in_force: tuple[str | None, Pack] = (None, pack)
+        """The text of the pack that was last found in the database, and what it says."""
         self._channels = channels
         self._model = model or default_model()
         self._loaded: tuple[int, World] | None = None
@@ -99,7 +104,9 @@ class Worlds:
             Thread(
                 target=self._load_in_turn, args=(self._beside,), daemon=True, name="earlysign-world"
             ).start()
-        return self._loaded[1]
+        # Rules are small, and hold from the next transaction on.
+        world, pack = self._loaded[1], self.pack_in_force(tx)
+        return world if pack is world.pack else msgspec.structs.replace(world, pack=pack)
 
     def _load_in_turn(self, store: Store) -> None:
         try:
@@ -118,12 +125,28 @@ class Worlds:
         remember(model.term_frequencies.words)
         world = World(
             decider=Decider(model),
-            pack=self._pack,
-            areas=Areas(reference.areas(tx)),
+            pack=self.pack_in_force(tx),
+            areas=AreaHistory(reference.areas(tx)),
             channels=self._channels,
         )
         self._loaded = (generation, world)
         return world
+
+    def pack_in_force(self, tx: Transaction) -> Pack:
+        """The rules of the database, or those that the server started with.
+
+        Every pack was checked before it was stored. One that this process cannot read was written for a newer
+        release: it goes on with the rules that it has, and says so, until it is restarted.
+        """
+        text = packs.in_force(tx)
+        if text != self._in_force[0]:
+            try:
+                pack = load_pack(text, self._pack.force) if text is not None else self._pack
+            except PackError as error:
+                log.error("rules_not_loaded", error=type(error).__name__)
+                pack = self._in_force[1]
+            self._in_force = (text, pack)
+        return self._in_force[1]
 
 
 class Described(msgspec.Struct, frozen=True):
@@ -532,6 +555,7 @@ def _relocate(
     running = alerts.running_since(tx, from_child, notes.id_of_subject(tx, subject_id))
     links.move(tx, subject_id, to_child)
     if children.retire_if_empty(tx, actor, from_child, now=now):
-        alerts.close(tx, actor, alerts.open_ids(tx, from_child), MOVED, now=now)
+        open_ids = alerts.open_ids(tx, from_child)
+        alerts.close(tx, actor, open_ids, MOVED, now=now, channels=world.channels)
     cases.reassess(tx, actor, from_child, world.pack, now=now, channels=world.channels)
     cases.reassess(tx, actor, to_child, world.pack, now=now, channels=world.channels, running_since=running)

@@ -89,7 +89,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Path | None,
         Meta(
             description="A TOML file with the rules, clocks and escalations to use in place of the built-in pack "
-            "(`server/casework/rules.toml` shows the form)."
+            "(`server/casework/rules.toml` shows the form), until `earlysign rules reload` puts another in force."
         ),
     ] = None
     secret: Annotated[

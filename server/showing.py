@@ -13,12 +13,13 @@ from server.explaining import Compared, Explained, Weighing, compared, evidence_
 from server.linkage.decide import Decider
 from server.linkage.model import Model
 from server.placing import details_of
-from server.records import alerts, cases, children, clusters, links, notes
+from server.records import alerts, cases, children, clusters, grades, links, notes
 from server.records import steps as alert_steps
 from server.records.alerts import Alert
 from server.records.cases import Flag
 from server.records.children import Child, Details
 from server.records.clusters import Event as MergeEvent
+from server.records.grades import GradeDecision
 from server.records.links import Event, Review
 from server.records.notes import Amended, Written
 from server.records.steps import AlertEvent
@@ -45,13 +46,15 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 class Timeline(msgspec.Struct, frozen=True, kw_only=True):
     """The single view: notes newest observed first, every flag (also those retracted), every alert with its
-    steps, oldest first, and every decision on whether its records are one child."""
+    steps and every grade that people gave it, oldest first, and every decision on whether its records are one
+    child."""
 
     child: Child
     entries: tuple[Entry, ...]
     flags: tuple[Flag, ...]
     alerts: tuple[Alert, ...]
     steps: tuple[AlertEvent, ...]
+    gradings: tuple[GradeDecision, ...] = ()
     merges: tuple[MergeEvent, ...] = ()
 
 
@@ -97,12 +100,14 @@ def timeline(
         event = standing.get(note.subject_id)
         entries.append(Entry(note=note, link=event, evidence=_evidence(tx, decider, note, event, shown)))
     found = alerts.of_child(tx, person, child_id, now=now)
+    alert_ids = [alert.alert_id for alert in found]
     return Timeline(
         child=shown,
         entries=tuple(entries),
         flags=tuple(cases.flags_of(tx, child_id, retracted=True)),
         alerts=tuple(found),
-        steps=tuple(alert_steps.history(tx, [alert.alert_id for alert in found])),
+        steps=tuple(alert_steps.history(tx, alert_ids)),
+        gradings=tuple(grades.of_alerts(tx, alert_ids)),
         merges=tuple(clusters.history(tx, [one.child_id for one in shown.records] or [child_id])),
     )
 

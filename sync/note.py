@@ -90,6 +90,8 @@ class Note(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     not_seen_reason: Text = ""
     danger_now: bool = False
     action_taken: Text = ""
+    police_protection_from: Instant | None = None
+    """When police protection began (Children Act 1989, section 46), where it was taken."""
     found_at: Place | None = None
     missing: MissingEpisode | None = None
     exploitation_indicator: bool = False

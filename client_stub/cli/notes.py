@@ -44,6 +44,9 @@ def note(
     demeanour: Annotated[str, typer.Option(help="How the child seemed.")] = "",
     assessment: Annotated[str, typer.Option(help="What I make of it, kept apart from what I saw.")] = "",
     action: Annotated[str, typer.Option(help="What I did.")] = "",
+    protection_from: Annotated[
+        str | None, typer.Option(help="When police protection began: 14:05, or 2025-11-03 14:05.")
+    ] = None,
     danger_now: Annotated[bool, typer.Option("--danger-now", help="The child is in danger now.")] = False,
     category: Annotated[str, typer.Option(help="Main category; the first letters are enough.")] = "other",
     also: Annotated[
@@ -94,6 +97,9 @@ def note(
                     "demeanour": demeanour,
                     "assessment": assessment,
                     "action_taken": action,
+                    "police_protection_from": None
+                    if protection_from is None
+                    else writing.instant(protection_from, now).isoformat(),
                     "danger_now": danger_now,
                     "exploitation_indicator": exploitation,
                     "child_seen": seen,

@@ -4,9 +4,10 @@ The lookup remembers, for cells of about 400 metres, which area covers the whole
 geometry at all. Only cells that a boundary crosses ask shapely's prepared geometries.
 """
 
+import bisect
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -94,6 +95,29 @@ class Areas:
             self._cells.clear()
         self._cells[cell] = known
         return known
+
+
+class AreaHistory:
+    """Boundaries as they changed: a note is placed by those that were in force when it was observed.
+
+    `versions` are the rows of `Areas` by when they came into force (milliseconds). Of a time before the first,
+    the first are used: nothing older is known.
+    """
+
+    def __init__(self, versions: Mapping[int, Iterable[tuple[str, str, bytes | str]]]) -> None:
+        self._since = sorted(versions)
+        self._areas = [Areas(versions[since]) for since in self._since]
+
+    def at(self, instant: int) -> Areas | None:
+        """The boundaries in force at an instant; None where none were ever loaded."""
+        if not self._areas:
+            return None
+        return self._areas[max(0, bisect.bisect_right(self._since, instant) - 1)]
+
+    def borough_at(self, latitude: float, longitude: float, instant: int) -> str | None:
+        """The code of the area that a point was in at an instant, or None; see `Areas.borough_at`."""
+        areas = self.at(instant)
+        return areas.borough_at(latitude, longitude) if areas is not None else None
 
 
 def parse_geojson(content: bytes) -> list[Area]:

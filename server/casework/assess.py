@@ -18,12 +18,13 @@ from collections.abc import Sequence
 
 import msgspec
 
-from server.casework.facts import ChildFacts, NoteFact
+from server.casework.facts import MINUTE_MS, ChildFacts, NoteFact
 from server.casework.grades import URGENCY
 from server.casework.history import History
 from server.casework.incidents import Incident
 from server.casework.pack import CONCERN, ConcernOf, Pack
 from server.casework.rules import Raised, evaluate
+from server.casework.shapes import Timed
 from sync.vocabulary import Grade
 
 
@@ -33,7 +34,8 @@ class RaisedFlag(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     `flag_key` is unique within the child and stays the same while the flag grows: the rule's name, or for
     `concern` the name and the incident. `rule_version` is the pack's. `note_ids` are in the order observed.
     `raised_at` is the server's receipt of the note that first completed the grounds: the clock's start.
-    `observed_from` and `observed_to` are the first and last time observed of the notes.
+    `observed_from` and `observed_to` are the first and last time observed of the notes. A rule with a clock of
+    its own says when it ends (`due_at`), what it counts down to, and when a supervisor hears (`warns_at`).
     """
 
     flag_key: str
@@ -46,6 +48,9 @@ class RaisedFlag(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     raised_at: int
     observed_from: int
     observed_to: int
+    due_at: int | None = None
+    due_words: str | None = None
+    warns_at: int | None = None
 
 
 class Assessment(msgspec.Struct, frozen=True, gc=False):
@@ -89,6 +94,7 @@ def _gravest_first(flag: RaisedFlag) -> tuple[int, int, str]:
 
 def _flag(raised: Raised, history: History) -> RaisedFlag:
     live, members, rule = history.live, raised.members, raised.rule
+    timed = rule if isinstance(rule, Timed) and raised.due_at is not None else None
     return RaisedFlag(
         flag_key=rule.name,
         rule=rule.name,
@@ -100,6 +106,9 @@ def _flag(raised: Raised, history: History) -> RaisedFlag:
         raised_at=raised.raised_at,
         observed_from=live[members[0]].observed_at,
         observed_to=live[members[-1]].observed_at,
+        due_at=raised.due_at,
+        due_words=timed.clock if timed else None,
+        warns_at=raised.due_at - timed.warn_minutes * MINUTE_MS if timed and raised.due_at else None,
     )
 
 

@@ -11,6 +11,8 @@ from typing import Annotated
 
 import msgspec
 
+from server.casework.lines import WrongShape, read_toml
+
 Code = Annotated[str, msgspec.Meta(pattern=r"^[A-Z][0-9]{8}$")]
 """An ONS GSS code, for example `E09000022`."""
 
@@ -93,11 +95,11 @@ def load_force(source: str | pathlib.Path) -> Force:
     """
     text = source.read_text(encoding="utf-8") if isinstance(source, pathlib.Path) else source
     try:
-        parsed = msgspec.convert(tomllib.loads(text), _File)
+        parsed = read_toml(text, _File)
     except tomllib.TOMLDecodeError as error:
         raise BoroughsError(f"The file of boroughs is not valid TOML: {error}.") from error
-    except msgspec.ValidationError as error:
-        raise BoroughsError(f"The file of boroughs is wrong: {error}.") from error
+    except WrongShape as error:
+        raise BoroughsError(f"The file of boroughs is wrong{error}.") from error
     boroughs: dict[str, Borough] = {}
     units: dict[str, Unit] = {}
     for unit in parsed.units:

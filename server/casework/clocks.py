@@ -3,15 +3,19 @@
 A clock starts at the server's receipt, so `deadline_at` measures what people did. What was lost before, while
 the note waited on a phone, is kept apart in `sync_delay_ms` and `late_by_ms`: a note whose clock was spent
 before it arrived is shown as late at once, and is not escalated for a delay that nobody at a desk caused.
-All times are milliseconds since the epoch, UTC; presets count plain hours.
+All times are milliseconds since the epoch, UTC. A preset counts plain hours, or working hours for the grades that
+it says so of; minutes of an escalation are plain minutes, and its per cent are of the clock as it is counted.
 """
 
 import math
+from collections.abc import Sequence
 
 import msgspec
 
+from server.casework.days import Running
 from server.casework.facts import HOUR_MS, MINUTE_MS
 from server.casework.pack import Pack, PackError
+from server.casework.shapes import EscalationStep
 from server.casework.words import duration
 from sync.vocabulary import Grade
 
@@ -51,52 +55,81 @@ class Escalation(msgspec.Struct, frozen=True, gc=False):
     at: int
 
 
+def _running(grade: Grade, preset: str, pack: Pack) -> Running:
+    runs = pack.runs.get((preset, grade._value_))
+    if runs is None:
+        known = ", ".join(sorted(pack.clocks.presets))
+        raise PackError(f"There is no clock preset `{preset}` in the rule pack. Known: {known}.")
+    return runs
+
+
 def deadline(grade: Grade, preset: str, received_at: int, observed_at: int, pack: Pack) -> Clock:
     """The clock of a duty of this grade, for a note received and observed at these times.
 
     `preset` is a name from the pack (`pack.preset_of(borough)`). Raises `PackError` for an unknown one.
     """
-    found = pack.clocks.presets.get(preset)
-    if found is None:
-        known = ", ".join(sorted(pack.clocks.presets))
-        raise PackError(f"There is no clock preset `{preset}` in the rule pack. Known: {known}.")
+    runs = _running(grade, preset, pack)
     delay_ms = max(0, received_at - observed_at)
-    hours = found.hours(grade)
-    if hours is None:
+    if runs.length_ms is None:
         return Clock(starts_at=received_at, deadline_at=None, sync_delay_ms=delay_ms, late_by_ms=0)
-    length_ms = round(hours * HOUR_MS)
+    spent_at = runs.after(min(observed_at, received_at), runs.length_ms)
     return Clock(
         starts_at=received_at,
-        deadline_at=received_at + length_ms,
+        deadline_at=runs.after(received_at, runs.length_ms),
         sync_delay_ms=delay_ms,
-        late_by_ms=max(0, delay_ms - length_ms),
+        late_by_ms=max(0, received_at - spent_at),
     )
 
 
-def escalations(grade: Grade, started_at: int, deadline_at: int | None, pack: Pack) -> tuple[Escalation, ...]:
-    """The chain of a duty that nobody acknowledges, in order of time; steps of a clock need a deadline."""
-    steps: list[tuple[int, str]] = []
-    for step in pack.escalations.chain(grade):
-        if step.minutes is not None:
-            steps.append((started_at + math.ceil(step.minutes * MINUTE_MS), step.role))
-        elif step.percent is not None and deadline_at is not None:
-            # Whole milliseconds, rounded up: never before the share of the clock has passed.
-            length_ms = max(0, deadline_at - started_at)
-            steps.append((started_at - -length_ms * step.percent // 100, step.role))
-    steps.sort(key=lambda entry: entry[0])
-    return tuple(Escalation(level, role, at) for level, (at, role) in enumerate(steps, start=1))
+def escalations(
+    grade: Grade, preset: str, started_at: int, deadline_at: int | None, pack: Pack
+) -> tuple[Escalation, ...]:
+    """The chain of a duty that nobody acknowledges, in order of time; shares of a clock need a deadline.
+
+    `deadline_at` may be sooner than the grade's own, where something else ends then: no step within the clock
+    is later than it. Raises as `deadline` does.
+    """
+    laid_out = _ladder(pack.escalations.chain(grade), _running(grade, preset, pack), started_at, deadline_at)
+    return tuple(Escalation(level, step.role, at) for level, (at, step) in enumerate(laid_out, start=1))
 
 
-def steps_from(grade: Grade, preset: str, level: int, due_at: int, pack: Pack) -> tuple[Escalation, ...]:
+def steps_from(
+    grade: Grade, preset: str, level: int, due_at: int, deadline_at: int | None, pack: Pack
+) -> tuple[Escalation, ...]:
     """The steps of a chain above `level`, of which the first is due at `due_at`.
 
     A duty that grew graver started its chain anew, so the steps after the next are counted from the next and
     not from when the duty began. Empty where the chain has no step above `level`. Raises as `deadline` does.
     """
-    ladder = escalations(grade, 0, deadline(grade, preset, 0, 0, pack).deadline_at, pack)
-    above = ladder[level:]
-    shift = due_at - above[0].at if above else 0
-    return tuple(Escalation(step.level, step.role, step.at + shift) for step in above)
+    runs, chain = _running(grade, preset, pack), pack.escalations.chain(grade)
+    above = _ladder(chain, runs, due_at, deadline_at)[level:]
+    if not above:
+        return ()
+    step = above[0][1]
+    if step.minutes is not None:
+        began_at = due_at - math.ceil(step.minutes * MINUTE_MS)
+    else:
+        began_at = runs.before(due_at, runs.share_ms(step.percent or 0))
+    ends_at = max(due_at, deadline_at) if deadline_at is not None else None
+    left = _ladder(chain, runs, began_at, ends_at)[level:]
+    return tuple(
+        Escalation(level + number, step.role, due_at if number == 1 else max(at, due_at))
+        for number, (at, step) in enumerate(left, start=1)
+    )
+
+
+def _ladder(
+    chain: Sequence[EscalationStep], runs: Running, started_at: int, deadline_at: int | None
+) -> list[tuple[int, EscalationStep]]:
+    """The steps with their times, soonest first."""
+    steps: list[tuple[int, EscalationStep]] = []
+    for step in chain:
+        if step.minutes is not None:
+            steps.append((started_at + math.ceil(step.minutes * MINUTE_MS), step))
+        elif step.percent is not None and deadline_at is not None:
+            at = runs.after(started_at, runs.share_ms(step.percent))
+            steps.append((min(at, deadline_at) if step.percent <= 100 else at, step))
+    return sorted(steps, key=lambda entry: entry[0])
 
 
 def section_46_ends_at(began_at: int) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from sync.limits import OBSERVED_BEFORE_MS_MAX
 from sync.note import Note
 from sync.vocabulary import Category, SubjectRole
 
@@ -52,6 +53,7 @@ class NoteFact(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=T
     that count sources count distinct values of it. `observed_at` places the note in every window;
     `received_at` is used only to tell which flag was there first and which note founded an incident.
     `sole_subject` says that no other subject of the note has a role that counts, so this child's does.
+    `protected_from` is when police protection began; `school_named` that the note says the child's school.
     """
 
     note_id: str
@@ -72,6 +74,8 @@ class NoteFact(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=T
     withdrawn: bool = False
     role: SubjectRole = SubjectRole.CHILD_OF_CONCERN
     sole_subject: bool = False
+    protected_from: int | None = None
+    school_named: bool = False
 
 
 class ChildFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +98,7 @@ class ChildFacts(msgspec.Struct, frozen=True, kw_only=True):
     responsible_authority: str | None = None
     open_case_borough: str | None = None
     open_case_lead: str | None = None
+    school_known: bool = False
     restricted: bool = False
     kept_id: int | None = None
 
@@ -126,6 +131,12 @@ def milliseconds(instant: datetime.datetime) -> int:
     return (instant - _EPOCH) // _MILLISECOND
 
 
+def _within_reach(began_at: int, received_at: int) -> int:
+    """A phone's clock may run ahead: what has begun had begun by the receipt. Nor was it longer ago than any
+    note may tell of."""
+    return max(received_at - OBSERVED_BEFORE_MS_MAX, min(began_at, received_at))
+
+
 def note_fact(
     note: Note,
     subject: int,
@@ -148,6 +159,7 @@ def note_fact(
     found = note.found_at
     described = note.subjects[subject]
     missing_hours = note.missing.hours if note.missing is not None else None
+    began = note.police_protection_from
     categories = note.categories
     if note.missing is not None and Category.MISSING not in categories:
         categories = (*categories, Category.MISSING)
@@ -170,4 +182,6 @@ def note_fact(
         withdrawn=withdrawn,
         role=described.role,
         sole_subject=not any(other.role in counted_roles for other in note.subjects),
+        protected_from=None if began is None else _within_reach(milliseconds(began), received_at),
+        school_named=bool(described.school),
     )

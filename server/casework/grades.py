@@ -28,6 +28,11 @@ def highest(grades: Iterable[Grade]) -> Grade | None:
     return best
 
 
+def graver_of(one: Grade, two: Grade) -> Grade:
+    """The more urgent of two grades."""
+    return one if one.urgency >= two.urgency else two
+
+
 def proposed(current: Grade | None, wanted: Grade | None) -> Grade | None:
     """The grade after the rules propose `wanted`: never lower than `current`."""
     return highest(grade for grade in (current, wanted) if grade is not None)

@@ -1,20 +1,23 @@
 """The rule pack: every threshold, window, grade, clock and sentence, read from TOML and checked at load.
 
-`load_pack` answers a `Pack` or raises `PackError`, whose message names the key and, where it can be found,
-the line. A pack that loads cannot fail later: roles, presets, sentences and units were all checked.
+`load_pack` answers a `Pack` or raises `PackError`, whose message names the key and its line. A pack that loads
+cannot fail later: roles, presets, sentences and school years were all checked.
 """
 
 import functools
 import hashlib
 import importlib.resources
 import pathlib
-import re
 import string
 import tomllib
+from collections.abc import Collection
 
 import msgspec
 
 from server.casework.boroughs import Force, default_force
+from server.casework.days import Running
+from server.casework.facts import HOUR_MS
+from server.casework.lines import Path, WrongShape, on_line, read_toml
 from server.casework.shapes import (
     AnyRule,
     ClockSettings,
@@ -28,7 +31,10 @@ from server.casework.shapes import (
     MissingUnderAge,
     MissingWithExploitation,
     PackFile,
+    PoliceProtection,
     Rule,
+    SchoolSettings,
+    SchoolToKnow,
     SourceCount,
 )
 from sync.vocabulary import CATEGORY_LABELS, Category, Grade, SubjectRole
@@ -41,6 +47,15 @@ class PackError(ValueError):
     """The rule pack cannot be used. The message says which key is wrong, on which line, and why."""
 
 
+class _Mistake(Exception):
+    """A key that has the right type and still cannot be: its path, how a person calls it, and why."""
+
+    def __init__(self, path: Path, why: str, called: str = "") -> None:
+        super().__init__(why)
+        self.path = path
+        self.called = called or _dotted(path)
+
+
 _PLACEHOLDERS: dict[type[Rule], frozenset[str]] = {
     DangerNow: frozenset(),
     MissingUnderAge: frozenset({"years"}),
@@ -49,6 +64,8 @@ _PLACEHOLDERS: dict[type[Rule], frozenset[str]] = {
     MissingLongerThan: frozenset({"hours"}),
     IncidentCount: frozenset({"ordinal", "count", "days", "who"}),
     SourceCount: frozenset({"count", "days", "who"}),
+    PoliceProtection: frozenset({"until"}),
+    SchoolToKnow: frozenset({"before"}),
 }
 
 
@@ -69,10 +86,15 @@ class Pack(msgspec.Struct, frozen=True, kw_only=True):
     rules: tuple[AnyRule, ...]
     concern: ConcernSettings
     clocks: ClockSettings
+    runs: dict[tuple[str, str], Running]
+    """How the clock of each preset and grade (its code) runs."""
     escalations: EscalationSettings
+    school: SchoolSettings
     force: Force
     category_bits: dict[str, int]
     family_bits: dict[str, int]
+    rule_masks: dict[str, int]
+    """The bits of the categories that a rule names, by the rule's name."""
     concerns: dict[str, ConcernOf]
     bystander: ConcernOf
 
@@ -99,78 +121,127 @@ def load_pack(source: str | pathlib.Path, force: Force | None = None) -> Pack:
     except UnicodeDecodeError as error:
         raise PackError("The rule pack is not UTF-8 text. Save it as UTF-8 and load it again.") from error
     try:
-        parsed = msgspec.convert(tomllib.loads(text), PackFile)
+        parsed = read_toml(text, PackFile)
+        _check(parsed)
     except tomllib.TOMLDecodeError as error:
         raise PackError(f"The rule pack is not valid TOML: {error}.") from error
-    except msgspec.ValidationError as error:
-        raise PackError(f"The rule pack is wrong{_line_of(text, str(error))}: {error}.") from error
+    except WrongShape as error:
+        raise PackError(f"The rule pack is wrong{error}.") from error
+    except _Mistake as mistake:
+        where = on_line(text, mistake.path)
+        raise PackError(f"The rule pack is wrong{where}: {mistake.called}: {mistake}") from None
+    return _compiled(parsed, force if force is not None else default_force())
+
+
+def _check(parsed: PackFile) -> None:
+    """All that types do not say. Raises `_Mistake`."""
     _check_rules(parsed)
-    _check_sentence(parsed.concern.sentence, frozenset({"category"}), "concern.sentence")
-    _check_sentence(parsed.concern.bystander_sentence, frozenset(), "concern.bystander_sentence")
+    _check_sentence(parsed.concern.sentence, frozenset({"category"}), ("concern", "sentence"))
+    _check_sentence(parsed.concern.bystander_sentence, frozenset(), ("concern", "bystander_sentence"))
     _check_clocks(parsed)
     _check_escalations(parsed)
-    return _compiled(parsed, force if force is not None else default_force())
+    _check_school(parsed.school)
+
+
+def default_pack_text() -> str:
+    """The text of the pack that ships with the product."""
+    return importlib.resources.files(__package__).joinpath("rules.toml").read_text("utf-8")
 
 
 @functools.cache
 def default_pack() -> Pack:
     """The pack that ships with the product, with the defaults of the domain."""
-    return load_pack(importlib.resources.files(__package__).joinpath("rules.toml").read_text("utf-8"))
+    return load_pack(default_pack_text())
 
 
 def _check_rules(parsed: PackFile) -> None:
     seen: set[str] = set()
     for index, rule in enumerate(parsed.rules):
-        where = f"rules[{index}] ({rule.name})"
+        path: Path = ("rules", index, "name")
         if rule.name == CONCERN:
-            raise PackError(f"{where}: the name `{CONCERN}` is taken; choose another.")
+            raise _Mistake(path, f"the name `{CONCERN}` is taken; choose another.")
         if rule.name in seen:
-            raise PackError(f"{where}: there are two rules of that name; a flag could not tell them apart.")
+            raise _Mistake(path, f"there are two rules of that name, `{rule.name}`; a flag could not tell.")
         seen.add(rule.name)
-        _check_sentence(rule.sentence, _PLACEHOLDERS[type(rule)], f"{where}.sentence")
+        _check_sentence(
+            rule.sentence,
+            _PLACEHOLDERS[type(rule)],
+            ("rules", index, "sentence"),
+            f"rules[{index}] ({rule.name}).sentence",
+        )
 
 
-def _check_sentence(sentence: str, allowed: frozenset[str], where: str) -> None:
+def _check_sentence(sentence: str, allowed: frozenset[str], path: Path, called: str = "") -> None:
     try:
         parts = list(string.Formatter().parse(sentence))
     except ValueError as error:
-        raise PackError(f"{where}: {error}. Write {{{{ for a brace.") from error
+        raise _Mistake(path, f"{error}. Write {{{{ for a brace.", called) from error
     for _, name, form, conversion in parts:
         if name is None:
             continue
         if name not in allowed or form or conversion:
             choice = ", ".join(f"{{{word}}}" for word in sorted(allowed)) or "none"
-            raise PackError(f"{where}: {{{name}}} cannot be used here. Allowed: {choice}.")
+            raise _Mistake(path, f"{{{name}}} cannot be used here. Allowed: {choice}.", called)
 
 
 def _check_clocks(parsed: PackFile) -> None:
     clocks = parsed.clocks
     for name, preset in clocks.presets.items():
-        if preset.working_hours:
-            raise PackError(
-                f"clocks.presets.{name}.working_hours: working hours are not supported yet. Leave the key "
-                "out: the preset then counts plain hours, which are never later than working hours."
+        for grade in preset.working_hours:
+            if preset.hours(grade) is None:
+                why = f"there are no hours for {grade.value} to count; give `{grade.value} = ...` or leave it out."
+                raise _Mistake(("clocks", "presets", name, "working_hours"), why)
+    if clocks.working_hours.opens >= clocks.working_hours.closes:
+        raise _Mistake(("clocks", "working_hours", "closes"), "a working day must end after it opens.")
+    _check_names(clocks.preset, clocks.boroughs, clocks.presets, ("clocks",), "preset")
+
+
+def _check_names(usual: str, boroughs: dict[str, str], known: Collection[str], path: Path, kind: str) -> None:
+    """That the usual one, and the one of each borough, is among those known."""
+    named: list[tuple[Path, str]] = [((*path, kind), usual)]
+    named += [((*path, "boroughs", code), name) for code, name in boroughs.items()]
+    for where, name in named:
+        if name not in known:
+            raise _Mistake(
+                where, f"there is no {kind} `{name}`. Known: {', '.join(sorted(known)) or 'none'}."
             )
-    for where, name in [("clocks.preset", clocks.preset)] + [
-        (f"clocks.boroughs.{code}", name) for code, name in clocks.boroughs.items()
-    ]:
-        if name not in clocks.presets:
-            known = ", ".join(sorted(clocks.presets)) or "none"
-            raise PackError(f"{where}: there is no preset `{name}`. Known: {known}.")
 
 
 def _check_escalations(parsed: PackFile) -> None:
     for grade in Grade:
         for index, step in enumerate(parsed.escalations.chain(grade)):
-            where = f"escalations.{grade.value}[{index}]"
+            path: Path = ("escalations", grade.value, index)
             if (step.minutes is None) == (step.percent is None):
-                raise PackError(f"{where}: give either `minutes` or `percent`, one of them.")
+                raise _Mistake(path, "give either `minutes` or `percent`, one of them.")
             presets = parsed.clocks.presets
             clockless = [name for name, preset in presets.items() if preset.hours(grade) is None]
             if step.percent is not None and clockless:
-                raise PackError(
-                    f"{where}.percent: preset `{clockless[0]}` has no clock for {grade.value}; use `minutes`."
-                )
+                why = f"preset `{clockless[0]}` has no clock for {grade.value}; use `minutes`."
+                raise _Mistake((*path, "percent"), why)
+
+
+def _check_school(school: SchoolSettings) -> None:
+    if school.calendars or school.calendar or school.boroughs:
+        _check_names(school.calendar, school.boroughs, school.calendars, ("school",), "calendar")
+    for name, year in school.calendars.items():
+        for index, term in enumerate(year.terms):
+            path: Path = ("school", "calendars", name, "terms", index)
+            if term.last < term.first:
+                raise _Mistake(path, "the term ends before it begins.")
+            if index and term.first <= year.terms[index - 1].last:
+                raise _Mistake(path, "the term begins before the one above it has ended; put them in order.")
+
+
+def _runs(clocks: ClockSettings) -> dict[tuple[str, str], Running]:
+    found = {}
+    for name, preset in clocks.presets.items():
+        for grade in Grade:
+            hours = preset.hours(grade)
+            found[name, grade.value] = Running(
+                None if hours is None else round(hours * HOUR_MS),
+                clocks.working_hours if grade in preset.working_hours else None,
+            )
+    return found
 
 
 def _compiled(parsed: PackFile, force: Force) -> Pack:
@@ -195,36 +266,21 @@ def _compiled(parsed: PackFile, force: Force) -> Pack:
         rules=tuple(rule for rule in parsed.rules if rule.enabled),
         concern=parsed.concern,
         clocks=parsed.clocks,
+        runs=_runs(parsed.clocks),
         escalations=parsed.escalations,
+        school=parsed.school,
         force=force,
         category_bits=bits,
         family_bits=families,
+        rule_masks={
+            rule.name: sum(bits[category.value] for category in set(rule.categories))
+            for rule in parsed.rules
+            if isinstance(rule, IncidentCount | SchoolToKnow)
+        },
         concerns=concerns,
         bystander=(concern.bystander_grade.urgency, concern.bystander_grade, concern.bystander_sentence),
     )
 
 
-_STEP = re.compile(r"\.([A-Za-z0-9_]+)|\[(\d+)\]")
-
-
-def _line_of(text: str, message: str) -> str:
-    """` on line N` for the key path that msgspec put at the end of its message; empty if not found.
-
-    A pack is small and hand-written, so a search by headers and keys is enough; it only helps the reader.
-    """
-    at = re.search(r"`\$([^`]*)`$", message)
-    unknown = re.search(r"unknown field `([^`]+)`", message)
-    steps = [name or int(number) for name, number in _STEP.findall(at.group(1))] if at else []
-    if unknown:
-        steps.append(unknown.group(1))
-    lines = text.splitlines()
-    first = 0
-    for step in steps:
-        if isinstance(step, int):
-            headers = [n for n, line in enumerate(lines) if line.strip() == "[[rules]]"]
-            if steps[0] == "rules" and step < len(headers):
-                first = headers[step]
-            continue
-        pattern = re.compile(rf"^\s*(\[+[\w.]*\b{step}\]+|{step}\s*=)")
-        first = next((n for n in range(first, len(lines)) if pattern.match(lines[n])), first)
-    return f" on line {first + 1}" if steps and first else ""
+def _dotted(path: Path) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")

@@ -16,6 +16,8 @@ from typing import Any
 
 import msgspec
 
+from server.casework.clocks import section_46_ends_at
+from server.casework.days import next_school_start
 from server.casework.facts import DAY_MS, ChildFacts, NoteFact
 from server.casework.history import Episode, History
 from server.casework.pack import Pack
@@ -27,10 +29,12 @@ from server.casework.shapes import (
     MissingLongerThan,
     MissingUnderAge,
     MissingWithExploitation,
+    PoliceProtection,
     Rule,
+    SchoolToKnow,
     SourceCount,
 )
-from server.casework.words import counted, number, ordinal
+from server.casework.words import counted, moment, number, ordinal
 from sync.vocabulary import EXPLOITATION
 
 _EPOCH_DAY = datetime.date(1970, 1, 1).toordinal()
@@ -38,12 +42,14 @@ _DAYS_PER_YEAR = 365.25
 
 
 class Raised(msgspec.Struct, gc=False):
-    """What a rule found: the positions of its notes in `History.live`, ascending, and since when."""
+    """What a rule found: the positions of its notes in `History.live`, ascending, since when, and until when
+    where the rule has a clock of its own."""
 
     rule: Rule
     sentence: str
     members: Sequence[int]
     raised_at: int
+    due_at: int | None = None
 
 
 def evaluate(rule: AnyRule, history: History) -> Raised | None:
@@ -104,6 +110,39 @@ def _notes(rule: Rule, members: list[int], history: History, **words: object) ->
         return None
     raised_at = min([history.live[n].received_at for n in members])
     return Raised(rule, _sentence(rule.sentence, words), members, raised_at)
+
+
+def _police_protection(rule: PoliceProtection, history: History) -> Raised | None:
+    """The newest protection decides the clock; what is said of one that runs does not make it longer."""
+    live = history.live
+    began = [(at, n) for n in history.about if (at := live[n].protected_from) is not None]
+    if not began:
+        return None
+    began.sort()
+    ends_at = section_46_ends_at(began[0][0])
+    for at, _ in began:
+        if at >= ends_at:
+            ends_at = section_46_ends_at(at)
+    found = _notes(rule, sorted(n for _, n in began), history, until=moment(ends_at))
+    if found is not None:
+        found.due_at = ends_at
+    return found
+
+
+def _school_to_know(rule: SchoolToKnow, history: History) -> Raised | None:
+    """The next school day after the newest such note came: hours on a phone are nobody's delay at a desk."""
+    live, child = history.live, history.child
+    mask = history.pack.rule_masks[rule.name]
+    members = [n for n in history.about if history.masks[n] & mask]
+    if not members or not (child.school_known or any(note.school_named for note in live)):
+        return None
+    year = history.pack.school.year_of(child.school_borough or child.home_borough)
+    newest_at = max(live[n].received_at for n in members)
+    due_at = next_school_start(newest_at, year.terms, year.starts_at)
+    found = _notes(rule, members, history, before=moment(due_at))
+    if found is not None:
+        found.due_at = due_at
+    return found
 
 
 def _missing_with_exploitation(rule: MissingWithExploitation, history: History) -> Raised | None:
@@ -180,7 +219,7 @@ def _incident_count(rule: IncidentCount, history: History) -> Raised | None:
     if len(episodes) < rule.at_least:
         return None
     if rule.categories:
-        mask = history.pack.category_mask(rule.categories)
+        mask = history.pack.rule_masks[rule.name]
         episodes = [episode for episode in episodes if episode.mask & mask]
         if len(episodes) < rule.at_least:
             return None
@@ -291,4 +330,6 @@ _EVALUATORS: dict[type, Callable[[Any, History], Raised | None]] = {
     MissingLongerThan: _missing_longer_than,
     IncidentCount: _incident_count,
     SourceCount: _source_count,
+    PoliceProtection: _police_protection,
+    SchoolToKnow: _school_to_know,
 }

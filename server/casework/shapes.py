@@ -3,8 +3,9 @@
 Only shapes: `pack` reads and checks a file of this shape, and the other modules obey it.
 """
 
+import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -19,6 +20,12 @@ Wait = Annotated[float, msgspec.Meta(gt=0, le=7 * 24 * 60)]
 RoleId = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 """The id of a role of the access policy; whether there is such a role is checked where both are loaded."""
 Sentence = Annotated[str, msgspec.Meta(min_length=1, max_length=160)]
+WallTime = Annotated[str, msgspec.Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+"""What London's clocks say, such as `08:45`."""
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+_WEEK: tuple[Weekday, ...] = (
+    "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
+)  # fmt: skip
 RuleName = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
 
@@ -80,6 +87,25 @@ class SourceCount(Rule, frozen=True, kw_only=True, tag="sources"):
     within_days: Days
 
 
+class Timed(Rule, frozen=True, kw_only=True):
+    """A rule whose flags have a clock of their own. `clock` is what the clock counts down to, in words;
+    `warn_minutes` before its end a supervisor hears of it, answered or not."""
+
+    clock: Annotated[str, msgspec.Meta(min_length=1, max_length=60)]
+    warn_minutes: Minutes
+
+
+class PoliceProtection(Timed, frozen=True, kw_only=True, tag="police_protection"):
+    """Police protection: 72 hours from when it began, and no later note extends it (Children Act 1989, s.46)."""
+
+
+class SchoolToKnow(Timed, frozen=True, kw_only=True, tag="school_to_know"):
+    """A note of these categories about a child whose school is known: the school must know before its next day
+    begins (Operation Encompass)."""
+
+    categories: Annotated[tuple[Category, ...], msgspec.Meta(min_length=1)]
+
+
 AnyRule = (
     DangerNow
     | MissingUnderAge
@@ -88,6 +114,8 @@ AnyRule = (
     | MissingLongerThan
     | IncidentCount
     | SourceCount
+    | PoliceProtection
+    | SchoolToKnow
 )
 
 
@@ -115,7 +143,8 @@ class ConcernSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class Preset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Hours from receipt to deadline, by grade; None is no clock."""
+    """Hours from receipt to deadline, by grade; None is no clock. Those of the grades that `working_hours` names
+    are working hours, the others plain ones."""
 
     label: str
     red: Hours | None = None
@@ -130,12 +159,68 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return hours
 
 
+class WorkingHours(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When the clocks run that count working hours: London's wall time; never on a bank holiday of England."""
+
+    days: Annotated[tuple[Weekday, ...], msgspec.Meta(min_length=1)] = _WEEK[:5]
+    opens: WallTime = "09:00"
+    closes: WallTime = "17:00"
+    closed: tuple[datetime.date, ...] = ()
+
+    @property
+    def weekdays(self) -> frozenset[int]:
+        """0 for Monday to 6 for Sunday."""
+        return frozenset(_WEEK.index(day) for day in self.days)
+
+    @property
+    def opens_at(self) -> datetime.time:
+        """When a working day begins."""
+        return datetime.time.fromisoformat(self.opens)
+
+    @property
+    def closes_at(self) -> datetime.time:
+        """When a working day ends."""
+        return datetime.time.fromisoformat(self.closes)
+
+
+class Term(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A stretch of days on which there is school; a half term's holiday lies between two of them."""
+
+    first: datetime.date
+    last: datetime.date
+
+
+class SchoolYear(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The terms of some schools, in order, and when their day begins."""
+
+    starts: WallTime = "08:45"
+    terms: tuple[Term, ...] = ()
+
+    @property
+    def starts_at(self) -> datetime.time:
+        """When a school day begins."""
+        return datetime.time.fromisoformat(self.starts)
+
+
+class SchoolSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The school years by name, which one each borough's schools keep, and the one for all others."""
+
+    calendar: str = ""
+    calendars: dict[str, SchoolYear] = {}
+    boroughs: dict[str, str] = {}
+
+    def year_of(self, borough: str | None) -> SchoolYear:
+        """The school year of a borough (GSS code); without one, every weekday is a school day."""
+        return self.calendars.get(self.boroughs.get(borough or "", self.calendar), SchoolYear())
+
+
 class ClockSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The presets, which one each borough uses, and the one for all others."""
 
     preset: str
     presets: dict[str, Preset]
     boroughs: dict[str, str] = {}
+    working_hours: WorkingHours = WorkingHours()
 
 
 class EscalationStep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -174,3 +259,4 @@ class PackFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     concern: ConcernSettings
     clocks: ClockSettings
     escalations: EscalationSettings
+    school: SchoolSettings = SchoolSettings()

@@ -1,5 +1,9 @@
 """Numbers and lengths of time as people say them, for the sentences of flags and incidents."""
 
+import datetime
+
+from server.casework.days import LONDON
+
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _ORDINALS = (
     "", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth",
@@ -38,3 +42,9 @@ def duration(ms: int) -> str:
         return f"{hours} h {minutes} min" if minutes else f"{hours} h"
     days, hours = divmod(hours, 24)
     return f"{days} days {hours} h" if hours else f"{days} days"
+
+
+def moment(at: int) -> str:
+    """An instant as London's clocks say it: `Sat 28 March 14:05`."""
+    said = datetime.datetime.fromtimestamp(at // 1000, LONDON)
+    return f"{said:%a} {said.day} {said:%B %H:%M}"

@@ -21,6 +21,7 @@ from server.cli import (
     linking,
     people,
     reference,
+    rules,
     serve,
     training,
 )
@@ -33,6 +34,7 @@ GROUPS = (
     database,
     backup,
     reference,
+    rules,
     people,
     devices,
     audit,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from server.access.errors import AccessError
 from server.access.policy import Policy, PolicyError, load_policy
 from server.app import make_store
 from server.audit import Actor, system
+from server.casework.days import instant
 from server.casework.pack import PackError
 from server.logs import describe_exception
 from server.settings import Settings, SettingsError, load_settings
@@ -111,6 +113,14 @@ def _account() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except (ImportError, KeyError):
         return "unknown"
+
+
+def day_of(text: str) -> int:
+    """When a day such as 2026-01-31 begins in London, in milliseconds. Raises `CommandError`."""
+    try:
+        return instant(datetime.date.fromisoformat(text), datetime.time())
+    except (ValueError, OverflowError):
+        raise CommandError(f"{text[:20]} is not a day.", "Write it as 2026-01-31.") from None
 
 
 def say(text: str) -> None:

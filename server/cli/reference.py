@@ -24,6 +24,7 @@ from server.casework.areas import BYTES_MAX, Area, AreasError, parse_geojson
 from server.cli.common import (
     CommandError,
     DataOption,
+    day_of,
     err,
     examples,
     open_database,
@@ -57,7 +58,12 @@ STAGES = {
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("import-children", epilog=examples("earlysign import-children registry.csv"))(import_children)
-    app.command("import-areas", epilog=examples("earlysign import-areas boroughs.geojson"))(import_areas)
+    app.command(
+        "import-areas",
+        epilog=examples(
+            "earlysign import-areas boroughs.geojson", "earlysign import-areas new.geojson --from 2026-04-01"
+        ),
+    )(import_areas)
 
 
 def import_children(
@@ -158,17 +164,29 @@ def import_areas(
     file: Annotated[
         Path, typer.Argument(help="GeoJSON, WGS 84: polygons with code and name.", show_default=False)
     ],
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="DAY",
+            help="The day they came into force, 2026-04-01: those before it stay for notes of that time.",
+            show_default=False,
+        ),
+    ] = None,
     data: DataOption = None,
 ) -> None:
-    """Load the boundaries by which a position becomes a borough. They take the place of those loaded before.
+    """Load the boundaries by which a position becomes a borough. Without --from they take the place of all.
+
+    A note is placed by the boundaries that were in force when it was observed.
 
     Boundaries for England and Wales are published by the Office for National Statistics; use the file in
     longitude and latitude (WGS 84).
     """
     areas = read_areas(file)
+    valid_from = None if since is None else day_of(since)
     settings = settings_from(data)
     with open_database(settings) as store:
-        store.write_now(lambda tx: reference.replace_areas(tx, areas, now=now_ms()))
+        store.write_now(lambda tx: reference.replace_areas(tx, areas, now=now_ms(), valid_from=valid_from))
     say(
         f"[bold]{len(areas)}[/bold] areas loaded. A running server uses them within seconds of the next note."
     )

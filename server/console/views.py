@@ -145,6 +145,12 @@ class QueueRow(View, frozen=True, kw_only=True):
     can_acknowledge: bool = False
     can_hand_over: bool = False
     can_close: bool = False
+    can_grade: bool = False
+    was_grade: Grade | None = None
+    """The highest grade that it had, where a supervisor lowered it since."""
+    due_at: int | None = None
+    due_words: str | None = None
+    """A clock of its own beside the grade's: "Police protection ends"."""
     is_copy: bool = False
     """Sent for information: another borough owns it."""
 
@@ -197,6 +203,18 @@ class ClosePage(View, frozen=True, kw_only=True):
     least: int
     error: str | None = None
     decision: str = ""
+
+
+class GradePage(View, frozen=True, kw_only=True):
+    """Give an alert a grade, with the rationale. `proposed` is what the rules say."""
+
+    row: QueueRow
+    choices: tuple[Choice, ...]
+    proposed: Grade | None
+    least: int
+    error: str | None = None
+    wrong_field: str | None = None
+    rationale: str = ""
 
 
 class HandOverPage(View, frozen=True, kw_only=True):

@@ -24,6 +24,7 @@ from server.access.errors import AccessError
 from server.access.identity import Person
 from server.access.policy import Permission
 from server.alerts.stream import Hub, Listener, Step
+from server.casework.grades import RATIONALE_CHARACTERS_MIN, GradeRefused
 from server.clock import now_ms
 from server.http import problems
 from server.http.auth import PERSON_SECURITY, find_person, requires
@@ -70,6 +71,17 @@ class CloseRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """`decision`: what was decided, and why. It is kept with the alert."""
 
     decision: Words
+    from_rev: Rev | None = None
+
+
+class GradeRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`rationale`: why. A grade lower than the alert has, or than the rules propose, takes a supervisor."""
+
+    grade: Grade
+    rationale: Annotated[
+        str,
+        Meta(min_length=RATIONALE_CHARACTERS_MIN, max_length=TEXT_LENGTH_MAX, pattern=TEXT_PATTERN),
+    ]
     from_rev: Rev | None = None
 
 
@@ -270,6 +282,51 @@ async def close(
     return alert_view(alert)
 
 
+@post(
+    "/api/alerts/{alert_id:int}/grade",
+    guards=[requires(Permission.ACKNOWLEDGE_ALERTS, Permission.SET_GRADES)],
+    security=PERSON_SECURITY,
+    status_code=200,
+    tags=["work"],
+    summary="Give an alert a grade",
+    responses=CHANGING,
+)
+async def grade(
+    alert_id: Id,
+    data: JSONBody[GradeRequest],
+    person: NamedDependency[Person],
+    services: NamedDependency[Services],
+) -> AlertView:
+    """A higher grade starts a shorter clock. A lower one takes a supervisor, and never hides that it was higher."""
+    now = now_ms()
+    try:
+        alert = await services.store.write(
+            lambda tx: duty.grade(
+                tx,
+                services.worlds.current(tx),
+                person,
+                alert_id,
+                data.grade,
+                data.rationale,
+                now=now,
+                from_rev=data.from_rev,
+            )
+        )
+    except AlertConflict as error:
+        raise conflict(error) from None
+    except GradeRefused as refused:
+        raise grade_refused(refused) from None
+    return alert_view(alert)
+
+
+def grade_refused(refused: GradeRefused) -> Problem:
+    """The problem that says what a grade lacks."""
+    if refused.code == "supervisor_needed":
+        return Problem(problems.NOT_ALLOWED, str(refused))
+    errors = [{"field": "rationale", "reason": "Expected a reason in words"}]
+    return Problem(problems.INVALID, str(refused), extra={"errors": errors})
+
+
 @get(
     "/api/alerts/stream",
     guards=[requires(Permission.SEE_ALERTS)],
@@ -347,4 +404,4 @@ def _keep_alive(listener: Listener) -> bytes:
     return ServerSentEventMessage(comment="still here", id=str(listener.position), data=None).encode()
 
 
-HANDLERS = [list_alerts, stream, show_alert, acknowledge, hand_over, close]
+HANDLERS = [list_alerts, stream, show_alert, acknowledge, hand_over, close, grade]

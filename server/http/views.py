@@ -13,6 +13,7 @@ from server.explaining import Compared, Explained
 from server.records.alerts import Alert
 from server.records.cases import Flag
 from server.records.children import Child, Circumstances, Details, Marker
+from server.records.grades import GradeDecision
 from server.records.links import Action, Event, Review
 from server.records.steps import AlertEvent
 from server.showing import ChildShown, Entry, ReviewShown, Timeline
@@ -39,7 +40,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 class AlertView(View, frozen=True, kw_only=True):
     """An alert. `is_copy`: another borough has the duty. `rev` goes into `from_rev` of what changes it.
 
-    `late_by_seconds`: how long its clock had been spent before the note reached the server.
+    `late_by_seconds`: how long its clock had been spent before the note reached the server. `highest_grade` is
+    graver than `grade` where a supervisor lowered it. `due_at`: a clock of its own ends, `due_words` says which.
     """
 
     alert_id: int
@@ -48,10 +50,13 @@ class AlertView(View, frozen=True, kw_only=True):
     owner_reason: str
     owner: str | None
     grade: Grade
+    highest_grade: Grade
     why: str
     state: str
     started_at: Instant
     deadline_at: Instant | None
+    due_at: Instant | None
+    due_words: str | None
     late_by_seconds: int
     level: int
     escalates_at: Instant | None
@@ -111,6 +116,7 @@ class FlagView(View, frozen=True, kw_only=True):
     grade: Grade
     sentence: str
     proposes: str | None
+    due_at: Instant | None
     raised_at: Instant
     changed_at: Instant
     retracted_at: Instant | None
@@ -186,6 +192,18 @@ class NoteView(View, frozen=True, kw_only=True):
     link: LinkView | None
 
 
+class GradingView(View, frozen=True, kw_only=True):
+    """A grade that a person gave an alert, and why. `proposed_grade` is what the rules said then."""
+
+    alert_id: int
+    by: str
+    at: Instant
+    from_grade: Grade
+    to_grade: Grade
+    proposed_grade: Grade | None
+    rationale: str
+
+
 class MergeView(View, frozen=True, kw_only=True):
     """A decision on whether records are one child: merge, not_same, cannot_tell, confirm; undo takes `undoes` back."""
 
@@ -201,12 +219,13 @@ class MergeView(View, frozen=True, kw_only=True):
 
 class TimelineView(View, frozen=True, kw_only=True):
     """The single view of a child: notes newest observed first, all flags, alerts with their steps, and what was
-    decided on its records. A note's `link.child_id` is the record that it stands on."""
+    decided on its records, and every grade that people gave. A note's `link.child_id` is the record it is on."""
 
     notes: list[NoteView]
     flags: list[FlagView]
     alerts: list[AlertView]
     steps: list[StepView]
+    gradings: list[GradingView]
     merges: list[MergeView]
 
 
@@ -247,10 +266,13 @@ def alert_view(alert: Alert) -> AlertView:
         owner_reason=alert.owner_reason,
         owner=alert.owner,
         grade=alert.grade,
+        highest_grade=alert.highest_grade,
         why=alert.why,
         state=alert.state.value,
         started_at=instant(alert.started_at),
         deadline_at=maybe(alert.deadline_at),
+        due_at=maybe(alert.due_at),
+        due_words=alert.due_words,
         late_by_seconds=alert.late_by_ms // 1000,
         level=alert.level,
         escalates_at=maybe(alert.escalates_at),
@@ -286,6 +308,7 @@ def flag_view(flag: Flag) -> FlagView:
         grade=flag.grade,
         sentence=flag.sentence,
         proposes=flag.proposes,
+        due_at=maybe(flag.due_at),
         raised_at=instant(flag.raised_at),
         changed_at=instant(flag.changed_at),
         retracted_at=maybe(flag.retracted_at),
@@ -383,6 +406,7 @@ def timeline_view(timeline: Timeline) -> TimelineView:
         flags=[flag_view(flag) for flag in timeline.flags],
         alerts=[alert_view(alert) for alert in timeline.alerts],
         steps=[step_view(step) for step in timeline.steps],
+        gradings=[grading_view(decision) for decision in timeline.gradings],
         merges=[
             MergeView(
                 event_id=event.event_id,
@@ -396,6 +420,19 @@ def timeline_view(timeline: Timeline) -> TimelineView:
             )
             for event in timeline.merges
         ],
+    )
+
+
+def grading_view(decision: GradeDecision) -> GradingView:
+    """A person's grade as JSON has it."""
+    return GradingView(
+        alert_id=decision.alert_id,
+        by=decision.person,
+        at=instant(decision.at),
+        from_grade=decision.from_grade,
+        to_grade=decision.to_grade,
+        proposed_grade=decision.proposed_grade,
+        rationale=decision.rationale,
     )
 
 

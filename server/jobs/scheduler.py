@@ -18,8 +18,8 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler  # type: ignore[impo
 from server.access.sessions import SessionRules
 from server.access.throttle import Limits
 from server.alerts.channels import Channel
-from server.casework.pack import Pack
 from server.jobs import delivery, escalation, housekeeping, lease
+from server.placing import Worlds
 from server.records import alerts, search
 from server.storage.port import StorageError, StorageUnavailable, Store
 
@@ -49,14 +49,14 @@ class Jobs:
     def __init__(
         self,
         store: Store,
-        pack: Pack,
+        worlds: Worlds,
         channels: Sequence[Channel],
         rules: SessionRules,
         limits: Limits,
         clock: Callable[[], int],
     ) -> None:
         self._store = store
-        self._pack = pack
+        self._worlds = worlds
         self._channels = tuple(channels)
         self._rules = rules
         self._limits = limits
@@ -112,8 +112,7 @@ class Jobs:
         now = self._clock()
         if not await self._store.read(lambda tx: alerts.is_any_due(tx, now=now)):
             return 0
-        names = [channel.name for channel in self._channels]
-        return await self._store.write(lambda tx: escalation.run(tx, now, self._pack, names))
+        return await self._store.write(lambda tx: escalation.run(tx, now, self._worlds.current(tx)))
 
     async def deliver(self) -> int:
         """One round of delivery; how many messages arrived."""

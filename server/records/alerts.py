@@ -13,6 +13,7 @@ from server.access.errors import NotAllowed
 from server.access.identity import Person
 from server.access.policy import Permission
 from server.audit import Actor, Verb, audited, impersonal, record
+from server.casework.grades import graver_of
 from server.records import steps
 from server.records.whole import WHOLE
 from server.storage.port import Transaction
@@ -41,7 +42,11 @@ class AlertConflict(Exception):
 
 
 class Duty(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked of a borough about a child. Times in milliseconds; `ladder` is when each level hears."""
+    """What is asked of a borough about a child. Times in milliseconds; `ladder` is when each level hears.
+
+    Where a flag has a clock of its own, `due_at` is its end, `due_words` what ends then, and `warns_at` when a
+    supervisor hears of it, answered or not.
+    """
 
     child_id: int
     borough: str
@@ -53,6 +58,9 @@ class Duty(msgspec.Struct, frozen=True, kw_only=True):
     deadline_at: int | None
     late_by_ms: int
     ladder: tuple[int, ...]
+    due_at: int | None = None
+    due_words: str | None = None
+    warns_at: int | None = None
     copies: tuple[str, ...] = ()
     first: bool = False
     """The child was made a moment ago, so nothing about it can be open already."""
@@ -69,10 +77,14 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     owner_reason: str
     owner: str | None
     grade: Grade
+    highest_grade: Grade
     why: str
     state: State
     started_at: int
     deadline_at: int | None
+    due_at: int | None
+    due_words: str | None
+    warns_at: int | None
     late_by_ms: int
     level: int
     escalates_at: int | None
@@ -103,7 +115,7 @@ def put(
     `urgent` says that the duty is graver than before, so that the clock and the ladder start anew from it
     where they would be sooner. An alert's grade and deadline never get milder by growing.
     """
-    row = None
+    row, was = None, None
     if not duty.first:
         row = tx.row(
             _ALERT + " FROM alert a WHERE a.child_id = :child AND a.borough = :borough AND a.state = 'open'"
@@ -114,8 +126,11 @@ def put(
         alert_id = _open(tx, duty)
         kind = steps.EventKind.RAISED
     else:
-        alert_id = _grow(tx, _alert(row), duty, urgent)
+        before = _alert(row)
+        alert_id = _grow(tx, before, duty, urgent, now)
         kind = steps.EventKind.GREW
+        # Also where a supervisor had lowered it: the system never lowers, and what is new may raise it again.
+        was = before.grade.value if duty.grade.urgency > before.grade.urgency else None
     tx.executemany(
         "INSERT INTO alert_flag (alert_id, flag_id) VALUES (:alert, :flag)"
         " ON CONFLICT (alert_id, flag_id) DO NOTHING",
@@ -128,16 +143,18 @@ def put(
             [{"alert": alert_id, "borough": code} for code in duty.copies],
         )
     steps.add(
-        tx, alert_id, duty.borough, kind, duty.grade, actor, now=now, told="investigators", channels=channels
-    )
+        tx, alert_id, duty.borough, kind, duty.grade, actor,
+        now=now, told="investigators", detail=was, channels=channels,
+    )  # fmt: skip
     return alert_id
 
 
 def _open(tx: Transaction, duty: Duty) -> int:
     alert_id: int = tx.insert(
-        "INSERT INTO alert (child_id, borough, owner_reason, grade, why, state, started_at, deadline_at,"
-        " late_by_ms, escalates_at, joint) VALUES (:child, :borough, :owner_reason, :grade, :why, 'open',"
-        " :started, :deadline, :late, :escalates, :joint)",
+        "INSERT INTO alert (child_id, borough, owner_reason, grade, highest_grade, why, state, started_at,"
+        " deadline_at, due_at, due_words, warns_at, late_by_ms, escalates_at, joint) VALUES (:child, :borough,"
+        " :owner_reason, :grade, :grade, :why, 'open', :started, :deadline, :due, :due_words, :warns, :late,"
+        " :escalates, :joint)",
         {
             "child": duty.child_id,
             "borough": duty.borough,
@@ -146,6 +163,9 @@ def _open(tx: Transaction, duty: Duty) -> int:
             "why": duty.why,
             "started": duty.started_at,
             "deadline": duty.deadline_at,
+            "due": duty.due_at,
+            "due_words": duty.due_words,
+            "warns": duty.warns_at,
             "late": duty.late_by_ms,
             "escalates": duty.ladder[0] if duty.ladder else None,
             "joint": int(duty.joint),
@@ -155,7 +175,10 @@ def _open(tx: Transaction, duty: Duty) -> int:
     return alert_id
 
 
-def _grow(tx: Transaction, alert: Alert, duty: Duty, urgent: bool) -> int:
+def _grow(tx: Transaction, alert: Alert, duty: Duty, urgent: bool, now: int) -> int:
+    timed: Alert | Duty = alert
+    if duty.due_at is not None and (alert.due_at is None or not now < alert.due_at <= duty.due_at):
+        timed = duty
     graver = duty.grade.urgency > alert.grade.urgency
     sooner = [at for at in (alert.deadline_at, duty.deadline_at) if at is not None]
     next_step = duty.ladder[0] if duty.ladder else None
@@ -163,10 +186,15 @@ def _grow(tx: Transaction, alert: Alert, duty: Duty, urgent: bool) -> int:
     if restart and alert.escalates_at is not None and not graver:
         next_step = min(alert.escalates_at, next_step or alert.escalates_at)
     tx.execute(
-        "UPDATE alert SET grade = :grade, why = :why, deadline_at = :deadline, late_by_ms = :late,"
-        " level = :level, escalates_at = :escalates, rev = rev + 1 WHERE alert_id = :alert",
+        "UPDATE alert SET grade = :grade, highest_grade = :highest, why = :why, deadline_at = :deadline,"
+        " due_at = :due, due_words = :due_words, warns_at = :warns, late_by_ms = :late, level = :level,"
+        " escalates_at = :escalates, rev = rev + 1 WHERE alert_id = :alert",
         {
             "grade": (duty.grade if graver else alert.grade).value,
+            "highest": graver_of(duty.grade, alert.highest_grade).value,
+            "due": timed.due_at,
+            "due_words": timed.due_words,
+            "warns": timed.warns_at,
             "why": duty.why if duty.grade.urgency >= alert.grade.urgency else alert.why,
             "deadline": min(sooner) if sooner else None,
             "late": max(alert.late_by_ms, duty.late_by_ms),
@@ -176,6 +204,55 @@ def _grow(tx: Transaction, alert: Alert, duty: Duty, urgent: bool) -> int:
         },
     )
     return alert.alert_id
+
+
+@impersonal("ids, and sentences of rules; that the flags changed is logged where they do")
+def lessen(
+    tx: Transaction, child_id: int, gone: Sequence[int], *, now: int, channels: Sequence[str] = ()
+) -> None:
+    """Bring a child's alerts into line with flags that were retracted (`gone`) or became less, and say so.
+
+    What an alert says and its flags' own clock follow the flags that still hold. Its grade and its deadline
+    do not: the system never lowers them.
+    """
+    holding: dict[int, list[tuple[Grade, str, int | None, str | None]]] = {}
+    for alert_id, grade, *rest in tx.rows(
+        "SELECT a.alert_id, f.grade, f.sentence, f.due_at, f.due_words FROM alert a"
+        " JOIN alert_flag l ON l.alert_id = a.alert_id JOIN flag f ON f.flag_id = l.flag_id"
+        " WHERE a.child_id = :child AND a.state <> 'closed' AND f.retracted_at IS NULL ORDER BY f.flag_id",
+        {"child": child_id},
+    ):
+        holding.setdefault(alert_id, []).append((Grade(grade), *rest))
+    for alert_id, flags in holding.items():
+        alert = _get(tx, alert_id)
+        assert alert is not None, "alerts are never deleted"
+        why = alert.why
+        if why not in [flag[1] for flag in flags]:
+            why = max(flags, key=lambda flag: flag[0].urgency)[1]
+        running = [flag for flag in flags if flag[2] is not None and flag[2] > now]
+        due_at, due_words = min(running, key=lambda flag: flag[2] or 0)[2:] if running else (None, None)
+        lost = tx.value(
+            "SELECT COUNT(*) FROM alert_flag WHERE alert_id = :alert AND flag_id IN"
+            f" ({', '.join(str(int(flag_id)) for flag_id in gone) or 'NULL'})",
+            {"alert": alert_id},
+        )
+        if not lost and (why, due_at, due_words) == (alert.why, alert.due_at, alert.due_words):
+            continue
+        tx.execute(
+            "UPDATE alert SET why = :why, due_at = :due, due_words = :due_words, warns_at = :warns,"
+            " rev = rev + 1 WHERE alert_id = :alert",
+            {
+                "why": why,
+                "due": due_at,
+                "due_words": due_words,
+                "warns": alert.warns_at if due_at is not None else None,
+                "alert": alert_id,
+            },
+        )
+        steps.add(
+            tx, alert_id, alert.borough, steps.EventKind.LESSENED, alert.grade, "system",
+            now=now, told=alert.owner or "investigators", channels=channels,
+        )  # fmt: skip
 
 
 @audited(Verb.CONSULTATION)
@@ -277,8 +354,14 @@ def acknowledge(
         return alert
     tx.execute(
         "UPDATE alert SET state = 'acknowledged', owner = COALESCE(owner, :person), acknowledged_at = :now,"
-        " acknowledged_by = :person, escalates_at = NULL, rev = rev + 1 WHERE alert_id = :alert",
-        {"person": person.username, "now": now, "alert": alert_id},
+        " acknowledged_by = :person, escalates_at = :warns, rev = rev + 1 WHERE alert_id = :alert",
+        {
+            "person": person.username,
+            "now": now,
+            # An answer ends the grade's chain, and not a clock of its own: of that a supervisor hears in time.
+            "warns": max(now, alert.warns_at or now) if (alert.due_at or 0) > now else None,
+            "alert": alert_id,
+        },
     )
     steps.add(
         tx, alert_id, alert.borough, steps.EventKind.ACKNOWLEDGED, alert.grade, person.username, now=now
@@ -304,20 +387,29 @@ def hand_over(tx: Transaction, person: Person, alert_id: int, to: str, reason: s
 
 
 @audited(Verb.ALTERATION)
-def close(tx: Transaction, actor: Actor, alert_ids: Sequence[int], reason: str, *, now: int) -> list[int]:
+def close(
+    tx: Transaction,
+    actor: Actor,
+    alert_ids: Sequence[int],
+    reason: str,
+    *,
+    now: int,
+    channels: Sequence[str] = (),
+) -> list[int]:
     """Close alerts whose grounds are gone or whose work is done, with the reason. Those that were open."""
     closed = []
     for alert_id in alert_ids:
         row = tx.row(
             "UPDATE alert SET state = 'closed', closed_at = :now, closed_reason = :reason, escalates_at = NULL,"
-            " rev = rev + 1 WHERE alert_id = :alert AND state <> 'closed' RETURNING borough, grade",
+            " rev = rev + 1 WHERE alert_id = :alert AND state <> 'closed' RETURNING borough, grade, owner",
             {"now": now, "reason": reason, "alert": alert_id},
         )
         if row is not None:
             closed.append(alert_id)
             steps.add(
-                tx, alert_id, row[0], steps.EventKind.CLOSED, Grade(row[1]), actor.id, now=now, detail=reason
-            )
+                tx, alert_id, row[0], steps.EventKind.CLOSED, Grade(row[1]), actor.id,
+                now=now, told=row[2], detail=reason, channels=channels,
+            )  # fmt: skip
     if closed:
         record(tx, actor, Verb.ALTERATION, "alert", closed, now=now)
     return closed
@@ -419,10 +511,9 @@ def tell(
 
 @impersonal("ids and times of alerts that are due; what is done to them is logged by `escalate`")
 def due(tx: Transaction, *, now: int) -> list[Alert]:
-    """The open alerts whose next level must hear now, in the order of their deadlines."""
+    """The alerts of which somebody more must hear now, in the order of their times."""
     rows = tx.rows(
-        _ALERT
-        + " FROM alert a WHERE a.state = 'open' AND a.escalates_at IS NOT NULL AND a.escalates_at <= :now"
+        _ALERT + " FROM alert a WHERE a.escalates_at IS NOT NULL AND a.escalates_at <= :now"
         " ORDER BY a.escalates_at, a.alert_id LIMIT :most",
         {"now": now, "most": ESCALATIONS_PER_ROUND_MAX},
     )
@@ -439,12 +530,13 @@ def escalate(
     told: str,
     next_at: int | None,
     now: int,
+    detail: str | None = None,
     channels: Sequence[str] = (),
 ) -> bool:
-    """Take an open alert one level up; its revision is then one higher. False where it changed meanwhile."""
+    """Tell somebody more of an alert; its revision is then one higher. False where it changed meanwhile."""
     moved = tx.execute(
         "UPDATE alert SET level = :level, escalates_at = :next, rev = rev + 1"
-        " WHERE alert_id = :alert AND state = 'open' AND rev = :rev",
+        " WHERE alert_id = :alert AND state <> 'closed' AND rev = :rev",
         {"level": level, "next": next_at, "alert": alert.alert_id, "rev": alert.rev},
     )
     if not moved:
@@ -452,7 +544,7 @@ def escalate(
     record(tx, actor, Verb.ALTERATION, "alert", [alert.alert_id], now=now)
     steps.add(
         tx, alert.alert_id, alert.borough, steps.EventKind.ESCALATED, alert.grade, actor.id,
-        now=now, told=told, channels=channels,
+        now=now, told=told, detail=detail, channels=channels,
     )  # fmt: skip
     return True
 
@@ -468,9 +560,9 @@ def end_escalation(tx: Transaction, alert: Alert) -> None:
 
 @impersonal("a yes or a no")
 def is_any_due(tx: Transaction, *, now: int) -> bool:
-    """Whether some open alert's next level must hear now."""
+    """Whether there is an alert of which somebody more must hear now."""
     found = tx.row(
-        "SELECT 1 FROM alert WHERE state = 'open' AND escalates_at IS NOT NULL AND escalates_at <= :now LIMIT 1",
+        "SELECT 1 FROM alert WHERE escalates_at IS NOT NULL AND escalates_at <= :now LIMIT 1",
         {"now": now},
     )
     return found is not None

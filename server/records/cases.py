@@ -28,6 +28,7 @@ __all__ = [
     "Arrival",
     "Flag",
     "Outcome",
+    "consult",
     "flags_of",
     "reassess",
     "reassess_together",
@@ -66,6 +67,15 @@ class _Ground(msgspec.Struct, frozen=True, kw_only=True):
     channels: Sequence[str]
     running_since: int | None
     first: bool = False
+
+
+@audited(Verb.CONSULTATION)
+def consult(
+    tx: Transaction, actor: Actor, child_ids: Sequence[int], *, now: int, reason: str
+) -> dict[int, list[Flag]]:
+    """The flags that hold on these records by themselves, for somebody who looks into the rules."""
+    record(tx, actor, Verb.CONSULTATION, "child", child_ids, now=now, reason=reason)
+    return {child_id: flags.own(tx, child_id) for child_id in child_ids}
 
 
 @audited(Verb.ALTERATION)
@@ -214,8 +224,11 @@ def _judge(
     wanted = {flag.flag_key for flag in assessment.flags}
     gone = [flag for key, flag in stored.items() if key not in wanted]
     groundless = flags.retract(tx, child_id, gone, why, now, joint=joint)
-    alerts.close(tx, actor, groundless, why, now=now)
+    alerts.close(tx, actor, groundless, why, now=now, channels=ground.channels)
+    less = bool(gone) or flags.became_less(stored, assessment.flags)
     fresh = flags.write(tx, child_id, assessment.flags, stored, now, joint=joint, said=said)
+    if less:
+        alerts.lessen(tx, child_id, [flag.flag_id for flag in gone], now=now, channels=ground.channels)
     record(tx, actor, Verb.ALTERATION, "child", [child_id], now=now)
     return assessment.grade, fresh
 
@@ -239,8 +252,16 @@ def _alert(
     _, gravest = max(fresh, key=lambda pair: (pair[1].grade.urgency, pair[1].raised_at))
     observed_at = arrival.observed_at if arrival else max(fact.observed_at for fact in ground.facts)
     starts_at = now if ground.running_since is None else ground.running_since
-    clock = deadline(gravest.grade, pack.preset_of(ownership.owner), starts_at, observed_at, pack)
-    ladder = escalations(gravest.grade, clock.starts_at, clock.deadline_at, pack)
+    preset = pack.preset_of(ownership.owner)
+    clock = deadline(gravest.grade, preset, starts_at, observed_at, pack)
+    # A flag's own clock that has run out by now is no reason to hurry more than the grade asks.
+    running = [flag for _, flag in fresh if flag.due_at is not None and flag.due_at > now]
+    timed = min(running, key=lambda flag: flag.due_at or 0, default=None)
+    ends = [at for at in (clock.deadline_at, timed.due_at if timed else None) if at is not None]
+    deadline_at = min(ends, default=None)
+    ladder = [step.at for step in escalations(gravest.grade, preset, starts_at, deadline_at, pack)]
+    if timed is not None and timed.warns_at is not None:
+        ladder[:1] = [min([max(now, timed.warns_at), *ladder[:1]])]
     urgent = any(flag.flag_key not in stored for _, flag in fresh)
     duty = alerts.Duty(
         child_id=ground.child.child_id,
@@ -250,9 +271,12 @@ def _alert(
         why=gravest.sentence,
         flag_ids=tuple(flag_id for flag_id, _ in fresh),
         started_at=clock.starts_at,
-        deadline_at=clock.deadline_at,
+        deadline_at=deadline_at,
         late_by_ms=clock.late_by_ms,
-        ladder=tuple(step.at for step in ladder),
+        ladder=tuple(ladder),
+        due_at=timed.due_at if timed else None,
+        due_words=timed.due_words if timed else None,
+        warns_at=timed.warns_at if timed else None,
         copies=ownership.copies,
         first=ground.first,
         joint=joint,

@@ -242,6 +242,7 @@ def facts_together(tx: Transaction, kept_id: int, *, now: int) -> ChildFacts:
         home_borough=first("home_borough"),
         school_borough=first("school_borough"),
         responsible_authority=first("responsible_authority"),
+        school_known=any(one.school_known for one in found),
         restricted=any(one.restricted for one in found),
     )
 
@@ -260,7 +261,8 @@ def _facts_marks(child_id: int, now: int) -> dict[str, object]:
 
 def _facts(row: Sequence[Any]) -> ChildFacts:
     child_id, born, looked_after, home, school, authority, is_restricted, details, marked, kept_id = row
-    age = None if born else _details_decoder.decode(details)
+    known = _details_decoder.decode(details)
+    age = None if born else known
     return ChildFacts(
         child_id=child_id,
         date_of_birth=datetime.date.fromisoformat(born) if born else None,
@@ -271,9 +273,16 @@ def _facts(row: Sequence[Any]) -> ChildFacts:
         home_borough=home,
         school_borough=school,
         responsible_authority=authority,
+        school_known=bool(known.school or school),
         restricted=bool(is_restricted),
         kept_id=kept_id,
     )
+
+
+@impersonal("a yes or a no")
+def exists(tx: Transaction, child_id: int) -> bool:
+    """Whether there is a child of that number."""
+    return tx.row("SELECT 1 FROM child WHERE child_id = :child", {"child": child_id}) is not None
 
 
 @impersonal("a borough code")
@@ -316,6 +325,7 @@ def facts_of_new(child_id: int, details: Details) -> ChildFacts:
         date_of_birth=details.date_of_birth,
         approximate_age=details.approximate_age,
         age_as_of=details.age_as_of,
+        school_known=bool(details.school),
     )
 
 

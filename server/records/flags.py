@@ -4,6 +4,7 @@ A flag is of one record, or *joint*: of all records of a merged child, and kept 
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -27,6 +28,8 @@ class Flag(msgspec.Struct, frozen=True, kw_only=True):
     grade: Grade
     sentence: str
     proposes: str | None
+    due_at: int | None
+    due_words: str | None
     raised_at: int
     changed_at: int
     retracted_at: int | None
@@ -74,8 +77,8 @@ def flags_of(tx: Transaction, child_id: int, *, retracted: bool = False) -> list
 
 def _flags(tx: Transaction, condition: str, child_id: int) -> list[Flag]:
     rows = tx.rows(
-        "SELECT f.flag_id, f.flag_key, f.rule, f.rule_version, f.grade, f.sentence, f.proposes, f.raised_at,"
-        " f.changed_at, f.retracted_at, f.retraction, n.note_id FROM flag f"
+        "SELECT f.flag_id, f.flag_key, f.rule, f.rule_version, f.grade, f.sentence, f.proposes, f.due_at,"
+        " f.due_words, f.raised_at, f.changed_at, f.retracted_at, f.retraction, n.note_id FROM flag f"
         f" LEFT JOIN flag_note n ON n.flag_id = f.flag_id WHERE {condition}"
         " ORDER BY f.flag_id, n.note_id",
         {"child": child_id},
@@ -85,11 +88,16 @@ def _flags(tx: Transaction, condition: str, child_id: int) -> list[Flag]:
         kept = found.setdefault(values[0], (values, []))
         if note_id is not None:
             kept[1].append(note_id)
-    names = [field for field in Flag.__struct_fields__ if field != "note_ids"]
-    return [
-        msgspec.convert(dict(zip(names, values, strict=True)) | {"note_ids": tuple(ids)}, Flag)
-        for values, ids in found.values()
-    ]
+    return [_flag(values, ids) for values, ids in found.values()]
+
+
+_names = [field for field in Flag.__struct_fields__ if field != "note_ids"]
+
+
+def _flag(values: Sequence[Any], note_ids: Sequence[str]) -> Flag:
+    kept = dict(zip(_names, values, strict=True))
+    kept["grade"] = Grade(kept["grade"])
+    return Flag(note_ids=tuple(note_ids), **kept)
 
 
 @impersonal("flags; the change of what holds on the child is logged by its caller")
@@ -114,9 +122,31 @@ def write(
         if before is None:
             since = [one.raised_at for one in said if says(one, flag)]
             fresh.append((_raise(tx, child_id, flag, min(since, default=now), now, joint=joint), flag))
-        elif _update(tx, before, flag, now):
-            fresh.append((before.flag_id, flag))
+        elif _differs(before, flag):
+            _update(tx, before, flag, now)
+            if _is_more(before, flag):
+                fresh.append((before.flag_id, flag))
     return fresh
+
+
+@impersonal("compares flags")
+def became_less(stored: dict[str, Flag], wanted: Sequence[RaisedFlag]) -> bool:
+    """Whether one of the stored flags says less by the rules than it did: of fewer notes, or for longer."""
+    pairs = [(stored[flag.flag_key], flag) for flag in wanted if flag.flag_key in stored]
+    return any(_differs(before, flag) and not _is_more(before, flag) for before, flag in pairs)
+
+
+def _differs(before: Flag, flag: RaisedFlag) -> bool:
+    """Whether a stored flag says other than the rules say now."""
+    said = (before.grade, before.sentence, before.due_at, set(before.note_ids))
+    return said != (flag.grade, flag.sentence, flag.due_at, set(flag.note_ids))
+
+
+def _is_more(before: Flag, flag: RaisedFlag) -> bool:
+    """Whether somebody must hear of a change: a note was added, it became graver, or it ends sooner."""
+    sooner = flag.due_at is not None and (before.due_at is None or flag.due_at < before.due_at)
+    graver = flag.grade.urgency > before.grade.urgency
+    return graver or sooner or not set(flag.note_ids) <= set(before.note_ids)
 
 
 @impersonal("flags; the change of what holds on the child is logged by its caller")
@@ -153,9 +183,9 @@ def says(one: Flag, flag: RaisedFlag) -> bool:
 
 def _raise(tx: Transaction, child_id: int, flag: RaisedFlag, raised_at: int, now: int, *, joint: bool) -> int:
     flag_id: int = tx.insert(
-        "INSERT INTO flag (child_id, flag_key, rule, rule_version, grade, sentence, proposes, raised_at,"
-        " changed_at, joint) VALUES (:child, :key, :rule, :version, :grade, :sentence, :proposes, :raised, :now,"
-        " :joint)",
+        "INSERT INTO flag (child_id, flag_key, rule, rule_version, grade, sentence, proposes, due_at,"
+        " due_words, raised_at, changed_at, joint) VALUES (:child, :key, :rule, :version, :grade, :sentence,"
+        " :proposes, :due, :due_words, :raised, :now, :joint)",
         {
             "child": child_id,
             "key": flag.flag_key,
@@ -164,6 +194,8 @@ def _raise(tx: Transaction, child_id: int, flag: RaisedFlag, raised_at: int, now
             "grade": flag.grade.value,
             "sentence": flag.sentence,
             "proposes": flag.proposes,
+            "due": flag.due_at,
+            "due_words": flag.due_words,
             "raised": raised_at,
             "now": now,
             "joint": int(joint),
@@ -177,19 +209,19 @@ def _raise(tx: Transaction, child_id: int, flag: RaisedFlag, raised_at: int, now
     return flag_id
 
 
-def _update(tx: Transaction, before: Flag, flag: RaisedFlag, now: int) -> bool:
-    """Make a stored flag what the rules say now; True where a note was added or it became graver."""
+def _update(tx: Transaction, before: Flag, flag: RaisedFlag, now: int) -> None:
+    """Make a stored flag what the rules say now."""
     old, new = set(before.note_ids), set(flag.note_ids)
-    if old == new and before.grade is flag.grade and before.sentence == flag.sentence:
-        return False
     tx.execute(
         "UPDATE flag SET grade = :grade, sentence = :sentence, rule_version = :version, proposes = :proposes,"
-        " changed_at = :now WHERE flag_id = :flag",
+        " due_at = :due, due_words = :due_words, changed_at = :now WHERE flag_id = :flag",
         {
             "grade": flag.grade.value,
             "sentence": flag.sentence,
             "version": flag.rule_version,
             "proposes": flag.proposes,
+            "due": flag.due_at,
+            "due_words": flag.due_words,
             "now": now,
             "flag": before.flag_id,
         },
@@ -202,4 +234,3 @@ def _update(tx: Transaction, before: Flag, flag: RaisedFlag, now: int) -> bool:
         "DELETE FROM flag_note WHERE flag_id = :flag AND note_id = :note",
         [{"flag": before.flag_id, "note": note_id} for note_id in sorted(old - new)],
     )
-    return bool(new - old) or flag.grade.urgency > before.grade.urgency

@@ -225,6 +225,17 @@ def _facts_where(tx: Transaction, condition: str, child_id: int) -> list[NoteFac
     return found
 
 
+@impersonal("numbers of children; what is read of them is logged by whoever reads it")
+def children_with_notes(tx: Transaction, *, since: int, after: int, limit: int) -> list[int]:
+    """Up to `limit` children with a number above `after` and a note received from `since` on, in order."""
+    rows = tx.rows(
+        "SELECT DISTINCT s.child_id FROM subject s JOIN note n ON n.note_key = s.note_key"
+        " WHERE s.child_id > :after AND n.received_at >= :since ORDER BY s.child_id LIMIT :most",
+        {"after": after, "since": since, "most": limit},
+    )
+    return [child_id for (child_id,) in rows]
+
+
 @impersonal("a time")
 def observed_at(tx: Transaction, note_key: int) -> int:
     """When a note was observed, as the rules take it."""

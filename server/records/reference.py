@@ -9,6 +9,9 @@ from server.storage.port import Transaction
 GENERATION = "reference.generation"
 INCARNATION = "incarnation"
 
+ALWAYS = 0
+"""Since when boundaries hold that were loaded without a day."""
+
 
 @impersonal("a number")
 def generation(tx: Transaction) -> int:
@@ -48,23 +51,39 @@ def begin_new_life(tx: Transaction) -> str:
 
 
 @impersonal("boundaries of boroughs")
-def replace_areas(tx: Transaction, areas: list[Area], *, now: int) -> None:
-    """Put these areas in the place of all there were."""
-    tx.execute("DELETE FROM area")
+def replace_areas(tx: Transaction, areas: list[Area], *, now: int, valid_from: int | None = None) -> None:
+    """Put these areas in the place of all there were, or with `valid_from` (milliseconds) of those that came
+    into force then: the others stay, for notes that were observed before or after."""
+    tx.execute(
+        "DELETE FROM area WHERE :always = 1 OR valid_from = :since",
+        {"always": int(valid_from is None), "since": ALWAYS if valid_from is None else valid_from},
+    )
     tx.executemany(
-        "INSERT INTO area (code, name, boundary, loaded_at) VALUES (:code, :name, :boundary, :now)",
-        [{"code": area.code, "name": area.name, "boundary": area.wkb, "now": now} for area in areas],
+        "INSERT INTO area (valid_from, code, name, boundary, loaded_at)"
+        " VALUES (:since, :code, :name, :boundary, :now)",
+        [
+            {
+                "since": ALWAYS if valid_from is None else valid_from,
+                "code": area.code,
+                "name": area.name,
+                "boundary": area.wkb,
+                "now": now,
+            }
+            for area in areas
+        ],
     )
     changed(tx)
 
 
 @impersonal("boundaries of boroughs")
-def areas(tx: Transaction) -> list[tuple[str, str, bytes]]:
-    """(code, name, boundary as WKB) of every area."""
-    return [
-        (code, name, bytes(boundary))
-        for code, name, boundary in tx.rows("SELECT code, name, boundary FROM area ORDER BY code")
-    ]
+def areas(tx: Transaction) -> dict[int, list[tuple[str, str, bytes]]]:
+    """(code, name, boundary as WKB) of every area, by when they came into force."""
+    found: dict[int, list[tuple[str, str, bytes]]] = {}
+    for since, code, name, boundary in tx.rows(
+        "SELECT valid_from, code, name, boundary FROM area ORDER BY valid_from, code"
+    ):
+        found.setdefault(since, []).append((code, name, bytes(boundary)))
+    return found
 
 
 def _set(tx: Transaction, name: str, value: bytes) -> None:

@@ -180,7 +180,7 @@ class Past:
 
     def escalates(self, *, ago: int) -> None:
         """What the server's own clock would have done by then."""
-        self.store.write_now(lambda tx: escalation.run(tx, self.now - ago, self.road.pack))
+        self.store.write_now(lambda tx: escalation.run(tx, self.now - ago, self.road.worlds.current(tx)))
 
     def finishes(self, decision: str) -> None:
         """An investigator answers what is open and closes it, some time after the last note."""

@@ -13,8 +13,8 @@ from tests.browser.stage import PASSWORD, Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
-PAGES = ("sign-in", "queue", "closed", "filtered", "empty", "child", "restricted", "hand-over", "close", "reviews",
-         "review", "search", "found", "password", "home", "not-there")  # fmt: skip
+PAGES = ("sign-in", "queue", "closed", "filtered", "empty", "child", "restricted", "hand-over", "close", "grade",
+         "reviews", "review", "search", "found", "password", "home", "not-there")  # fmt: skip
 
 
 def shows(opens: Opens, name: str, width: int, **more: object) -> Page:
@@ -44,6 +44,8 @@ def shows(opens: Opens, name: str, width: int, **more: object) -> Page:
     elif name == "close":
         page.goto("/alerts?view=acknowledged")
         page.locator(".alert__hand", has_text="Close").first.click()
+    elif name == "grade":
+        page.locator(".alert__hand", has_text="Grade").first.click()
     elif name == "found":
         page.get_by_label("What you know").fill("about 13")
         page.get_by_role("button", name="Search", exact=True).click()

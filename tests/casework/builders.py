@@ -1,5 +1,6 @@
 """Short ways to write facts: times in days after a fixed instant, everything else a harmless default."""
 
+import importlib.resources
 from typing import Any
 
 from server.casework.assess import Assessment, RaisedFlag, assess
@@ -45,3 +46,27 @@ def flags(*notes: NoteFact, child: ChildFacts = CHILD, pack: Pack | None = None)
 
 def concerns(*notes: NoteFact, child: ChildFacts = CHILD) -> list[RaisedFlag]:
     return [flag for flag in assessed(*notes, child=child).flags if flag.rule == "concern"]
+
+
+TERMS = """terms = [
+    { first = 2025-09-01, last = 2025-10-24 },
+    { first = 2025-11-03, last = 2025-12-19 },
+    { first = 2026-01-05, last = 2026-02-13 },
+    { first = 2026-02-23, last = 2026-03-27 },
+    { first = 2026-04-13, last = 2026-05-22 },
+    { first = 2026-06-01, last = 2026-07-21 },
+    { first = 2026-09-01, last = 2026-10-23 },
+    { first = 2026-11-02, last = 2026-12-18 },
+    { first = 2027-01-04, last = 2027-02-12 },
+    { first = 2027-02-22, last = 2027-03-25 },
+    { first = 2027-04-12, last = 2027-05-28 },
+    { first = 2027-06-07, last = 2027-07-21 },
+]
+"""
+"""Terms as a council might publish them, for the shipped pack, which has none."""
+
+
+def pack_text_with_terms() -> str:
+    """The shipped pack, with terms put in where it says."""
+    text = importlib.resources.files("server.casework").joinpath("rules.toml").read_text("utf-8")
+    return text.replace('starts = "08:45"\n', f'starts = "08:45"\n{TERMS}', 1)

@@ -5,8 +5,9 @@ Incidents: every pair compared, then the closure. Windows: every window that end
 
 import math
 from collections.abc import Sequence
+from datetime import UTC, date, datetime
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # the type only: not a line of the server runs here
     from server.casework.facts import NoteFact
@@ -119,3 +120,42 @@ def counted(
         if enough:
             result |= {m.note_id for members in window for m in members}
     return result
+
+
+EXPLOITATION = {"cse", "cce", "county_lines", "trafficking", "gangs", "harmful_sexual_behaviour"}
+
+
+def flags_from_nothing(notes: Sequence[Any], *, born: date | None, school: bool) -> dict[str, set[str]]:
+    """The note ids of every flag of the default pack but `concern`, of a child that nothing else is known of.
+
+    Notes have what `NoteFact` has, and `danger_now`, `indicator` (a sign of exploitation) and `protected`.
+    """
+    live = [n for n in notes if not n.withdrawn]
+    gone = [n for n in live if away(n)]
+    signs = [n for n in live if set(map(str, n.categories)) & EXPLOITATION or n.indicator]
+    exploited: set[str] = set()
+    for missing in gone:
+        close = {s.note_id for s in signs if abs(s.observed_at - missing.observed_at) <= 365 * DAY}
+        if close:
+            exploited |= close | {missing.note_id}
+
+    def young(note: Any) -> bool:
+        if born is None:
+            return False
+        tenth = datetime(born.year + 10, born.month, born.day, tzinfo=UTC)
+        return bool(note.observed_at < tenth.timestamp() * 1000)
+
+    found = {
+        "danger_now": {n.note_id for n in live if n.danger_now},
+        "missing_under_10": {n.note_id for n in gone if young(n)},
+        "missing_exploitation": exploited,
+        "missing_long": {n.note_id for n in gone if (n.missing_hours or 0) > 24},
+        "missing_repeat": counted(live, 90, 3, only_missing=True),
+        "notes_repeat": counted(live, 90, 3),
+        "sources_several": counted(live, 30, 2, sources=True),
+        "police_protection": {n.note_id for n in live if n.protected},
+        "encompass": {
+            n.note_id for n in live if school and "domestic_abuse_household" in map(str, n.categories)
+        },
+    }
+    return {rule: ids for rule, ids in found.items() if ids}

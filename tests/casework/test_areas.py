@@ -10,7 +10,7 @@ import pytest
 import shapely  # type: ignore[import-untyped]  # shapely ships no type information
 
 from server.casework import areas
-from server.casework.areas import Areas, AreasError, parse_geojson
+from server.casework.areas import AreaHistory, Areas, AreasError, parse_geojson
 
 BOUNDARIES = pathlib.Path(__file__).parents[3] / "shared" / "data" / "london-boroughs.geojson"
 
@@ -171,3 +171,25 @@ def test_a_file_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(areas, "BYTES_MAX", 1 << 20)
     with pytest.raises(AreasError, match="larger than 1 MB"):
         parse_geojson(b" " * ((1 << 20) + 1))
+
+
+@pytest.mark.parametrize(
+    ("instant", "code"),
+    [(-5, "E09000001"), (0, "E09000001"), (999, "E09000001"), (1_000, "E09000002"), (10**15, "E09000002")],
+)
+def test_a_point_is_in_the_area_that_was_there_then(instant: int, code: str) -> None:
+    [before] = parse_geojson(collection(feature("E09000001")))
+    [after] = parse_geojson(collection(feature("E09000002")))
+    rows = {
+        1_000: [(after.code, after.name, after.wkb)],
+        0: [(before.code, before.name, before.wkb)],
+    }
+    history = AreaHistory(rows)
+    assert history.borough_at(51.5, 0.5, instant) == code
+    assert history.borough_at(10.0, 0.5, instant) is None
+    # The first known are used for what was before them.
+    assert AreaHistory({1_000: rows[1_000]}).borough_at(51.5, 0.5, instant) == "E09000002"
+
+
+def test_without_boundaries_no_point_is_anywhere() -> None:
+    assert AreaHistory({}).borough_at(51.5, 0.5, 0) is None

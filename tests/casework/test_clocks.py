@@ -38,8 +38,6 @@ def clock(grade: Grade, hours_before: float = 0.0, preset: str = "merton") -> Cl
         ("merton", Grade.AMBER, 6),
         ("merton", Grade.GREEN, 24),
         ("merton", Grade.BLUE, None),
-        ("surrey", Grade.RED, 4),
-        ("surrey", Grade.AMBER, 24),
         ("surrey", Grade.GREEN, 72),
         ("surrey", Grade.BLUE, None),
     ],
@@ -91,7 +89,7 @@ def test_each_borough_has_a_preset() -> None:
 
 
 def test_an_unacknowledged_red_climbs_at_15_30_and_60_minutes() -> None:
-    assert escalations(Grade.RED, RECEIVED_MS, RECEIVED_MS + 2 * HOUR_MS, PACK) == (
+    assert escalations(Grade.RED, "merton", RECEIVED_MS, RECEIVED_MS + 2 * HOUR_MS, PACK) == (
         Escalation(1, SUPERVISOR, RECEIVED_MS + 15 * MINUTE_MS),
         Escalation(2, INSPECTOR, RECEIVED_MS + 30 * MINUTE_MS),
         Escalation(3, FORCE, RECEIVED_MS + 60 * MINUTE_MS),
@@ -99,44 +97,87 @@ def test_an_unacknowledged_red_climbs_at_15_30_and_60_minutes() -> None:
 
 
 def test_amber_climbs_at_half_and_at_the_end_of_its_clock() -> None:
-    assert escalations(Grade.AMBER, RECEIVED_MS, RECEIVED_MS + 6 * HOUR_MS, PACK) == (
+    assert escalations(Grade.AMBER, "merton", RECEIVED_MS, RECEIVED_MS + 6 * HOUR_MS, PACK) == (
         Escalation(1, SUPERVISOR, RECEIVED_MS + 3 * HOUR_MS),
         Escalation(2, INSPECTOR, RECEIVED_MS + 6 * HOUR_MS),
     )
 
 
 def test_green_climbs_at_the_end_of_its_clock_and_blue_never() -> None:
-    assert escalations(Grade.GREEN, RECEIVED_MS, RECEIVED_MS + 24 * HOUR_MS, PACK) == (
+    assert escalations(Grade.GREEN, "merton", RECEIVED_MS, RECEIVED_MS + 24 * HOUR_MS, PACK) == (
         Escalation(1, SUPERVISOR, RECEIVED_MS + 24 * HOUR_MS),
     )
-    assert escalations(Grade.BLUE, RECEIVED_MS, None, PACK) == ()
-    assert escalations(Grade.AMBER, RECEIVED_MS, None, PACK) == ()
+    assert escalations(Grade.BLUE, "merton", RECEIVED_MS, None, PACK) == ()
+    assert escalations(Grade.AMBER, "merton", RECEIVED_MS, None, PACK) == ()
 
 
-def test_half_of_an_odd_clock_is_never_early() -> None:
-    assert escalations(Grade.AMBER, 0, 3, PACK)[0].at == 2
-    assert escalations(Grade.AMBER, 0, -5, PACK)[0].at == 0
+def test_a_share_of_an_odd_clock_is_never_early() -> None:
+    odd = load_pack(RULES.replace("amber = 6\n", "amber = 0.0000008\n", 1))  # three milliseconds
+    assert escalations(Grade.AMBER, "merton", 0, 3, odd)[0].at == 2
+
+
+def test_a_step_within_the_clock_is_never_later_than_something_else_that_ends() -> None:
+    """The school day begins before half of the clock: the supervisor hears by then."""
+    ends_at = RECEIVED_MS + 2 * HOUR_MS
+    assert [step.at for step in escalations(Grade.AMBER, "merton", RECEIVED_MS, ends_at, PACK)] == [
+        ends_at,
+        ends_at,
+    ]
+
+
+SURREY_MS = 1_774_629_000_000
+"""Friday 27 March 2026, 16:30: the clocks go forward on the Sunday."""
+MONDAY_MS = SURREY_MS + 64 * HOUR_MS
+"""Monday 30 March 2026, 08:30 UTC: half an hour of work is done."""
+
+
+def test_surrey_counts_working_hours_for_red_and_amber() -> None:
+    red = deadline(Grade.RED, "surrey", SURREY_MS, SURREY_MS - 10 * MINUTE_MS, PACK)
+    # Half an hour on Friday and three and a half on Monday, from nine by London's clocks.
+    assert red.deadline_at == MONDAY_MS + 3 * HOUR_MS
+    amber = deadline(Grade.AMBER, "surrey", SURREY_MS, SURREY_MS, PACK)
+    # Half an hour on Friday, 16 on Monday and Tuesday, seven and a half on Wednesday.
+    assert amber.deadline_at == MONDAY_MS + 55 * HOUR_MS
+    assert [step.at for step in escalations(Grade.AMBER, "surrey", SURREY_MS, amber.deadline_at, PACK)] == [
+        MONDAY_MS + 27 * HOUR_MS,
+        amber.deadline_at,
+    ]
+    green = deadline(Grade.GREEN, "surrey", SURREY_MS, SURREY_MS, PACK)
+    assert green.deadline_at == SURREY_MS + 72 * HOUR_MS
+
+
+def test_a_note_of_the_weekend_is_not_late_by_working_hours() -> None:
+    saturday, monday_noon = SURREY_MS + 20 * HOUR_MS, MONDAY_MS + 2.5 * HOUR_MS
+    found = deadline(Grade.RED, "surrey", round(monday_noon), saturday, PACK)
+    assert (found.late_by_ms, found.sync_delay_ms) == (0, round(monday_noon) - saturday)
+    late = deadline(Grade.RED, "surrey", MONDAY_MS + 6 * HOUR_MS, saturday, PACK)
+    assert late.late_by_ms == 2 * HOUR_MS + 30 * MINUTE_MS
 
 
 def test_the_steps_that_are_left_are_counted_from_the_one_that_is_due() -> None:
     """A duty that turned red long after it began climbs by the red chain from then on."""
     late = RECEIVED_MS + 7 * HOUR_MS
-    assert steps_from(Grade.RED, "merton", 1, late, PACK) == (
+    assert steps_from(Grade.RED, "merton", 1, late, None, PACK) == (
         Escalation(2, INSPECTOR, late),
         Escalation(3, FORCE, late + 30 * MINUTE_MS),
     )
-    assert steps_from(Grade.AMBER, "surrey", 0, late, PACK) == (
+    assert steps_from(Grade.AMBER, "merton", 0, late, late + 24 * HOUR_MS, PACK) == (
         Escalation(1, SUPERVISOR, late),
-        Escalation(2, INSPECTOR, late + 12 * HOUR_MS),
+        Escalation(2, INSPECTOR, late + 3 * HOUR_MS),
     )
-    assert steps_from(Grade.AMBER, "merton", 2, late, PACK) == ()
-    assert steps_from(Grade.BLUE, "merton", 0, late, PACK) == ()
+    assert steps_from(Grade.AMBER, "surrey", 0, MONDAY_MS, MONDAY_MS + 99 * HOUR_MS, PACK) == (
+        Escalation(1, SUPERVISOR, MONDAY_MS),
+        # Twelve working hours on: the rest of Monday, seven and a half, and of Tuesday four and a half.
+        Escalation(2, INSPECTOR, MONDAY_MS + 28 * HOUR_MS),
+    )
+    assert steps_from(Grade.AMBER, "merton", 2, late, None, PACK) == ()
+    assert steps_from(Grade.BLUE, "merton", 0, late, None, PACK) == ()
 
 
 def test_a_drill_may_count_in_seconds() -> None:
     text = RULES.replace("minutes = 15,", "minutes = 0.05,").replace("red = 2\n", "red = 0.01\n", 1)
     drill = load_pack(text)
-    assert escalations(Grade.RED, RECEIVED_MS, None, drill)[0].at == RECEIVED_MS + 3_000
+    assert escalations(Grade.RED, "merton", RECEIVED_MS, None, drill)[0].at == RECEIVED_MS + 3_000
     assert deadline(Grade.RED, "merton", 0, 0, drill).deadline_at == 36_000
 
 

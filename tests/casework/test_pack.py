@@ -9,14 +9,15 @@ from server.casework.boroughs import load_force
 from server.casework.pack import PackError, default_pack, load_pack
 from server.casework.shapes import Proposal
 from sync.vocabulary import Category, Grade
-from tests.casework.builders import concerns, flags, missing, note
+from tests.casework.builders import concerns, flags, missing, note, pack_text_with_terms
 
 TEXT = importlib.resources.files("server.casework").joinpath("rules.toml").read_text("utf-8")
 
 
 def changed(old: str, new: str) -> str:
-    assert old in TEXT
-    return TEXT.replace(old, new, 1)
+    text = TEXT if old in TEXT else pack_text_with_terms()
+    assert old in text
+    return text.replace(old, new, 1)
 
 
 def test_the_default_pack_has_the_defaults_of_the_domain() -> None:
@@ -31,6 +32,8 @@ def test_the_default_pack_has_the_defaults_of_the_domain() -> None:
         "missing_repeat": Grade.AMBER,
         "notes_repeat": Grade.AMBER,
         "sources_several": Grade.GREEN,
+        "police_protection": Grade.RED,
+        "encompass": Grade.GREEN,
     }
     assert rules["missing_long"].proposes is Proposal.STRATEGY_DISCUSSION
     merton, surrey = pack.clocks.presets["merton"], pack.clocks.presets["surrey"]
@@ -107,7 +110,15 @@ def test_concern_grades_are_in_the_pack() -> None:
         ("{category}", "{ward}", "concern.sentence"),
         ('preset = "merton"', 'preset = "croydon"', "no preset `croydon`"),
         ('E09000024 = "merton"', 'E09000024 = "mertn"', "clocks.boroughs.E09000024.*no preset"),
-        ("red = 4", 'red = 4\nworking_hours = ["red", "amber"]', "surrey.working_hours.*not supported yet"),
+        ('working_hours = ["red", "amber"]', 'working_hours = ["red", "blue"]', r"surrey.*no hours for blue"),
+        ('closes = "17:00"', 'closes = "09:00"', r"clocks.working_hours.closes: .*after it opens"),
+        ('closes = "17:00"', 'closes = "25:00"', r"clocks.working_hours.closes"),
+        ('"monday", "tuesday"', '"mon", "tuesday"', r"clocks.working_hours.days\[0\]"),
+        ('calendar = "london"', 'calendar = "kent"', "no calendar `kent`. Known: london"),
+        ("first = 2025-11-03", "first = 2025-10-24", r"terms\[1\]: the term begins before"),
+        ("last = 2026-05-22", "last = 2026-04-12", r"terms\[4\]: the term ends before it begins"),
+        ("{until}", "{before}", r"\{before\} cannot be used here. Allowed: \{until\}"),
+        ("warn_minutes = 60", "warn_minutes = 0", "warn_minutes"),
         ("minutes = 15, ", "", r"escalations.red\[0\]: give either"),
         ("minutes = 15, ", "minutes = 15, percent = 5, ", r"escalations.red\[0\]: give either"),
         ('role = "force_duty_officer"', 'role = "Mayor!"', r"escalations.*role"),
@@ -122,11 +133,50 @@ def test_every_mistake_is_named(old: str, new: str, says: str) -> None:
         load_pack(changed(old, new))
 
 
-def test_the_line_of_a_mistake_is_the_line_in_the_file() -> None:
-    text = changed("under_years = 10", "under_years = 99")
-    line = text.splitlines().index("under_years = 99") + 1
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("under_years = 10", "under_years = 99"),
+        ("red = 4", 'red = "soon"'),
+        ("red = 4", "rad = 4"),
+        ('knife = "amber"', 'knife = "purple"'),
+        ('knife = "amber"', 'spoon = "amber"'),
+        ('kind = "sources"', 'kind = "sauces"'),
+        ('name = "missing_repeat"', 'name = "danger_now"'),
+        ('sentence = "Missing and under {years}"', 'sentence = "Missing and under {days}"'),
+        ('E09000024 = "merton"', 'E09000024 = "mertn"'),
+        ('    { minutes = 30, role = "duty_inspector" },', '    { role = "duty_inspector" },'),
+        ("    { first = 2026-02-23,", "    { first = 2026-01-23,"),
+        ('working_hours = ["red", "amber"]', 'working_hours = ["red", "blue"]'),
+        ('household = ["neglect", "emo', 'household = ["neglec", "emo'),
+    ],
+)
+def test_the_line_of_a_mistake_is_the_line_in_the_file(old: str, new: str) -> None:
+    text, before = changed(old, new), (TEXT if old in TEXT else pack_text_with_terms()).splitlines()
+    line = 1 + next(n for n, now in enumerate(text.splitlines()) if now != before[n])
     with pytest.raises(PackError, match=f"on line {line}:"):
         load_pack(text)
+
+
+def test_what_is_missing_is_said_of_its_table() -> None:
+    text = changed("near_metres = 500\n", "")
+    line = text.splitlines().index("[incidents]") + 1
+    with pytest.raises(PackError, match=f"on line {line}: .*near_metres"):
+        load_pack(text)
+
+
+def test_a_pack_without_school_years_or_working_hours_still_loads() -> None:
+    """A pack that was written for an earlier release: everything new has a default."""
+    text = TEXT[: TEXT.index("# School terms")]
+    pack = load_pack(
+        text.replace(
+            '[clocks.working_hours]\ndays = ["monday", "tuesday", "wednesday", '
+            '"thursday", "friday"]\nopens = "09:00"\ncloses = "17:00"\n',
+            "",
+        )
+    )
+    assert pack.clocks.working_hours == default_pack().clocks.working_hours
+    assert pack.school.year_of("E09000022").terms == ()
 
 
 def test_a_pack_for_another_force_routes_by_its_boroughs() -> None:

@@ -141,6 +141,19 @@ def test_areas_are_loaded_and_take_the_place_of_those_before(tmp_path: Path) -> 
     assert counted(data, "area") == 1
 
 
+def test_areas_from_a_day_leave_those_before_for_their_time(tmp_path: Path) -> None:
+    file = tmp_path / "areas.geojson"
+    file.write_text(json.dumps(SQUARE))
+    data = tmp_path / "data"
+    for more in ([], ["--from", "2026-04-01"], ["--from", "2026-04-01"]):
+        assert run("import-areas", str(file), *more, "--data", str(data)).code == 0
+    assert counted(data, "area") == 2
+    refused = run("import-areas", str(file), "--from", "April", "--data", str(data))
+    assert refused.code == 1 and "not a day" in refused.err
+    assert run("import-areas", str(file), "--data", str(data)).code == 0
+    assert counted(data, "area") == 1
+
+
 def test_a_file_that_holds_no_areas_is_refused(tmp_path: Path, registry: Path) -> None:
     refused = run("import-areas", str(registry), "--data", str(tmp_path / "data"))
     assert refused.code == 1 and "not JSON" in refused.err

@@ -5,9 +5,11 @@ import datetime
 import msgspec
 
 from server.console.views import (
+    GRADES,
     Choice,
     ClosePage,
     ErrorPage,
+    GradePage,
     HandOverPage,
     HomePage,
     NavItem,
@@ -739,6 +741,14 @@ def sign_in(error: str | None = None) -> SignInPage:
 def close(error: str | None = None) -> ClosePage:
     """The form that ends an alert."""
     return ClosePage(row=rows()[3], least=10, error=error)
+
+
+def grade(error: str | None = None) -> GradePage:
+    """The form that gives an alert a grade."""
+    choices = tuple(Choice(value=one, label=one.capitalize(), selected=one == "red") for one in GRADES)
+    return GradePage(
+        row=rows()[0], choices=choices, proposed="amber", least=10, wrong_field="rationale", error=error
+    )
 
 
 def password(field: str | None = None, error: str | None = None) -> PasswordPage:

@@ -8,7 +8,7 @@ from sync.note import Subject
 from sync.vocabulary import Category
 from tests.console.kit import Browser, text, titles
 from tests.http.kit import Client, add_person
-from tests.road import AMARA, CAMDEN, JONAS, LAMBETH, SOUTHWARK, Road
+from tests.road import AMARA, CAMDEN, JONAS, LAMBETH, SOUTHWARK, Road, at
 
 HX = {"hx-request": "true"}
 
@@ -225,3 +225,56 @@ def test_a_restricted_child_has_no_name_in_the_queue(rivera: Browser, road: Road
     assert led.headers["location"] == f"/children/{child}"
     assert "Amara" not in rivera.get(f"/children/{child}").text
     assert road.alerts_of(child, "open")
+
+
+def test_a_grade_is_given_by_form_and_stands_in_the_story(
+    rivera: Browser, client: Client, road: Road
+) -> None:
+    child, alert = alert_on(road)
+    assert f'href="/alerts/{alert}/grade"' in rivera.get("/alerts").text
+    form = rivera.get(f"/alerts/{alert}/grade")
+    assert form.status_code == 200 and "The rules propose green" in text(form.text)
+    path = f"/alerts/{alert}/grade"
+    short = rivera.send(path, rev=1, grade="red", rationale="because")
+    assert short.status_code == 422 and "needs a rationale" in text(short.text)
+    assert 'value="red" checked' in short.text and ">because</textarea>" in short.text
+    assert rivera.send(path, rev=1, grade="purple", rationale="Her aunt says so").status_code == 422
+    done = rivera.send(path, rev=1, grade="red", rationale="Her aunt saw the injuries")
+    assert (done.status_code, done.headers["location"]) == (303, "/alerts")
+    assert rivera.said(done).startswith("Graded")
+    late = rivera.send(path, rev=1, grade="amber", rationale="Seen by the school nurse")
+    assert rivera.said(late).startswith("This alert changed")
+    lower = rivera.send(path, rev=2, grade="amber", rationale="Seen by the school nurse")
+    assert lower.status_code == 422 and "Only a supervisor lowers a grade" in text(lower.text)
+    boss = Browser(client, add_person(client, "boss", role="supervisor", borough=LAMBETH))
+    assert boss.send(path, rev=2, grade="amber", rationale="Seen by the school nurse").status_code == 303
+    said = text(boss.get(f"/children/{child}").text)
+    assert "It was red: a supervisor lowered it." in said
+    assert "Grade changed from green to red by" in said and "“Her aunt saw the injuries”" in said
+    assert "Grade changed from red to amber by" in said and "“Seen by the school nurse”" in said
+
+
+def test_another_boroughs_alert_has_no_grade_form(rivera: Browser, road: Road) -> None:
+    _, alert = alert_on(road, JONAS, CAMDEN)
+    assert rivera.get(f"/alerts/{alert}/grade").status_code == 404
+    sent = rivera.send(f"/alerts/{alert}/grade", rev=1, grade="red", rationale="Her aunt saw the injuries")
+    assert sent.status_code == 404
+
+
+def test_a_clock_of_its_own_stands_beside_the_grades(rivera: Browser, road: Road) -> None:
+    child, _ = alert_on(road, police_protection_from=at(road.now - 3_600_000))
+    said = text(rivera.get("/alerts").text)
+    assert "In police protection, which ends by" in said and "Police protection ends" in said
+    record = text(rivera.get(f"/children/{child}").text)
+    assert "Police protection from" in record
+
+
+def test_whoever_was_told_reads_that_there_is_less(rivera: Browser, road: Road) -> None:
+    child = road.child(AMARA)
+    officer = road.officer()
+    wrong = officer.writes(AMARA, danger_now=True)
+    officer.writes(AMARA, category=Category.KNIFE)
+    officer.sends(officer.withdrawal(wrong))
+    said = text(rivera.get(f"/children/{child}").text)
+    assert "that there is less: grounds of it are gone" in said
+    assert "In danger now" not in said.partition("The story")[0]

@@ -206,7 +206,7 @@ def test_the_drill_changes_how_soon_red_climbs_and_nothing_else() -> None:
     assert drill.rules == usual.rules and drill.clocks == usual.clocks and drill.concern == usual.concern
     assert drill.incidents == usual.incidents
     for grade in Grade:
-        slow, fast = (escalations(grade, 0, 7_200_000, pack) for pack in (usual, drill))
+        slow, fast = (escalations(grade, "merton", 0, 7_200_000, pack) for pack in (usual, drill))
         assert [step.role for step in slow] == [step.role for step in fast]
         factor = SPEED if grade is Grade.RED else 1
         assert [step.at for step in slow] == [step.at * factor for step in fast]

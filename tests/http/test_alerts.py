@@ -239,3 +239,40 @@ def test_a_copy_is_seen_and_cannot_be_answered(client: Client, road: Road) -> No
     assert alert["is_copy"] and alert["borough"] == CAMDEN
     answer = home.post(f"/api/alerts/{alert['alert_id']}/acknowledge", json={})
     assert_problem(answer, 403, "not-allowed")
+
+
+def graded(desk: Desk, alert_id: int, **body: object) -> Any:
+    usual = {"grade": "red", "rationale": "The injuries were seen at school"}
+    return desk.post(f"/api/alerts/{alert_id}/grade", json=usual | body)
+
+
+def test_a_grade_needs_a_rationale_and_a_lower_one_a_supervisor(client: Client, alert_id: int) -> None:
+    rivera, boss = person(client, "rivera"), person(client, "boss", "supervisor")
+    red = graded(rivera, alert_id, from_rev=1)
+    assert (red.status_code, red.json()["grade"], red.json()["rev"]) == (200, "red", 2)
+    stale = graded(boss, alert_id, grade="green", from_rev=1)
+    problem = assert_problem(stale, 409, "conflict")
+    assert problem["current"] == {"state": "open", "rev": 2}
+    assert_problem(graded(rivera, alert_id, rationale="because"), 400, "invalid")
+    assert_problem(graded(rivera, alert_id, rationale="          .          "), 400, "invalid")
+    assert_problem(graded(rivera, alert_id, grade="purple"), 400, "invalid")
+    refused = graded(rivera, alert_id, grade="amber")
+    assert "supervisor" in assert_problem(refused, 403, "not-allowed")["detail"]
+    lower = graded(boss, alert_id, grade="amber", rationale="Seen by a paediatrician today").json()
+    assert (lower["grade"], lower["highest_grade"]) == ("amber", "red")
+    steps = rivera.get(f"/api/alerts/{alert_id}").json()["steps"]
+    assert [(step["kind"], step["grade"], step["detail"]) for step in steps][-2:] == [
+        ("graded", "red", "green"),
+        ("graded", "amber", "red"),
+    ]
+    child = rivera.get(f"/api/alerts/{alert_id}").json()["alert"]["child_id"]
+    gradings = rivera.get(f"/api/children/{child}/timeline").json()["gradings"]
+    assert [(one["by"], one["to_grade"], one["rationale"]) for one in gradings] == [
+        ("rivera", "red", "The injuries were seen at school"),
+        ("boss", "amber", "Seen by a paediatrician today"),
+    ]
+
+
+def test_nobody_grades_another_boroughs_alert(client: Client, alert_id: int) -> None:
+    for desk in (person(client, "lee", borough=CAMDEN), person(client, "sam", "scrutiny", None)):
+        assert_problem(graded(desk, alert_id), 403, "not-allowed")

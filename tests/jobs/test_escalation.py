@@ -14,6 +14,7 @@ from server.casework.facts import MINUTE_MS
 from server.casework.pack import PackError, default_pack, load_pack
 from server.casework.shapes import EscalationSettings
 from server.jobs import escalation
+from server.placing import World
 from server.records import steps as alert_steps
 from server.storage import Store
 from sync.vocabulary import Category
@@ -29,7 +30,11 @@ def road(store: Store) -> Road:
 
 
 def run(road: Road, channels: tuple[str, ...] = ()) -> int:
-    return road.store.write_now(lambda tx: escalation.run(tx, road.now, road.pack, channels))
+    return road.store.write_now(lambda tx: escalation.run(tx, road.now, told_on(road, channels)))
+
+
+def told_on(road: Road, channels: tuple[str, ...]) -> World:
+    return msgspec.structs.replace(road.world, channels=channels)
 
 
 def told(road: Road) -> list[tuple[str, int]]:
@@ -133,8 +138,9 @@ def test_what_is_told_goes_to_the_channels_and_the_stream(road: Road) -> None:
 def test_a_pack_without_a_chain_lets_the_time_lapse(road: Road) -> None:
     road.officer().writes(AMARA, danger_now=True)
     silent = msgspec.structs.replace(road.pack, escalations=EscalationSettings())
+    world = msgspec.structs.replace(road.world, pack=silent)
     road.passes(minutes=20)
-    assert road.store.write_now(lambda tx: escalation.run(tx, road.now, silent)) == 0
+    assert road.store.write_now(lambda tx: escalation.run(tx, road.now, world)) == 0
     assert road.value("SELECT escalates_at FROM alert") is None
 
 

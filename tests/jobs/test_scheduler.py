@@ -57,7 +57,7 @@ class Pager:
 
 
 def make(road: Road, channels: Sequence[Channel] = ()) -> Jobs:
-    return Jobs(road.store, road.pack, channels, RULES, LIMITS, lambda: road.now)
+    return Jobs(road.store, road.worlds, channels, RULES, LIMITS, lambda: road.now)
 
 
 @asynccontextmanager

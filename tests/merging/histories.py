@@ -324,7 +324,7 @@ class Walk:
 
     def _pass(self, step: Pass) -> None:
         self.road.passes(minutes=step.minutes)
-        self.road.store.write_now(lambda tx: escalation.run(tx, self.road.now, self.road.pack))
+        self.road.store.write_now(lambda tx: escalation.run(tx, self.road.now, self.road.worlds.current(tx)))
 
     def take_back_all(self, order: list[int]) -> None:
         for which in order:

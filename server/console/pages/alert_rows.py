@@ -87,6 +87,10 @@ class Telling:
             and alert.state is State.ACKNOWLEDGED
             and person.may(Permission.WORK_CASES)
             and (mine or person.may(Permission.ASSIGN_ALERTS)),
+            can_grade=own and alert.state is not State.CLOSED and person.may(Permission.SET_GRADES),
+            was_grade=alert.highest_grade.value if alert.highest_grade is not alert.grade else None,
+            due_at=None if alert.state is State.CLOSED else alert.due_at,
+            due_words=alert.due_words,
             is_copy=alert.is_copy,
         )
 
@@ -104,7 +108,8 @@ class Telling:
         """The role that was last told because nobody answered."""
         if alert.state is not State.OPEN or not alert.level:
             return None
-        ladder = escalations(alert.grade, alert.started_at, alert.deadline_at, self.pack)
+        preset = self.pack.preset_of(alert.borough)
+        ladder = escalations(alert.grade, preset, alert.started_at, alert.deadline_at, self.pack)
         role = ladder[min(alert.level, len(ladder)) - 1].role if ladder else None
         return self.role_title(role) if role else None
 

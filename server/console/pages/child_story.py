@@ -169,10 +169,20 @@ class Story:
         if step.kind is EventKind.RAISED:
             return Event(at=step.at, text=f"Told the investigators of {borough}")
         if step.kind is EventKind.GREW:
-            return Event(at=step.at, text=f"Told the investigators of {borough} again: there is more")
+            graver = f", now {step.grade.value}, where it was {step.detail}" if step.detail else ""
+            return Event(at=step.at, text=f"Told the investigators of {borough} again: there is more{graver}")
         if step.kind is EventKind.COPIED:
             others = words.listed([telling.borough(code) for code in (step.detail or "").split(", ")])
             return Event(at=step.at, text=f"Told the investigators of {others} too: the registry has changed")
+        if step.kind is EventKind.GRADED:
+            return self.graded(step)
+        if step.kind is EventKind.LESSENED:
+            return Event(
+                at=step.at, text=f"Told {self.told(step)} that there is less: grounds of it are gone"
+            )
+        if step.kind is EventKind.ESCALATED and step.detail:
+            text = f"{step.detail} soon: told {telling.role_title(step.told or '')}"
+            return Event(at=step.at, text=text, tone="late")
         if step.kind is EventKind.ESCALATED:
             told = telling.role_title(step.told or "")
             waited = words.duration(step.at - alert.started_at)
@@ -188,6 +198,23 @@ class Story:
             return Event(at=step.at, text=f"Told the investigators of {borough}: a merge was undone")
         why = f": {step.detail}" if step.detail else ""
         return Event(at=step.at, text=f"Closed by {who}{why}", tone="done")
+
+    def graded(self, step: AlertEvent) -> Event:
+        """A grade that a person gave, with the rationale."""
+        kept = (
+            one.rationale
+            for one in self.shown.gradings
+            if (one.alert_id, one.at, one.person) == (step.alert_id, step.at, step.actor)
+        )
+        change = "confirmed as" if step.detail == step.grade.value else f"changed from {step.detail} to"
+        who = self.telling.names.name(step.actor)
+        return Event(at=step.at, text=f"Grade {change} {step.grade.value} by {who}: “{next(kept, '')}”")
+
+    def told(self, step: AlertEvent) -> str:
+        """Whom a step was told: the alert's owner, or where it has none the investigators."""
+        if step.told in (None, "investigators"):
+            return f"the investigators of {self.telling.borough(step.borough)}"
+        return self.telling.names.name(step.told or "")
 
     def record_entries(self) -> Iterable[RecordEntry]:
         """What was done to the record itself."""

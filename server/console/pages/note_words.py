@@ -36,6 +36,14 @@ RISKS = {
 }
 
 
+def _action(body: Note) -> str | None:
+    """What was done, police protection first."""
+    began = body.police_protection_from
+    # As the phone wrote it: no conversion can fail on a date that cannot be.
+    protected = f"Police protection from {began.day} {began:%B %Y, %H:%M}" if began is not None else None
+    return ". ".join(said for said in (protected, body.action_taken) if said) or None
+
+
 def note_entry(
     note: Written,
     telling: Telling,
@@ -63,7 +71,7 @@ def note_entry(
         demeanour=body.demeanour or None,
         child_seen=_seen(body),
         danger_now=body.danger_now,
-        action_taken=body.action_taken or None,
+        action_taken=_action(body),
         missing=_missing(body.missing),
         advice=tuple(
             (phrase, better)

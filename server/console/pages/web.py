@@ -40,6 +40,7 @@ NOT_THERE_HINT = "Check the address. If a colleague sent it, ask them which boro
 _NOTICES: dict[str, tuple[str, bool]] = {
     "acknowledged": ("You have acknowledged the alert. It is yours now.", True),
     "handed-over": ("Handed over. It is theirs now, and they see your reason.", True),
+    "graded": ("Graded. Your rationale stands on the record.", True),
     "closed": ("The alert is closed, with what you decided.", True),
     "alert-changed": ("This alert changed while you were looking. Here is how it stands now.", False),
     "same": ("Linked: the same child.", True),

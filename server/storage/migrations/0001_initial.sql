@@ -317,6 +317,8 @@ CREATE TABLE flag (
     grade TEXT NOT NULL,
     sentence TEXT NOT NULL,
     proposes TEXT,
+    due_at $integer, -- when the flag's own clock ends, and what that is
+    due_words TEXT,
     raised_at $integer NOT NULL,
     changed_at $integer NOT NULL,
     retracted_at $integer,
@@ -340,10 +342,14 @@ CREATE TABLE alert (
     owner_reason TEXT NOT NULL,
     owner TEXT,
     grade TEXT NOT NULL,
+    highest_grade TEXT NOT NULL, -- graver than the grade where a supervisor lowered it
     why TEXT NOT NULL,
     state TEXT NOT NULL,
     started_at $integer NOT NULL,
     deadline_at $integer,
+    due_at $integer, -- a flag's own clock: when it ends, what that is, and when a supervisor hears
+    due_words TEXT,
+    warns_at $integer,
     late_by_ms $integer NOT NULL DEFAULT 0,
     level $integer NOT NULL DEFAULT 0,
     escalates_at $integer,
@@ -355,7 +361,7 @@ CREATE TABLE alert (
     joint $integer NOT NULL DEFAULT 0 -- 1: for what the records of a merged child mean only together
 ) $strict;
 CREATE INDEX alert_queue ON alert (state, borough, deadline_at);
-CREATE INDEX alert_escalation ON alert (escalates_at) WHERE state = 'open' AND escalates_at IS NOT NULL;
+CREATE INDEX alert_escalation ON alert (escalates_at) WHERE escalates_at IS NOT NULL;
 -- One open alert for a record in a borough; the others stand beside it, so that one index serves all.
 CREATE UNIQUE INDEX alert_by_child ON alert
     (child_id, borough, (CASE WHEN state = 'open' AND joint = 0 THEN 0 ELSE alert_id END));
@@ -373,6 +379,19 @@ CREATE TABLE alert_flag (
     flag_id $integer NOT NULL REFERENCES flag (flag_id),
     PRIMARY KEY (alert_id, flag_id)
 ) $strict_without_rowid;
+
+-- Every grade that a person gave an alert. The rationale is for those who may see the child, and nowhere else.
+CREATE TABLE grade_decision (
+    decision_id $identity,
+    alert_id $integer NOT NULL REFERENCES alert (alert_id),
+    person TEXT NOT NULL,
+    at $integer NOT NULL,
+    from_grade TEXT NOT NULL,
+    to_grade TEXT NOT NULL,
+    proposed_grade TEXT,
+    rationale TEXT NOT NULL
+) $strict;
+CREATE INDEX grade_decision_by_alert ON grade_decision (alert_id);
 
 -- What happened to an alert, in commit order: its history, and what the live stream sends.
 CREATE TABLE alert_event (
@@ -420,10 +439,22 @@ CREATE INDEX change_in_order ON change (bucket, xid, seq);
 
 -- Places and housekeeping ------------------------------------------------------------------------------
 
+-- Boundaries from the day they came into force; those before stay, for notes that were observed then.
 CREATE TABLE area (
-    code TEXT PRIMARY KEY,
+    valid_from $integer NOT NULL,
+    code TEXT NOT NULL,
     name TEXT NOT NULL,
     boundary $bytes NOT NULL,
+    loaded_at $integer NOT NULL,
+    PRIMARY KEY (valid_from, code)
+) $strict;
+
+-- Every rule pack that was put in force from the command line, as it was written. The newest holds.
+CREATE TABLE rule_pack (
+    pack_id $identity,
+    version TEXT NOT NULL,
+    content TEXT NOT NULL,
+    loaded_by TEXT NOT NULL,
     loaded_at $integer NOT NULL
 ) $strict;
 

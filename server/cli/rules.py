@@ -1,0 +1,230 @@
+"""`earlysign rules`: check a rule pack, put it in force, and see what it would have done."""
+
+from __future__ import annotations
+
+import datetime
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from server import replaying
+from server.app import make_pack
+from server.casework.pack import Pack, PackError, default_pack_text, load_pack
+from server.cli.common import (
+    CommandError,
+    DataOption,
+    day_of,
+    err,
+    examples,
+    make_typer,
+    open_database,
+    operator,
+    out,
+    policy_from,
+    say,
+    settings_from,
+)
+from server.cli.linking import progress_bar
+from server.clock import now_ms
+from server.jobs.escalation import check_roles
+from server.placing import Worlds
+from server.records import packs
+from server.replaying import Change
+from server.settings import Settings
+from server.storage import Store
+from sync.vocabulary import Grade
+
+CHILDREN_SHOWN = 10
+FileArgument = Annotated[Path | None, typer.Argument(help="A rule pack in TOML.", show_default=False)]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group."""
+    group = make_typer("Check, change and try out the rules: flags, grades, clocks, escalation.")
+    group.command("check", epilog=examples("earlysign rules check", "earlysign rules check new.toml"))(check)
+    group.command("reload", epilog=examples("earlysign rules reload new.toml"))(reload)
+    group.command("show", epilog=examples("earlysign rules show"))(show)
+    group.command("explain", epilog=examples("earlysign rules explain 4711"))(explain)
+    group.command("replay", epilog=examples("earlysign rules replay --since 2026-01-01 --pack new.toml"))(
+        replay
+    )
+    app.add_typer(group, name="rules")
+
+
+def check(file: FileArgument = None, data: DataOption = None) -> None:
+    """Say whether a rule pack can be used, and if not, on which line it is wrong and why.
+
+    Without a file: the pack that the server would start with.
+    """
+    pack, _ = read_pack(settings_from(data), file)
+    say(
+        f"[green]Good.[/green] Version {escape(pack.version)}: {len(pack.rules)} rules,"
+        f" {len(pack.clocks.presets)} clock presets."
+    )
+
+
+def reload(file: FileArgument = None, data: DataOption = None) -> None:
+    """Put a rule pack in force: in every process of the server, from its next transaction on.
+
+    Without a file: the one of EARLYSIGN_RULES, or the one that ships. The pack is kept in the database and holds
+    until another is loaded, also after a restart. A child's flags follow it when something next changes about
+    the child; those raised before keep the version that raised them until then.
+    """
+    settings = settings_from(data)
+    pack, text = read_pack(settings, file)
+    actor, now = operator(), now_ms()
+    with open_database(settings) as store:
+        before = in_force(store, settings)
+        store.write_now(lambda tx: packs.put_in_force(tx, actor, pack.version, text, now=now))
+    say(f"In force: [bold]{escape(pack.version)}[/bold], where it was {escape(before.version)}.")
+
+
+def show(data: DataOption = None) -> None:
+    """Show the rules in force: their version, since when and by whom, each rule, and the clocks."""
+    settings = settings_from(data)
+    with open_database(settings) as store:
+        pack = in_force(store, settings)
+        history = store.read_now(packs.history)
+    if history:
+        say(f"In force: [bold]{escape(pack.version)}[/bold]")
+        for loaded in history:
+            say(f"  {_when(loaded.loaded_at)}  {escape(loaded.version)}, by {escape(loaded.loaded_by)}")
+    else:
+        where = settings.rules.name if settings.rules else "the pack that ships"
+        say(f"In force: [bold]{escape(pack.version)}[/bold], from {escape(where)}")
+    rules = Table("Rule", "Grade", "Says", "Proposes")
+    for rule in pack.rules:
+        rules.add_row(rule.name, rule.grade.value, escape(rule.sentence), rule.proposes or "")
+    out.print(rules)
+    clocks = Table("Clocks", *(grade.value for grade in reversed(Grade)), "Boroughs")
+    for name, preset in pack.clocks.presets.items():
+        boroughs = [code for code, chosen in pack.clocks.boroughs.items() if chosen == name]
+        if name == pack.clocks.preset:
+            boroughs.append("all others")
+        hours = [_hours(preset.hours(grade), grade in preset.working_hours) for grade in reversed(Grade)]
+        clocks.add_row(escape(preset.label), *hours, ", ".join(boroughs))
+    out.print(clocks)
+
+
+def explain(
+    child: Annotated[int, typer.Argument(help="The child's number, as in the console's address.")],
+    data: DataOption = None,
+) -> None:
+    """Print every flag of a child: the rule, its version, the grade, why, and the notes that caused it.
+
+    Then what the rules in force would change. It names nobody, and it is logged.
+    """
+    settings, now = settings_from(data), now_ms()
+    with open_database(settings) as store:
+        pack = in_force(store, settings)
+        found = store.read_now(lambda tx: replaying.explain(tx, operator(), child, pack, now=now))
+    if found is None:
+        raise CommandError("There is no such child here.", "The number is in the console's address.")
+    for flag in found.flags:
+        say(f"[bold]{escape(flag.sentence)}[/bold] ({flag.grade.value})")
+        say(f"  rule {flag.rule} of {escape(flag.rule_version)}, raised {_when(flag.raised_at)}")
+        if flag.due_at is not None:
+            say(f"  {escape(flag.due_words or 'ends')} {_when(flag.due_at)}")
+        if flag.retracted_at is not None:
+            say(f"  withdrawn {_when(flag.retracted_at)}: {escape(flag.retraction or '')}")
+        for note_id in flag.note_ids:
+            say(f"  note {note_id}")
+    if not found.flags:
+        say("No flag.")
+    if not found.changes:
+        say(f"The rules in force ({escape(pack.version)}) say the same.")
+    for change in found.changes:
+        say(f"By the rules in force {change.flag_key} ({change.grade.value}) would be {change.kind.value}.")
+
+
+def replay(
+    since: Annotated[
+        str, typer.Option(help="First day, 2026-01-31, of what is looked at.", show_default=False)
+    ],
+    pack: Annotated[
+        Path | None,
+        typer.Option(help="A changed pack to try, in place of the one in force.", show_default=False),
+    ] = None,
+    data: DataOption = None,
+) -> None:
+    """Say which flags other rules would have raised or dropped since a day, and change nothing.
+
+    With --pack: the changed pack against the one in force, both on the notes that are here. Without it: the pack
+    in force against the flags that stand, which other rules may have raised. Counts for each rule, and numbers of
+    children; it names nobody, and it is logged.
+    """
+    settings, now, first = settings_from(data), now_ms(), day_of(since)
+    tally, looked = _Tally(), 0
+    with open_database(settings) as store, progress_bar(err) as bar:
+        holding = in_force(store, settings)
+        wanted, against = (read_pack(settings, pack)[0], holding) if pack else (holding, None)
+        task = bar.add_task("Children", total=None)
+        for number, found in replaying.replay(store, operator(), wanted, first, now=now, against=against):
+            looked += number
+            for change in found:
+                tally.add(change)
+            bar.update(task, completed=looked)
+    other = f"against {against.version}" if against else "against the flags that stand"
+    say(f"{escape(wanted.version)} {escape(other)}: {looked:,} children, {tally.flags.total():,} changes.")
+    if tally.flags:
+        out.print(tally.table())
+
+
+class _Tally:
+    """Changes counted by rule and kind, with the first children of each. Children come in order."""
+
+    def __init__(self) -> None:
+        self.flags: Counter[tuple[str, str]] = Counter()
+        self.children: Counter[tuple[str, str]] = Counter()
+        self.first: dict[tuple[str, str], list[int]] = {}
+        self._last: dict[tuple[str, str], int] = {}
+
+    def add(self, change: Change) -> None:
+        key = change.rule, change.kind.value
+        self.flags[key] += 1
+        if self._last.get(key) == change.child_id:
+            return
+        self._last[key] = change.child_id
+        self.children[key] += 1
+        if self.children[key] <= CHILDREN_SHOWN:
+            self.first.setdefault(key, []).append(change.child_id)
+
+    def table(self) -> Table:
+        table = Table("Rule", "Would be", "Flags", "Children")
+        for key, number in sorted(self.flags.items()):
+            left = self.children[key] - len(self.first[key])
+            said = ", ".join(map(str, self.first[key])) + (f" and {left:,} more" if left else "")
+            table.add_row(*key, f"{number:,}", said)
+        return table
+
+
+def read_pack(settings: Settings, file: Path | None) -> tuple[Pack, str]:
+    """A pack that can be put in force here, and its text. Raises `CommandError`."""
+    path = file or settings.rules
+    policy = policy_from(settings)
+    try:
+        text = path.read_text(encoding="utf-8") if path else default_pack_text()
+        pack = load_pack(text, policy.force)
+        check_roles(pack, policy)
+    except (PackError, UnicodeDecodeError) as error:
+        name = path.name if path else "The pack that ships"
+        why = str(error) if isinstance(error, PackError) else "The file is not UTF-8 text."
+        raise CommandError(f"{name}: {why}", "server/casework/rules.toml shows the form.") from None
+    return pack, text
+
+
+def in_force(store: Store, settings: Settings) -> Pack:
+    """The pack that the server uses now."""
+    return store.read_now(Worlds(make_pack(settings)).pack_in_force)
+
+
+def _when(at: int) -> str:
+    return datetime.datetime.fromtimestamp(at / 1000, datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _hours(hours: float | None, working: bool) -> str:
+    return "none" if hours is None else f"{hours:g} working h" if working else f"{hours:g} h"

@@ -1,0 +1,289 @@
+"""Whatever happens, in whatever order: the flags that stand are what the rules say of the notes, from nothing.
+
+Histories of notes, late arrivals, amendments, withdrawals and relinking go through the real intake and placing.
+What ought to stand is worked out by `tests.casework.oracle`, which shares no code with the server.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import uuid
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from server import duty, placing
+from server.access.errors import NotAllowed
+from server.casework.facts import HOUR_MS
+from server.casework.grades import GradeRefused
+from server.jobs import escalation
+from server.placing import ReviewClosed
+from server.records import alerts
+from server.records.alerts import AlertConflict
+from server.storage import open_store
+from sync.note import MissingEpisode, Subject
+from sync.vocabulary import Category, Grade
+from tests.casework.oracle import flags_from_nothing
+from tests.road import AMARA, JONAS, LAMBETH, Officer, Road, at, somebody
+
+SMALL = Subject(
+    given_names="Mirembe",
+    family_name="Nakato",
+    date_of_birth=datetime.date(2018, 5, 5),
+    address="77 Camberwell Grove",
+    postcode="SE5 7AA",
+)
+SUBJECTS = (AMARA, JONAS, SMALL)
+BOSS = somebody("boss", "supervisor")
+CATEGORIES = (
+    Category.NEGLECT,
+    Category.KNIFE,
+    Category.COUNTY_LINES,
+    Category.MISSING,
+    Category.DOMESTIC_ABUSE_HOUSEHOLD,
+    Category.SCHOOL_ABSENCE,
+)
+WORDS = ("river", "market", "stairwell")
+
+content = st.fixed_dictionaries(
+    {
+        "category": st.sampled_from(CATEGORIES),
+        "words": st.sampled_from(WORDS),
+        "late_hours": st.sampled_from([0, 1, 30, 24 * 20, 24 * 100]),
+        "danger_now": st.sampled_from([False, False, False, True]),
+        "missing_hours": st.sampled_from([None, None, 2.0, 30.0]),
+        "protection": st.sampled_from([False, False, False, True]),
+        "indicator": st.sampled_from([False, False, True]),
+    }
+)
+write = st.tuples(st.just("write"), st.integers(0, 2), st.integers(0, 2), content)
+amend = st.tuples(st.just("amend"), st.integers(0, 9), content)
+withdraw = st.tuples(st.just("withdraw"), st.integers(0, 9))
+relink = st.tuples(st.just("relink"), st.integers(0, 9), st.sampled_from(["same", "new", "wait"]))
+pause = st.tuples(st.just("pass"), st.sampled_from([0.2, 3, 30, 24 * 15, 24 * 60]))
+HISTORY = st.lists(st.one_of(write, write, amend, withdraw, relink, pause), min_size=1, max_size=14)
+
+
+class Played:
+    """A history as it is played, and what ought to be known of each note."""
+
+    def __init__(self, road: Road) -> None:
+        self.road = road
+        self.officers = [road.officer(f"pc{n}", LAMBETH) for n in range(3)]
+        self.notes: dict[str, SimpleNamespace] = {}
+        for subject in SUBJECTS:
+            road.child(subject)
+
+    def play(self, step: tuple[Any, ...]) -> None:
+        kind, *rest = step
+        if kind == "pass":
+            self.road.passes(hours=rest[0])
+        elif kind == "write":
+            self.write(*rest)
+        elif self.notes:
+            note = list(self.notes.values())[rest[0] % len(self.notes)]
+            getattr(self, kind)(note, *rest[1:])
+
+    def write(self, who: int, officer: int, said: dict[str, Any]) -> None:
+        self.road.passes(minutes=1)
+        note = SimpleNamespace(note_id=str(uuid.uuid4()), subject=SUBJECTS[who], withdrawn=False)
+        note.received_at, note.phone = self.road.now, self.officers[officer]
+        note.author = note.source = note.phone.identity.username
+        self.say(note, said)
+        line = note.phone.note(note.subject, note_id=note.note_id, **self.body(note, said))[1]
+        assert note.phone.sends(line).v == "applied"
+        self.notes[note.note_id] = note
+
+    def say(self, note: SimpleNamespace, said: dict[str, Any]) -> None:
+        """What the oracle reads of a note, worked out here and not by the server."""
+        note.observed_at = note.received_at - said["late_hours"] * HOUR_MS
+        note.categories = [said["category"].value]
+        note.missing_hours = said["missing_hours"]
+        note.danger_now, note.indicator = said["danger_now"], said["indicator"]
+        note.protected, note.words = said["protection"], {said["words"], "heard", "shouting"}
+        note.latitude = note.longitude = note.place = None
+
+    def body(self, note: SimpleNamespace, said: dict[str, Any]) -> dict[str, Any]:
+        hours = said["missing_hours"]
+        return {
+            "observed_at": at(note.observed_at),
+            "recorded_at": at(note.observed_at),
+            "category": said["category"],
+            "saw_or_heard": f"Heard shouting by the {said['words']}",
+            "danger_now": said["danger_now"],
+            "missing": None if hours is None else MissingEpisode(hours=hours),
+            "exploitation_indicator": said["indicator"],
+            "police_protection_from": at(note.observed_at) if said["protection"] else None,
+        }
+
+    def amend(self, note: SimpleNamespace, said: dict[str, Any]) -> None:
+        self.say(note, said)
+        phone: Officer = note.phone
+        anew = self.road.body(note.subject, **self.body(note, said))
+        assert phone.sends(phone.amendment(note.note_id, anew)).v == "applied"
+
+    def withdraw(self, note: SimpleNamespace) -> None:
+        note.withdrawn = True
+        assert note.phone.sends(note.phone.withdrawal(note.note_id)).v == "applied"
+
+    def relink(self, note: SimpleNamespace, then: str) -> None:
+        """A person takes the link back, and decides it again or leaves it."""
+        road, subject = self.road, self.road.subject_of(note.note_id)
+        was = road.child_of(note.note_id)
+
+        def decide(tx: Any) -> None:
+            world = road.worlds.current(tx)
+            review = placing.take_back(tx, world, BOSS, subject, now=road.now)
+            if then == "same":
+                placing.answer_same(tx, world, BOSS, review, was, now=road.now)
+            elif then == "new":
+                placing.answer_new(tx, world, BOSS, review, now=road.now)
+
+        try:
+            road.store.write_now(decide)
+        except (NotAllowed, ReviewClosed):
+            # The child it was on is no candidate any more: nothing of it happened.
+            assert road.child_of(note.note_id) == was
+
+    def check(self) -> None:
+        road = self.road
+        for (child_id,) in road.rows("SELECT child_id FROM child"):
+            here = [note for note in self.notes.values() if road.child_of(note.note_id) == child_id]
+            stands: dict[str, set[str]] = {}
+            for key, note_id in road.rows(
+                "SELECT f.flag_key, n.note_id FROM flag f LEFT JOIN flag_note n ON n.flag_id = f.flag_id"
+                " WHERE f.child_id = :child AND f.retracted_at IS NULL",
+                child=child_id,
+            ):
+                stands.setdefault(key, set()).add(note_id)
+            rules = {key: ids for key, ids in stands.items() if not key.startswith("concern:")}
+            born = here[0].subject.date_of_birth if here else None
+            school = bool(here and here[0].subject.school)
+            assert rules == flags_from_nothing(here, born=born, school=school)
+            # And no live note is nobody's, nor a dead one somebody's.
+            live = {note.note_id for note in here if not note.withdrawn}
+            assert set().union(*stands.values(), set()) == live
+        assert road.count("flag", "retracted_at IS NOT NULL AND retraction IS NULL") == 0
+
+
+def played(check_each: bool) -> Callable[[list[tuple[Any, ...]]], None]:
+    def run(history: list[tuple[Any, ...]]) -> None:
+        store = open_store(":memory:")
+        try:
+            store.migrate()
+            story = Played(Road(store))
+            for step in history:
+                story.play(step)
+                if check_each:
+                    story.check()
+            story.check()
+        finally:
+            store.close_now()
+
+    return run
+
+
+USUAL = {"deadline": None, "suppress_health_check": list(HealthCheck), "print_blob": True}
+
+
+@settings(max_examples=120, **USUAL)  # type: ignore[arg-type]  # a dictionary of settings
+@given(HISTORY)
+def test_the_flags_that_stand_are_the_rules_applied_from_nothing(history: list[tuple[Any, ...]]) -> None:
+    played(check_each=False)(history)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@settings(max_examples=400, phases=(Phase.generate, Phase.shrink), **USUAL)  # type: ignore[arg-type]
+@given(HISTORY)
+def test_at_every_moment_of_many_histories(history: list[tuple[Any, ...]]) -> None:
+    played(check_each=True)(history)
+
+
+# Alerts ----------------------------------------------------------------------------------------------------
+
+RIVERA = somebody("rivera")
+answer = st.tuples(
+    st.sampled_from(["acknowledge", "hand_over", "close", "grade", "grade_by_boss"]),
+    st.integers(0, 5),
+    st.sampled_from(list(Grade)),
+)
+LIFE = st.lists(
+    st.one_of(write, write, answer, answer, withdraw, relink, amend, pause), min_size=2, max_size=16
+)
+
+
+def answer_one(story: Played, kind: str, number: int, grade: Grade) -> None:
+    """Somebody does something about one of the alerts; what is refused changes nothing."""
+    road = story.road
+    ids = [row[0] for row in road.rows("SELECT alert_id FROM alert ORDER BY alert_id")]
+    if not ids:
+        return
+    alert_id = ids[number % len(ids)]
+
+    def act(tx: Any) -> None:
+        world = road.worlds.current(tx)
+        if kind == "acknowledge":
+            duty.acknowledge(tx, RIVERA, alert_id, now=road.now)
+        elif kind == "close":
+            duty.close(tx, RIVERA, alert_id, "Strategy discussion held", now=road.now)
+        elif kind == "hand_over":
+            alerts.hand_over(tx, RIVERA, alert_id, "hale", "My shift ends", now=road.now)
+        else:
+            who = RIVERA if kind == "grade" else BOSS
+            duty.grade(tx, world, who, alert_id, grade, "Seen by the school nurse", now=road.now)
+
+    with contextlib.suppress(AlertConflict, GradeRefused, NotAllowed):
+        road.store.write_now(act)
+
+
+def check_alerts(road: Road) -> None:
+    """Every alert is acknowledged, waits for somebody until a stated time, or is closed with a reason."""
+    chain = {grade: len(road.pack.escalations.chain(grade)) for grade in Grade}
+    for state, owner, by, reason, escalates, deadline, level, grade, highest in road.rows(
+        "SELECT state, owner, acknowledged_by, closed_reason, escalates_at, deadline_at, level, grade,"
+        " highest_grade FROM alert"
+    ):
+        assert Grade(highest).urgency >= Grade(grade).urgency
+        if state == "closed":
+            assert reason and escalates is None
+        elif state == "acknowledged":
+            assert by and owner
+        elif escalates is not None:
+            assert escalates > road.now, "the next level was due and did not hear"
+        else:
+            # Everybody in the chain has heard, the last of them waits; or the grade has neither clock nor chain.
+            assert level >= chain[Grade(grade)] or deadline is None
+    waiting = road.rows(
+        "SELECT a.alert_id FROM alert a WHERE a.state <> 'closed' AND NOT EXISTS"
+        " (SELECT 1 FROM alert_flag l JOIN flag f ON f.flag_id = l.flag_id"
+        " WHERE l.alert_id = a.alert_id AND f.retracted_at IS NULL)"
+    )
+    assert not waiting, "an alert whose grounds are gone is still somebody's duty"
+
+
+@settings(max_examples=120, **USUAL)  # type: ignore[arg-type]  # a dictionary of settings
+@given(LIFE)
+def test_every_alert_is_somebodys_at_every_moment(life: list[tuple[Any, ...]]) -> None:
+    store = open_store(":memory:")
+    try:
+        store.migrate()
+        story = Played(Road(store))
+        for step in life:
+            if step[0] in ("write", "amend", "withdraw", "relink", "pass"):
+                story.play(step)
+            else:
+                answer_one(story, *step)
+            # The job runs every second; each round tells what is due by then.
+            while store.write_now(
+                lambda tx: escalation.run(tx, story.road.now, story.road.worlds.current(tx))
+            ):
+                pass
+            check_alerts(story.road)
+    finally:
+        store.close_now()
