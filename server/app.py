@@ -27,7 +27,18 @@ from server.alerts.stream import Hub
 from server.casework.pack import Pack, default_pack, load_pack
 from server.clock import now_ms
 from server.console import pages
-from server.http import alerts, children, devices, health, problems, reviews, sign_in, sync
+from server.http import (
+    alerts,
+    attachments,
+    children,
+    devices,
+    health,
+    problems,
+    reviews,
+    shown_attachments,
+    sign_in,
+    sync,
+)
 from server.http.auth import OPEN, authenticate, provide_device, provide_person, provide_services
 from server.http.csrf import COOKIE, HEADER, CSRFCheck
 from server.http.docs import StrictStructSchemaPlugin, openapi_config
@@ -35,12 +46,14 @@ from server.http.media import CheckedRequest, no_options, read_expected_type
 from server.http.metrics import Metrics
 from server.http.observe import Observe
 from server.http.services import Services
+from server.http.turns import Turns
 from server.jobs import escalation
 from server.jobs.scheduler import Jobs
 from server.placing import Worlds
 from server.records import reference, steps
-from server.settings import Settings
+from server.settings import MEGABYTE, Settings
 from server.storage import Store, open_store
+from server.storage.blobs import Blobs
 
 STATIC = Path(__file__).parent / "console" / "static"
 # Ten minutes: a page asks for its style sheet once, and an upgrade is seen soon after.
@@ -53,6 +66,8 @@ HANDLERS: list[ControllerRouterHandler] = [
     *sign_in.HANDLERS,
     *health.HANDLERS,
     *sync.HANDLERS,
+    *attachments.HANDLERS,
+    *shown_attachments.HANDLERS,
     *pages.HANDLERS,
     *alerts.HANDLERS,
     *children.HANDLERS,
@@ -110,6 +125,8 @@ def make_services(
         worlds=worlds,
         incarnation=store.write_now(reference.incarnation),
         cursor_key=derive(secret, "cursor"),
+        blobs=Blobs(settings.attachments, settings.attachment_reserve_megabytes * MEGABYTE),
+        turns=Turns(),
         hub=Hub(store, steps.TOPIC, steps.steps_after, steps.newest_event, alerts.encode_step),
     )
 
@@ -168,6 +185,7 @@ def create_app(
                     yield
             finally:
                 services.passwords.close()
+                services.blobs.close()
         finally:
             if store is None:
                 await opened.close()

@@ -1,0 +1,2 @@
+"""To be written."""
+HANDLERS: list[object] = []
