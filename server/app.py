@@ -125,6 +125,7 @@ def make_services(
         worlds=worlds,
         incarnation=store.write_now(reference.incarnation),
         cursor_key=derive(secret, "cursor"),
+        pass_key=derive(secret, "pass"),
         blobs=Blobs(settings.attachments, settings.attachment_reserve_megabytes * MEGABYTE),
         turns=Turns(),
         hub=Hub(store, steps.TOPIC, steps.steps_after, steps.newest_event, alerts.encode_step),
@@ -134,7 +135,9 @@ def make_services(
 @asynccontextmanager
 async def background(services: Services, pack: Pack, channels: Sequence[Channel]) -> AsyncIterator[None]:
     """The live stream and, where the settings say so, the jobs, for as long as the server runs."""
-    jobs = Jobs(services.store, pack, channels, services.session_rules, services.limits, now_ms)
+    jobs = Jobs(
+        services.store, pack, channels, services.session_rules, services.limits, now_ms, services.blobs
+    )
     await services.hub.start()
     try:
         if services.settings.jobs:

@@ -127,7 +127,9 @@ class NoteEntry(View, frozen=True, kw_only=True):
     flags: tuple[FlagWords, ...] = ()
     amendments: tuple["Amendment", ...] = ()
     withdrawn: str | None = None
-    attachments: tuple[str, ...] = ()
+    attachments: tuple["Attachment", ...] = ()
+    attachments_told: str | None = None
+    """"2 of 3 photographs have arrived"; None where the note names none."""
     same_incident_as: str | None = None
     """Where another officer's note tells of the same incident."""
 
@@ -142,6 +144,18 @@ class NoteEntry(View, frozen=True, kw_only=True):
     @property
     def anchor(self) -> str:
         return f"note-{self.note_id}"
+
+
+class Attachment(View, frozen=True, kw_only=True):
+    """A photograph or recording that has arrived. The addresses are None where it cannot be shown (yet)."""
+
+    kind: Literal["photograph", "audio"]
+    label: str
+    """"Photograph 1, taken 4 March at 15:20"."""
+    shown_href: str | None = None
+    thumbnail_href: str | None = None
+    original_href: str | None = None
+    remark: str | None = None
 
 
 class Amendment(View, frozen=True, kw_only=True):

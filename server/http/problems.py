@@ -141,6 +141,12 @@ MEDIA_REFUSED = _kind(
 TOO_MANY_UPLOADS = _kind(
     "too-many-uploads", 429, "Too many uploads are unfinished", "Finish or delete some of them first."
 )
+DAMAGED = _kind(
+    "damaged",
+    500,
+    "A file on the server is damaged",
+    "Tell the administrator: `earlysign attachments verify` names it, and a backup or the phone may still have it.",
+)
 DISK_FULL = _kind(
     "disk-full",
     507,

@@ -36,6 +36,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     worlds: Worlds
     incarnation: str
     cursor_key: bytes
+    pass_key: bytes
     hub: Hub
     blobs: Blobs
     turns: Turns

@@ -19,8 +19,9 @@ from server.access.sessions import SessionRules
 from server.access.throttle import Limits
 from server.alerts.channels import Channel
 from server.casework.pack import Pack
-from server.jobs import delivery, escalation, housekeeping, lease
+from server.jobs import delivery, escalation, housekeeping, lease, pictures, uploads
 from server.records import alerts
+from server.storage.blobs import Blobs
 from server.storage.port import StorageError, StorageUnavailable, Store
 
 LEASE = "jobs"
@@ -28,6 +29,8 @@ ESCALATE_SECONDS = 1.0
 """How late a level may hear. A look costs one read of an index that holds only open alerts with a clock."""
 
 DELIVER_SECONDS = 1.0
+PICTURES_SECONDS = 2.0
+"""How long a photograph that arrived may wait before its small picture is begun."""
 TIDY_SECONDS = 600.0
 """Expired things are refused anyway; deleting them only keeps the tables small."""
 
@@ -48,8 +51,10 @@ class Jobs:
         rules: SessionRules,
         limits: Limits,
         clock: Callable[[], int],
+        blobs: Blobs,
     ) -> None:
         self._store = store
+        self._blobs = blobs
         self._pack = pack
         self._channels = tuple(channels)
         self._rules = rules
@@ -75,6 +80,7 @@ class Jobs:
         self._add("escalation", self._leading(self.escalate), ESCALATE_SECONDS)
         if self._channels:
             self._add("delivery", self._leading(self.deliver), DELIVER_SECONDS)
+        self._add("pictures", self._leading(self.make_pictures), PICTURES_SECONDS)
         self._add("housekeeping", self._leading(self.tidy), TIDY_SECONDS)
         self._scheduler.start()
 
@@ -112,9 +118,14 @@ class Jobs:
         """One round of delivery; how many messages arrived."""
         return await delivery.run(self._store, self._channels, self._clock)
 
+    async def make_pictures(self) -> int:
+        """One round of making what people are shown of attachments; how many were made."""
+        return await pictures.run(self._store, self._blobs)
+
     async def tidy(self) -> int:
         """One round of housekeeping; how many rows went."""
         now = self._clock()
+        await uploads.tidy(self._store, self._blobs, now)
         return await self._store.write(lambda tx: housekeeping.run(tx, now, self._rules, self._limits))
 
     def _leading(self, work: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[object]]:

@@ -150,13 +150,12 @@ def next_to_make(tx: Transaction) -> Kept | None:
 
 
 @impersonal("a state of the server's own work")
-def set_made(tx: Transaction, digest: str, *, made: bool) -> None:
-    """Record how making went. One that failed waits at the end of the line, until it has failed too often."""
+def set_made(tx: Transaction, digest: str, *, made: bool, again: bool) -> None:
+    """Record how making went. What may be tried again goes to the end of the line, until it has failed too often."""
     tx.execute(
-        "UPDATE attachment SET form_tries = form_tries + 1, form_state ="
-        " CASE WHEN :made = 1 THEN 'made' WHEN form_tries + 1 >= :most THEN 'failed' ELSE 'waiting' END"
-        " WHERE digest = :digest",
-        {"digest": digest, "made": int(made), "most": FORM_TRIES_MAX},
+        "UPDATE attachment SET form_tries = form_tries + 1, form_state = CASE WHEN :made = 1 THEN 'made'"
+        " WHEN :again = 1 AND form_tries + 1 < :most THEN 'waiting' ELSE 'failed' END WHERE digest = :digest",
+        {"digest": digest, "made": int(made), "again": int(again), "most": FORM_TRIES_MAX},
     )
 
 
