@@ -15,7 +15,6 @@ import time_machine
 
 from server.clock import now_ms
 from server.records import uploads
-from server.storage import blobs
 from tests.attachments.kit import (
     BYTES,
     PATH,
@@ -299,7 +298,7 @@ def test_a_disk_that_fills_up_in_the_middle_loses_nothing(
             raise OSError(number, os.strerror(number))
         return real(descriptor, [pieces[0][:100_000]], offset)  # a disk may also take a part only
 
-    monkeypatch.setattr(blobs.os, "pwritev", fails)
+    monkeypatch.setattr("os.pwritev", fails)
     assert_problem(send(phone, address, 400_000, data[400_000:]), status, slug)
     monkeypatch.undo()
     offset = offset_of(head(phone, address))
@@ -318,7 +317,7 @@ def test_bytes_that_did_not_reach_the_disk_are_not_counted(
     def fails(_descriptor: int) -> None:
         raise OSError(errno.EIO, "the disk did not write")
 
-    monkeypatch.setattr(blobs.os, "fsync", fails)
+    monkeypatch.setattr("os.fsync", fails)
     assert_problem(send(phone, address, 0, PHOTOGRAPH[:100]), 503, "unavailable")
     monkeypatch.undo()
     assert offset_of(head(phone, address)) == 0
