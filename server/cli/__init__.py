@@ -10,10 +10,22 @@ import sys
 
 import typer
 
-from server.cli import audit, database, demo, devices, doctor, explaining, linking, people, reference, serve
+from server.cli import (
+    attachments,
+    audit,
+    database,
+    demo,
+    devices,
+    doctor,
+    explaining,
+    linking,
+    people,
+    reference,
+    serve,
+)
 from server.cli.common import make_typer, run
 
-GROUPS = (serve, demo, doctor, database, reference, people, devices, audit, linking, explaining)
+GROUPS = (serve, demo, doctor, database, reference, people, devices, attachments, audit, linking, explaining)
 
 HELP = """
 Carries a worry about a child from the officer who sees it to the person who can act on it.

@@ -211,26 +211,24 @@ def test_tuspy_uploads_is_cut_and_goes_on(live: LiveClient, phone: Phone, tmp_pa
     data = large(1_500_000, seed=100 + seed)
     path = tmp_path / "photograph.jpg"
     path.write_bytes(data)
-    with cutting(target(live), cuts=8, spread=400_000, seed=seed) as proxy:
+    with cutting(target(live), cuts=12, spread=200_000, seed=seed) as proxy, path.open("rb") as file:
         client = tuspy.TusClient(proxy.address + PATH, headers=phone.headers())
         url: str | None = None
         for _ in range(TRIES_MAX):
             try:
                 uploader = client.uploader(
-                    str(path),
+                    file_stream=file,
                     chunk_size=300_000,
                     url=url,
                     metadata={"sha256": digest(data)},
                     upload_checksum=True,
                 )
-                url = url or uploader.create_url()
-                uploader.set_url(url)
-                uploader.offset = uploader.get_offset()
+                url = uploader.url
                 uploader.upload()
                 break
-            except (TusCommunicationError, OSError):
-                continue
-        assert proxy.cut >= 3, "the line was hardly cut: this proves nothing"
+            except (TusCommunicationError, OSError, KeyError):
+                continue  # a KeyError where the cut fell into the answer's headers
+        assert proxy.cut >= 5, "the line was hardly cut: this proves nothing"
     assert stored(live, digest(data)) == data
 
 
