@@ -315,6 +315,7 @@ async def _receive(
     """Take the body in, and the whole file when this was its end; the headers of the answer."""
     if offset == upload.length:
         return tus.answer(offset)
+    await services.notes_first.give_way()
     await services.blobs.run(lambda: services.blobs.room_for(upload.length - offset))
     receiving = Receiving(services, upload, offset, turn, checksum)
     whole = await receiving.run(request)

@@ -100,6 +100,7 @@ class Receiving:
                 unsynced += waiting
                 await self._write(part, gathered)
                 gathered, waiting = [], 0
+                await self._services.notes_first.give_way()
                 if self._begun == 0 and unsynced == received:
                     await self._refuse_early(part)
                 if unsynced >= SYNC_EVERY_BYTES and self._hasher is None:
@@ -183,11 +184,13 @@ async def finish(services: Services, device: DeviceIdentity, upload: Upload) -> 
     def look() -> tuple[str, media.Media | None]:
         return blobs.digest_of_part(upload_id), media.recognise(blobs.read_part(upload_id), upload.length)
 
+    await services.notes_first.give_way()
     digest, found = await blobs.run(look)
     if upload.declared is not None and upload.declared != digest:
         raise await refused(services, upload, declared_other=True)
     if found is None:
         raise await refused(services, upload)
+    await services.notes_first.give_way()
     await blobs.run(lambda: blobs.keep(upload_id, digest))
     now = now_ms()
 

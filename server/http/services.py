@@ -14,6 +14,7 @@ from server.access.signing import SigningKey
 from server.access.throttle import Limits
 from server.alerts.stream import Hub
 from server.http.metrics import Metrics
+from server.http.notes_first import NotesFirst
 from server.http.turns import Turns
 from server.placing import Worlds
 from server.settings import Settings
@@ -40,6 +41,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     hub: Hub
     blobs: Blobs
     turns: Turns
+    notes_first: NotesFirst
 
 
 def services_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Services:

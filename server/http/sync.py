@@ -100,7 +100,8 @@ async def push(
         prepared = intake.prepare(lines, device.device_id)
         return intake.receive(tx, device, prepared, now=now, world=services.worlds.current(tx))
 
-    received = await services.store.write(take)
+    with services.notes_first.pushing():
+        received = await services.store.write(take)
     receipt = receipts.seal(
         receipts.Receipt(
             key_id=services.receipt_key.public.kid,

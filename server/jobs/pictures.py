@@ -18,7 +18,7 @@ SHOWN, THUMBNAIL = "shown", "thumbnail"
 AT_ONCE_MAX = 50
 """Made in one round: the rest is the next round's, so that a stop need not wait for hundreds."""
 SECONDS_MAX = 120.0
-NICENESS = 10
+NICENESS = 19
 """Notes that come in and people who wait for a page go first."""
 
 log = structlog.get_logger("server.jobs")
