@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from pathlib import Path
 
 import jwt
 import msgspec
@@ -30,6 +31,14 @@ class ServerKey(msgspec.Struct, frozen=True, kw_only=True):
 
 class KeyProblem(ValueError):
     """A key that cannot be used: not an Ed25519 public key."""
+
+
+def read_key(path: Path) -> ServerKey:
+    """The server's public key from a file of JSON. Raises KeyProblem, and OSError."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=ServerKey)
+    except msgspec.MsgspecError:
+        raise KeyProblem(f"{path.name} holds no public key of a server") from None
 
 
 def new_private_key() -> str:

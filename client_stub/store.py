@@ -145,6 +145,15 @@ class Store(Database):
                 *(number, received_at, entry.epoch, entry.seq),
             )
 
+    def receipts(self) -> dict[int, str]:
+        """Every receipt that the server has signed, by its number here."""
+        return {int(number): str(text) for number, text in self.every("SELECT id, text FROM receipts")}
+
+    def receipt_numbers(self) -> dict[tuple[str, int], int]:
+        """By (epoch, seq): the number of the receipt that covers the op."""
+        rows = self.every("SELECT epoch, seq, receipt FROM outbox WHERE receipt IS NOT NULL")
+        return {(str(epoch), int(seq)): int(number) for epoch, seq, number in rows}
+
     def say_where(self, entry: Entry, at: str) -> None:
         """Keep which field of the op the server could not use (a JSON path)."""
         self.run("UPDATE outbox SET at = ? WHERE epoch = ? AND seq = ?", at, entry.epoch, entry.seq)

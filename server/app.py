@@ -35,6 +35,7 @@ from server.http import (
     health,
     problems,
     reviews,
+    search,
     shown_attachments,
     sign_in,
     sync,
@@ -53,7 +54,7 @@ from server.jobs.scheduler import Jobs
 from server.placing import Worlds
 from server.records import reference, steps
 from server.settings import MEGABYTE, Settings
-from server.storage import Store, open_store
+from server.storage import DEFAULTS, StorageSettings, Store, open_store
 from server.storage.blobs import Blobs
 
 STATIC = Path(__file__).parent / "console" / "static"
@@ -73,6 +74,7 @@ HANDLERS: list[ControllerRouterHandler] = [
     *alerts.HANDLERS,
     *children.HANDLERS,
     *reviews.HANDLERS,
+    *search.HANDLERS,
     problems.problem_page,
 ]
 
@@ -85,10 +87,10 @@ def server_version() -> str:
         return "0"
 
 
-def make_store(settings: Settings) -> Store:
+def make_store(settings: Settings, storage: StorageSettings = DEFAULTS) -> Store:
     """Open the database that the settings name; the data folder is made, for its owner only."""
     make_data_folder(settings)
-    return open_store(settings.sqlite_path if settings.uses_sqlite else settings.database)
+    return open_store(settings.sqlite_path if settings.uses_sqlite else settings.database, storage)
 
 
 def make_data_folder(settings: Settings) -> None:
@@ -106,6 +108,7 @@ def make_services(
     escalation.check_roles(pack, policy)
     worlds = Worlds(pack, tuple(channel.name for channel in channels))
     store.read_now(worlds.current)  # loaded now, so that the first push does not wait for it
+    worlds.load_beside(store)
     return Services(
         settings=settings,
         store=store,

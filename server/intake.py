@@ -49,6 +49,7 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     verdicts: tuple[Verdict, ...]
     epoch: str | None
     contiguous_through: int
+    durable_through: int
     custody: tuple[tuple[str, int, str], ...]
     rotate_epoch: bool
 
@@ -160,6 +161,7 @@ def _receive(
         verdicts=tuple(verdicts),
         epoch=last.epoch if last else None,
         contiguous_through=last.contiguous_through if last else 0,
+        durable_through=last.durable_through if last else 0,
         custody=tuple(custody),
         rotate_epoch=any(verdict.code == Code.KEY_REUSED for verdict in verdicts),
     )

@@ -8,8 +8,10 @@ carries the duty meanwhile, and linkage does not find it, so that nothing is bui
 import datetime
 import re
 from collections.abc import Sequence
+from threading import Lock, Thread
 
 import msgspec
+import structlog
 
 from server.access.errors import NotAllowed
 from server.access.identity import Person
@@ -18,17 +20,19 @@ from server.audit import Actor
 from server.casework.areas import Areas
 from server.casework.facts import NoteFact
 from server.casework.pack import Pack
-from server.linkage.blocking import blocking_keys
 from server.linkage.decide import LINK, REVIEW, Decider, Decision
+from server.linkage.identifiable import identifiable
 from server.linkage.model import Model, default_model
 from server.linkage.names import remember
 from server.linkage.standardise import Record, standardise
-from server.records import alerts, cases, children, index, links, notes, reference
+from server.records import alerts, cases, children, index, links, notes, reference, reviewing
 from server.records.children import Details, Standing
-from server.records.index import StoredIndex
+from server.records.index import StoredIndex, index_entry
 from server.records.links import Action
-from server.storage.port import Transaction
+from server.storage.port import StorageClosed, StorageError, Store, Transaction
 from sync.note import Note
+
+log = structlog.get_logger("server.placing")
 
 SYSTEM = Actor("system", "linkage")
 GSS_CODE = re.compile(r"[A-Z][0-9]{8}")
@@ -39,6 +43,7 @@ MOVED = "The note was linked to another record of the same child"
 # Reasons of a person's decisions where the person gives none of their own.
 DECIDED = "Decided by a person"
 RULED_OUT = "Ruled out by a person"
+RULED_IN = "A person took the ruling back"
 LEFT_OPEN = "A person could not tell"
 FOR_REVIEW_AGAIN = "For review again"
 
@@ -70,24 +75,53 @@ class Worlds:
         self._pack = pack
         self._channels = channels
         self._model = model or default_model()
-        self._generation = -1
-        self._world: World | None = None
+        self._loaded: tuple[int, World] | None = None
+        self._beside: Store | None = None
+        self._turn = Lock()
+
+    def load_beside(self, store: Store) -> None:
+        """From now on load what changes in a thread and a read of their own, and work on with what there was.
+
+        The names of two million children take a second to load, in which no note should wait.
+        """
+        self._beside = store
 
     def current(self, tx: Transaction) -> World:
-        """The world as this transaction must see it. One small query when nothing has changed."""
+        """The world for this transaction. One small query when nothing has changed."""
         generation = reference.generation(tx)
-        if self._world is None or generation != self._generation:
-            counts = index.load_frequencies(tx)
-            model = self._model.with_term_frequencies(counts) if counts else self._model
-            remember(model.term_frequencies.words)
-            self._world = World(
-                decider=Decider(model),
-                pack=self._pack,
-                areas=Areas(reference.areas(tx)),
-                channels=self._channels,
-            )
-            self._generation = generation
-        return self._world
+        if self._loaded is not None and self._loaded[0] == generation:
+            return self._loaded[1]
+        if self._loaded is None or self._beside is None:
+            return self._load(tx)
+        if self._turn.acquire(blocking=False):
+            Thread(
+                target=self._load_in_turn, args=(self._beside,), daemon=True, name="earlysign-world"
+            ).start()
+        return self._loaded[1]
+
+    def _load_in_turn(self, store: Store) -> None:
+        try:
+            store.read_now(self._load)
+        except StorageClosed:
+            pass  # the server is stopping
+        except StorageError as error:
+            log.warning("reference data not loaded, the next note tries again", error=type(error).__name__)
+        finally:
+            self._turn.release()
+
+    def _load(self, tx: Transaction) -> World:
+        generation = reference.generation(tx)
+        counts = index.load_frequencies(tx)
+        model = self._model.with_term_frequencies(counts) if counts else self._model
+        remember(model.term_frequencies.words)
+        world = World(
+            decider=Decider(model),
+            pack=self._pack,
+            areas=Areas(reference.areas(tx)),
+            channels=self._channels,
+        )
+        self._loaded = (generation, world)
+        return world
 
 
 class Described(msgspec.Struct, frozen=True):
@@ -182,6 +216,8 @@ def place(
     now: int,
 ) -> None:
     """Put every subject of a new note on its child, and see that somebody has the duty."""
+    counted = [(p.decision.outcome, identifiable(p.subject.record)) for p in placements]
+    reviewing.count(tx, cause.found_borough or cause.author_borough, counted, now=now)
     for ordinal, (placement, fact) in enumerate(zip(placements, facts, strict=True)):
         subject, decision = placement.subject, placement.decision
         child_id, is_new = _child_for(tx, subject, decision, now)
@@ -202,8 +238,15 @@ def place(
         )
         if action is Action.REVIEW:
             borough = outcome.owner or cause.found_borough or cause.author_borough or ""
-            urgency = outcome.grade.urgency if outcome.grade else 0
-            links.open_review(tx, subject_id, borough, urgency, now=now)
+            links.open_review(
+                tx,
+                subject_id,
+                borough,
+                danger=cause.danger_now,
+                urgency=outcome.grade.urgency if outcome.grade else 0,
+                noted_at=cause.observed_at,
+                now=now,
+            )
 
 
 _STATUS = {
@@ -297,6 +340,21 @@ def answer_not_same(
     )
 
 
+def answer_maybe_same(
+    tx: Transaction, person: Person, review_id: int, child_id: int, *, now: int, reason: str | None = None
+) -> None:
+    """A person takes "not the same" back: the child is a candidate of this open review again."""
+    review = links.require_review(tx, person, review_id)
+    if review.closed_at is not None:
+        raise ReviewClosed
+    if child_id not in links.ruled_out(tx, review.subject_id):
+        return
+    actor = Actor("person", person.username)
+    links.decide(
+        tx, actor, review.subject_id, Action.MAYBE_SAME, child_id, now=now, reason=reason or RULED_IN
+    )
+
+
 def answer_cannot_tell(
     tx: Transaction, person: Person, review_id: int, *, now: int, reason: str | None = None
 ) -> None:
@@ -349,10 +407,12 @@ def take_back(tx: Transaction, world: World, person: Person, subject_id: int, *,
         links.decide(tx, actor, subject_id, Action.UNLINK, child_id, now=now, reason="Taken back by a person")
         _relocate(tx, actor, world, subject_id, child_id, holding, now)
     links.decide(tx, actor, subject_id, Action.REVIEW, holding, now=now, reason=FOR_REVIEW_AGAIN)
-    flags = cases.flags_of(tx, holding)
-    urgency = max((flag.grade.urgency for flag in flags), default=0)
+    danger, urgency = cases.stake(tx, holding)
     borough = children.owner(tx, holding) or person.borough or ""
-    return links.open_review(tx, subject_id, borough, urgency, now=now)
+    noted_at = notes.observed_at(tx, note_key)
+    return links.open_review(
+        tx, subject_id, borough, danger=danger, urgency=urgency, noted_at=noted_at, now=now
+    )
 
 
 def _offered(tx: Transaction, subject_id: int) -> set[int]:
@@ -382,7 +442,7 @@ def _child_for(tx: Transaction, subject: Described, decision: Decision, now: int
         subject.record,
         Standing.AWAITING_REVIEW if waits else Standing.PROVISIONAL,
         now=now,
-        keys=() if waits else blocking_keys(subject.record),
+        entry=None if waits else index_entry(subject.record),
     )
     return child_id, True
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 import msgspec
 
 from server.access.identity import Person
-from server.explaining import Compared, Explained, compared, evidence_for, explained
+from server.access.policy import Permission
+from server.explaining import Compared, Explained, Weighing, compared, evidence_for, explained
+from server.linkage.decide import Decider
 from server.linkage.model import Model
 from server.placing import details_of
 from server.records import alerts, attachments, cases, children, links, notes
@@ -56,7 +58,10 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
 
 class ReviewShown(msgspec.Struct, frozen=True, kw_only=True):
     """A review: the note, what its subject may be (`known` by child id; without those restricted to others),
-    whom a person has ruled out, and every decision so far, oldest first."""
+    whom a person has ruled out, and every decision so far, oldest first.
+
+    Of a restricted record `known` says that it is one: its values are shown where it is opened, with a reason.
+    """
 
     review: Review
     note: Written
@@ -85,6 +90,7 @@ def timeline(
     """Everything that happened around a child. Raises NotAllowed (also where there is none) and ReasonNeeded."""
     shown = children.show(tx, person, child_id, now=now, reason=reason)
     standing = links.standing_for_child(tx, child_id)
+    decider = Decider(model)
     entries = []
     written = notes.about_child(tx, person, child_id, now=now)
     named = attachments.of_notes(tx, [note.note_key for note in written])
@@ -94,7 +100,7 @@ def timeline(
             Entry(
                 note=note,
                 link=event,
-                evidence=_evidence(tx, model, note, event, shown.details),
+                evidence=_evidence(tx, decider, note, event, shown.details),
                 attachments=named.get(note.note_key, ()),
             )
         )
@@ -114,30 +120,57 @@ def review(tx: Transaction, model: Model, person: Person, review_id: int, *, now
     note = notes.of_subject(tx, person, asked.subject_id, now=now)
     assert note is not None, "a review is of a subject, and a subject is in a note"
     events = links.history(tx, asked.subject_id)
-    decision = next((event.evidence for event in reversed(events) if event.evidence is not None), None)
+    weighed = next((event for event in reversed(events) if event.evidence is not None), None)
+    decision = weighed.evidence if weighed else None
     ids = [candidate.child_id for candidate in decision.candidates] if decision else []
     known = {one.child_id: one for one in children.candidates(tx, person, ids, now=now)}
-    weighed = None
-    if decision is not None:
-        details = {child_id: one.details for child_id, one in known.items()}
-        weighed = explained(decision, described(note), details, model)
+    told = None
+    if weighed is not None and decision is not None:
+        open_ = {number: one.details for number, one in known.items() if not one.circumstances.restricted}
+        by = _weighing(Decider(model), note, weighed.at, closed=frozenset(ids) - known.keys())
+        told = explained(decision, weighed.at, open_, by)
     return ReviewShown(
         review=asked,
         note=note,
-        explained=weighed,
+        explained=told,
         known=known,
         ruled_out=links.ruled_out(tx, asked.subject_id),
-        events=tuple(events),
+        events=tuple(
+            event if person.may(Permission.SEE_RESTRICTED) else _discreet(event) for event in events
+        ),
+    )
+
+
+def _discreet(event: Event) -> Event:
+    """A decision without how likely its best candidate was, where that is a record restricted to others."""
+    best = event.evidence.candidates[0] if event.evidence and event.evidence.candidates else None
+    if best is None or not best.restricted:
+        return event
+    return msgspec.structs.replace(event, probability=None, weight=None)
+
+
+def _weighing(decider: Decider, note: Written, at: int, closed: frozenset[int] = frozenset()) -> Weighing:
+    """What a decision of `at` on a note is explained with today."""
+    return Weighing(
+        decider=decider,
+        described=described(note),
+        amended=any(_anew(amended) is not None and amended.received_at > at for amended in note.amendments),
+        closed=closed,
     )
 
 
 def described(note: Written) -> Details:
     """The subject of a note as its author describes it now: the newest amendment that says it anew counts."""
+    return details_of(newest(note), note.ordinal)
+
+
+def newest(note: Written) -> Note:
+    """A note as its author has it now, as far as it still tells of this subject."""
     for amended in reversed(note.amendments):
         anew = _anew(amended)
         if anew is not None and note.ordinal < len(anew.subjects):
-            return details_of(anew, note.ordinal)
-    return details_of(note.body, note.ordinal)
+            return anew
+    return note.body
 
 
 def _anew(amended: Amended) -> Note | None:
@@ -145,7 +178,7 @@ def _anew(amended: Amended) -> Note | None:
 
 
 def _evidence(
-    tx: Transaction, model: Model, note: Written, event: Event | None, details: Details
+    tx: Transaction, decider: Decider, note: Written, event: Event | None, details: Details
 ) -> Compared | None:
     """What linkage weighed when it, or a person after it, put this note on this child."""
     if event is None or event.child_id is None:
@@ -153,4 +186,8 @@ def _evidence(
     found = evidence_for([event], event.child_id)
     if found is None and event.evidence is None:
         found = evidence_for(links.history(tx, note.subject_id), event.child_id)
-    return compared(found[1], described(note), details, model) if found else None
+    if found is None:
+        return None
+    weighed, candidate = found
+    assert weighed.evidence is not None
+    return compared(candidate, details, _weighing(decider, note, weighed.at), weighed.evidence)

@@ -79,7 +79,8 @@ class PushAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     contiguous_through: int = 0
     """Every seq of `epoch` from 1 to this one has been received."""
     durable_through: int = 0
-    """Every seq of `epoch` to this one is on the server's disk and will survive its loss of power."""
+    """Every seq of `epoch` to this one will survive the loss of the server: it is on its disk and, where the
+    server keeps backups, in the newest of them. A phone keeps what lies above."""
     receipt: str | None = None
     backoff_ms: int = 0
     """How long to wait before the next push: a hint under load."""

@@ -18,12 +18,13 @@ from server.access.policy import load_policy
 from server.audit import Actor
 from server.casework.facts import HOUR_MS, MINUTE_MS
 from server.casework.pack import Pack, default_pack
-from server.linkage.blocking import blocking_keys
-from server.linkage.standardise import standardise
+from server.linkage.standardise import encode_record, standardise
 from server.placing import World, Worlds
-from server.records import alerts, children, links, notes
+from server.records import alerts, children, links, notes, registry
 from server.records.alerts import Alert
 from server.records.children import Circumstances, Details, Standing
+from server.records.index import encode_entry, index_entry
+from server.records.registry_rows import Ready
 from server.storage import Store
 from sync.envelope import Verdict
 from sync.note import Amendment, Note, Subject, Withdrawal
@@ -193,12 +194,36 @@ class Road:
                 record,
                 Standing.KNOWN,
                 now=self.now,
-                keys=blocking_keys(record),
+                entry=index_entry(record),
                 circumstances=Circumstances(home_borough=home, **circumstances),
                 registry_id=registry_id or uuid.uuid4().hex,
             )
 
         return self.store.write_now(add)
+
+    def registry_says(self, child_id: int, details: Details, home: str | None = None) -> None:
+        """The registry's next file describes this child of its anew, at this home or in the borough it had."""
+        (known,) = self.rows(
+            "SELECT registry_id, home_borough, school_borough, responsible_authority, looked_after, restricted"
+            " FROM child WHERE child_id = :child",
+            child=child_id,
+        )
+        record = standardise(details.description())
+        row = Ready(
+            registry_id=known[0],
+            digest=b"",
+            restricted=bool(known[5]),
+            looked_after=bool(known[4]),
+            home_borough=home or known[1],
+            school_borough=known[2],
+            responsible_authority=known[3],
+            owner_borough=home or known[1],
+            date_of_birth=details.date_of_birth.isoformat() if details.date_of_birth else None,
+            details=children.encode_details(details),
+            record=encode_record(record),
+            indexed=encode_entry(index_entry(record)),
+        )
+        self.store.write_now(lambda tx: registry.alter(tx, REGISTRY, [row], self.pack, now=self.now))
 
     # What stands in the database, for assertions ---------------------------------------------------------
 

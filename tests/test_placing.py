@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
+import threading
+from pathlib import Path
+
 import msgspec
 import pytest
 
@@ -10,9 +14,9 @@ from server.access.errors import NotAllowed, ReasonNeeded
 from server.access.identity import Person
 from server.casework.facts import HOUR_MS
 from server.placing import ReviewClosed
-from server.records import children, links
+from server.records import children, index, links, reference
 from server.records.links import Review
-from server.storage import Store, Transaction
+from server.storage import Store, Transaction, open_store
 from sync.note import Subject
 from sync.vocabulary import Category
 from tests.road import AMARA, CAMDEN, LAMBETH, SOUTHWARK, TWIN, Road, at, somebody
@@ -319,7 +323,8 @@ def test_a_review_shows_field_by_field_what_agrees_and_how_much_it_weighs(road: 
         candidate.start_weight + sum(field.weight for field in candidate.fields) + candidate.household_weight
     )
     assert total == pytest.approx(candidate.total_weight, abs=0.1)
-    odds = sum(each.probability for each in shown.explained.candidates) + shown.explained.new_probability
+    assert shown.explained.new_probability is not None
+    odds = sum(each.probability or 0 for each in shown.explained.candidates) + shown.explained.new_probability
     assert odds == pytest.approx(1.0, abs=1e-5)
 
 
@@ -358,8 +363,12 @@ def test_a_review_withholds_a_record_that_is_restricted_to_others(road: Road) ->
     assert shown.known == {} and shown.explained is not None
     [candidate] = shown.explained.candidates
     assert candidate.child_id == child and candidate.withheld
-    assert {field.known for field in candidate.fields} == {None}
-    assert b"Coldharbour" not in msgspec.json.encode(shown.explained)
+    assert candidate.closed and candidate.fields == () and candidate.steps == ()
+    assert candidate.probability is None and shown.explained.new_probability is None
+    told = msgspec.json.encode((shown.explained, [event.reason for event in shown.events])).decode().lower()
+    for word in ("coldharbour", "agree", "differ", "given name", "age", "could be"):
+        assert word not in told, word
+    assert {event.probability for event in shown.events} == {None}
     with pytest.raises(NotAllowed):
         road.store.write_now(
             lambda tx: placing.answer_same(
@@ -413,3 +422,123 @@ def test_a_transfer_leaves_the_borough_that_knew_the_child_able_to_see(road: Roa
 
 def seen_by(road: Road, person: Person, child_id: int) -> int:
     return road.store.read_now(lambda tx: showing.child(tx, person, child_id, now=road.now)).child.child_id
+
+
+def wait_for_the_world() -> None:
+    for thread in threading.enumerate():
+        if thread.name == "earlysign-world":
+            thread.join()
+
+
+def test_a_running_server_loads_what_changed_beside_the_work(tmp_path: Path) -> None:
+    """A note never waits for it: it goes on with what there was, and the next ones have the new."""
+    store = open_store(tmp_path / "earlysign.db")
+    store.migrate()
+    road = Road(store)
+    before = road.world
+    road.worlds.load_beside(store)
+    index.count_again(store)
+    assert road.world is before
+    wait_for_the_world()
+    after = road.world
+    assert after is not before and road.world is after
+    # A database that cannot be read now is asked again by the next note.
+    store.write_now(lambda tx: reference.changed(tx))
+    store.close_now()
+    other = open_store(tmp_path / "earlysign.db")
+    assert other.read_now(road.worlds.current) is after
+    wait_for_the_world()
+    road.worlds.load_beside(other)
+    assert other.read_now(road.worlds.current) is after
+    wait_for_the_world()
+    assert other.read_now(road.worlds.current) is not after
+    other.close_now()
+
+
+def shown_to(road: Road, person: Person, review: Review) -> showing.ReviewShown:
+    return road.store.read_now(
+        lambda tx: showing.review(
+            tx, road.worlds.current(tx).decider.model, person, review.review_id, now=road.now
+        )
+    )
+
+
+def maybe_same(road: Road, review: Review, child_id: int) -> None:
+    road.store.write_now(
+        lambda tx: placing.answer_maybe_same(tx, RIVERA, review.review_id, child_id, now=road.now)
+    )
+
+
+def test_a_candidate_ruled_out_by_mistake_is_one_again_and_every_word_is_kept(road: Road, amara: int) -> None:
+    note_id, review = doubtful(road)
+    not_same(road, review, amara)
+    assert shown_to(road, RIVERA, review).ruled_out == {amara}
+    with pytest.raises(NotAllowed):
+        same(road, review, amara)
+    maybe_same(road, review, amara)
+    maybe_same(road, review, amara)  # twice changes nothing
+    shown = shown_to(road, RIVERA, review)
+    assert shown.ruled_out == frozenset()
+    assert [event.action.value for event in shown.events] == ["review", "not_same", "maybe_same"]
+    not_same(road, review, amara)
+    assert shown_to(road, RIVERA, review).ruled_out == {amara}
+    maybe_same(road, review, amara)
+    same(road, review, amara)
+    assert road.child_of(note_id) == amara
+    with pytest.raises(ReviewClosed):
+        maybe_same(road, review, amara)
+
+
+def test_a_record_that_changed_since_is_said_to_have_with_both_weights(road: Road, amara: int) -> None:
+    _, review = doubtful(road)
+    before = shown_to(road, RIVERA, review)
+    assert before.explained is not None and before.explained.candidates[0].changed is None
+    moved = msgspec.structs.replace(before.known[amara].details, given_names="Amarachi")
+    road.registry_says(amara, moved)
+    shown = shown_to(road, RIVERA, review)
+    assert shown.explained is not None
+    [candidate] = shown.explained.candidates
+    assert candidate.changed == "The record has changed since this was decided."
+    then, now = before.explained.candidates[0], candidate
+    assert now.total_weight == then.total_weight and now.total_now is not None
+    fields = {field.name: field for field in candidate.fields}
+    given = fields["given_names"]
+    assert given.known == "Amarachi" and given.words == "the same", "what the model used is what it used"
+    assert given.now is not None and given.now.words == "a short form of the same name"
+    assert given.now.weight < given.weight
+    assert fields["family_name"].now is None
+    assert now.total_now < now.total_weight
+    other = msgspec.structs.replace(
+        moved, given_names="Zofia", family_name="Nowak", date_of_birth=datetime.date(2004, 1, 9)
+    )
+    road.registry_says(amara, other)
+    again = shown_to(road, RIVERA, review)
+    assert again.explained is not None
+    [unlike] = again.explained.candidates
+    assert unlike.changed == candidate.changed and unlike.total_now is None
+
+
+def test_a_description_amended_since_is_said_to_be(road: Road, amara: int) -> None:
+    officer = road.officer()
+    note_id = officer.writes(DOUBTFUL)
+    review = road.review_of(note_id)
+    road.passes(minutes=5)
+    again = msgspec.structs.replace(DOUBTFUL, family_name="Okonkwo", approximate_age=14.0)
+    officer.sends(officer.amendment(note_id, road.body(again)))
+    shown = shown_to(road, RIVERA, review)
+    assert shown.explained is not None
+    assert shown.explained.candidates[0].changed == (
+        "The officer has described the child anew since this was decided."
+    )
+
+
+def test_of_a_restricted_candidate_the_values_wait_for_a_reason_whoever_looks(road: Road) -> None:
+    road.child(AMARA, restricted=True)
+    _, review = doubtful(road)
+    shown = shown_to(road, RIVERA, review)
+    assert shown.explained is not None
+    [candidate] = shown.explained.candidates
+    assert candidate.withheld and not candidate.closed and candidate.fields
+    assert {field.known for field in candidate.fields} == {None}
+    assert {field.known_read for field in candidate.fields} == {None}
+    assert b"Coldharbour" not in msgspec.json.encode(shown.explained)

@@ -29,6 +29,7 @@ for command in (
     notes.withdraw,
     sending.sync,
     sending.status,
+    sending.verify_receipts,
     enrolment.wipe,
     rehearsing.simulate,
 ):

@@ -1,4 +1,4 @@
-"""`sync` and `status`: what goes out, and what has arrived."""
+"""`sync`, `status` and `verify-receipts`: what goes out, what has arrived, and the proof of it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ from client_stub.album import AttachmentState
 from client_stub.cli.common import ALL_SENT, STILL_WAITING, AsJson, StoreFolder, err, open_device, out
 from client_stub.conversation import Patience
 from client_stub.device import Status
+from client_stub.keys import read_key
+from client_stub.proof import check
 from client_stub.telling import headline, json_of, sentence_of, summary_of
 from client_stub.transport import Transport
 from sync.operations import Kind
 
 WORDS = {"push": "Sending", "pull": "Fetching", "upload": "Sending files"}
+UNPROVEN_SHOWN_MAX = 20
 
 
 def sync(
@@ -69,6 +72,36 @@ def status(folder: StoreFolder, as_json: AsJson = False) -> None:
         else:
             _print_status(shown)
     raise typer.Exit(ALL_SENT if shown.all_sent else STILL_WAITING)
+
+
+def verify_receipts(
+    folder: StoreFolder,
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            help="File with the server's public key; else the one learned at enrolment.", show_default=False
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check, without the server, its signature under everything that it is said to have received.
+
+    Whoever doubts the key of this device gets it from the server: [bold]earlysign devices receipt-key[/bold].
+    """
+    with open_device(folder) as device:
+        identity = device.enrolled()
+        proof = check(device.store, identity.server_key if key is None else read_key(key), identity.device_id)
+    if as_json:
+        typer.echo(msgspec.json.encode(proof))
+    else:
+        out.print(
+            f"{proof.proven} signed for by the server, in {proof.receipts} receipts; {proof.waiting} wait."
+        )
+        for epoch, seq in proof.unproven[:UNPROVEN_SHOWN_MAX]:
+            err.print(f"No good receipt for entry {seq} of {escape(epoch)}.", soft_wrap=True)
+        if proof.unproven:
+            err.print(f"{len(proof.unproven)} without proof: keep this device and tell the administrator.")
+    raise typer.Exit(STILL_WAITING if proof.unproven else ALL_SENT)
 
 
 def _print_status(shown: Status) -> None:

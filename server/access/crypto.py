@@ -7,6 +7,7 @@ because they are random and long.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import hmac
@@ -14,6 +15,7 @@ import os
 import secrets
 from pathlib import Path
 
+from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -97,3 +99,16 @@ def derive(secret: bytes, purpose: str) -> bytes:
 def keyed_digest(key: bytes, text: str) -> str:
     """A keyed hash of what should not be stored readable (a mistyped username may be a password)."""
     return hmac.new(key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+
+
+def seal(key: bytes, plain: bytes, now_s: int) -> str:
+    """Encrypt and sign, for a cookie that its holder need not be able to read (Fernet)."""
+    return Fernet(base64.urlsafe_b64encode(key)).encrypt_at_time(plain, now_s).decode()
+
+
+def unseal(key: bytes, sealed: str, now_s: int, lifetime_s: int) -> bytes | None:
+    """What was sealed; None where it is too old, or was made with another key or by somebody else."""
+    try:
+        return Fernet(base64.urlsafe_b64encode(key)).decrypt_at_time(sealed.encode(), lifetime_s, now_s)
+    except InvalidToken:
+        return None

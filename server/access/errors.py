@@ -4,6 +4,7 @@
     ├── NotSignedIn            no session, an unknown one, or one that ended
     ├── WrongPassword          username or password wrong (never says which)
     ├── TooManyAttempts        wait `retry_after_s`
+    ├── SearchedTooOften       wait `retry_after_s`
     ├── Busy                   too many passwords waiting to be checked: wait `retry_after_s`
     ├── PasswordTooWeak        the new password is not accepted
     ├── PasswordMustChange     only changing the password is allowed now
@@ -46,6 +47,14 @@ class TooManyAttempts(AccessError):
     def __init__(self, retry_after_s: int) -> None:
         super().__init__(
             "There were too many wrong attempts.", f"Wait {retry_after_s} seconds and try again."
+        )
+        self.retry_after_s = retry_after_s
+
+
+class SearchedTooOften(AccessError):
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(
+            "You have searched many times within a minute.", f"Wait {retry_after_s} seconds and search again."
         )
         self.retry_after_s = retry_after_s
 

@@ -33,6 +33,7 @@ class Permission(StrEnum):
     ASSIGN_ALERTS = "alerts.assign"
     SEE_CHILDREN = "children.view"
     SEARCH_CHILDREN = "children.search"
+    SEARCH_ELSEWHERE = "children.search_elsewhere"
     MERGE_CHILDREN = "children.merge"
     DECIDE_LINKS = "links.decide"
     SET_GRADES = "grades.set"

@@ -151,6 +151,11 @@ def end(tx: Transaction, token: str) -> None:
     tx.execute("DELETE FROM person_session WHERE token_sha256 = :t", {"t": token_digest(token)})
 
 
+def end_all(tx: Transaction) -> int:
+    """Sign everybody out, as after a restore: the backup may know of sessions that were ended since."""
+    return tx.execute("DELETE FROM person_session")
+
+
 def prune(tx: Transaction, rules: SessionRules, now: int) -> int:
     """Delete sessions that have ended; gives how many."""
     return tx.execute(

@@ -25,6 +25,9 @@ REASON_MAX: Final = 80  # also in the pattern below
 RECIPIENTS_MAX: Final = 100
 """A disclosure to more than a hundred parties is a publication, and wants another design."""
 
+SUBJECTS_MANY: Final = 500
+"""So many ids in one transaction (an import) are worth the way that is made for thousands of rows."""
+
 GENESIS: Final = "0" * 64
 """What the first entry follows."""
 
@@ -141,7 +144,10 @@ def _write(tx: Transaction) -> None:
         subjects.extend([{"kind": kind, "id": one, "position": position} for one in ids])
         previous = digest
     tx.executemany(_INSERT_ENTRY, entries)
-    tx.executemany(_INSERT_SUBJECT, subjects)
+    if len(subjects) >= SUBJECTS_MANY:
+        tx.insert_many("audit_subject", ("kind", "id", "position"), [tuple(one.values()) for one in subjects])
+    else:
+        tx.executemany(_INSERT_SUBJECT, subjects)
     tx.execute(_MOVE_HEAD, {"entries": position, "hash": previous})
 
 

@@ -7,6 +7,7 @@ of significant words, by which two notes of the same event are recognised.
 import datetime
 import re
 import unicodedata
+from collections.abc import Iterable
 
 import msgspec
 
@@ -111,6 +112,11 @@ def source_of(author_role: str, ward: str | None, school: str | None = None) -> 
     """Where a concern comes from. Two officers of one ward team are one source; two wards are two."""
     place = school or ward
     return f"{author_role}:{' '.join(place.casefold().split())}" if place else f"{author_role}:"
+
+
+def in_danger(facts: Iterable[NoteFact]) -> bool:
+    """Whether a note that stands says that the child is in danger now."""
+    return any(fact.danger_now and not fact.withdrawn for fact in facts)
 
 
 def milliseconds(instant: datetime.datetime) -> int:

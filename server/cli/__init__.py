@@ -13,6 +13,7 @@ import typer
 from server.cli import (
     attachments,
     audit,
+    backup,
     database,
     demo,
     devices,
@@ -25,7 +26,20 @@ from server.cli import (
 )
 from server.cli.common import make_typer, run
 
-GROUPS = (serve, demo, doctor, database, reference, people, devices, attachments, audit, linking, explaining)
+GROUPS = (
+    serve,
+    demo,
+    doctor,
+    database,
+    backup,
+    reference,
+    people,
+    devices,
+    attachments,
+    audit,
+    linking,
+    explaining,
+)
 
 HELP = """
 Carries a worry about a child from the officer who sees it to the person who can act on it.

@@ -19,7 +19,14 @@ from server.audit import Actor, system
 from server.casework.pack import PackError
 from server.logs import describe_exception
 from server.settings import Settings, SettingsError, load_settings
-from server.storage import StorageError, StorageUnavailable, Store, Transaction
+from server.storage import (
+    DEFAULTS,
+    StorageError,
+    StorageSettings,
+    StorageUnavailable,
+    Store,
+    Transaction,
+)
 
 T = TypeVar("T")
 
@@ -75,9 +82,9 @@ def policy_from(settings: Settings) -> Policy:
 
 
 @contextmanager
-def open_database(settings: Settings) -> Iterator[Store]:
+def open_database(settings: Settings, storage: StorageSettings = DEFAULTS) -> Iterator[Store]:
     """The database, brought up to date where the settings allow, closed at the end."""
-    store = make_store(settings)
+    store = make_store(settings, storage)
     try:
         if settings.migrates_on_start:
             store.migrate()

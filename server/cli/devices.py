@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import quote
 
+import msgspec
 import segno
 import typer
 from rich.markup import escape
 from rich.table import Table
 
 from server.access import devices
+from server.access.crypto import load_secret
 from server.access.devices import DeviceRow
 from server.access.errors import AccountError
+from server.access.signing import SigningKey
+from server.app import make_data_folder
 from server.cli.common import (
     CommandError,
     DataOption,
@@ -46,6 +50,9 @@ def register(app: typer.Typer) -> None:
         "list", epilog=examples("earlysign devices list", "earlysign devices list --officer okafor")
     )(list_devices)
     group.command("revoke", epilog=examples("earlysign devices revoke 3f2c --yes"))(revoke)
+    group.command("receipt-key", epilog=examples("earlysign devices receipt-key > server-key.json"))(
+        receipt_key
+    )
     app.add_typer(group, name="devices")
 
 
@@ -164,3 +171,15 @@ def ago(ms: int) -> str:
         if count:
             return f"{count} {unit}{'' if count == 1 else 's'} ago"
     return "just now"
+
+
+def receipt_key(data: DataOption = None) -> None:
+    """Print the public key with which receipts are checked, as a JWK.
+
+    It is no secret. With it `earlysign-device verify-receipts --key FILE` proves, without the server, what the
+    server signed for.
+    """
+    settings = settings_from(data)
+    make_data_folder(settings)
+    key = SigningKey(load_secret(settings.data, settings.secret)).public
+    typer.echo(msgspec.json.encode(key))

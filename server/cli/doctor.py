@@ -25,7 +25,7 @@ from server.app import STATIC
 from server.cli.attachments import known
 from server.cli.common import FAILED, OK, DataOption, examples, out, settings_from
 from server.clock import now_ms
-from server.records import attachments
+from server.records import attachments, ledger
 from server.settings import LOOPBACK, Settings, settings_table
 from server.storage import StorageError, Store, open_store
 from server.storage.blobs import Blobs
@@ -35,6 +35,7 @@ GIBIBYTE = 1024**3
 DISK_WARN_BYTES = 2 * GIBIBYTE  # some 200,000 notes with their audit trail: weeks in London
 DISK_FAIL_BYTES = GIBIBYTE // 10  # below this SQLite's log cannot grow, and the next push may fail
 CLOCK_AHEAD_MS = 60_000  # a minute after the newest thing stored means that a clock went back
+BACKUP_HOURS_MAX = 26  # a day and the time that a backup takes
 RELEASED = datetime.date(2026, 1, 1)  # no right clock shows a date before this program was written
 SQL_APPLIED = {True: "SELECT name FROM _sqlite_migrations", False: "SELECT migration_id FROM _yoyo_migration"}
 
@@ -248,6 +249,7 @@ def _inside(store: Store, settings: Settings) -> Iterator[Finding]:
         yield Finding("People", Verdict.WARN, f"{len(people)} people, nobody who can take an alert", todo)
     else:
         yield Finding("People", Verdict.OK, f"{len(people)} people who may sign in")
+    yield _backup(store)
     newest = store.read_now(
         lambda tx: tx.value(
             "SELECT max(t) FROM (SELECT max(started_at) AS t FROM person_session "
@@ -273,6 +275,18 @@ def _attachments(store: Store, blobs: Blobs) -> Iterator[Finding]:
         yield Finding(
             "Attachments", Verdict.OK, f"{kept} files; {awaited} more are named by notes and still on phones"
         )
+
+
+def _backup(store: Store) -> Finding:
+    newest = store.read_now(ledger.newest_backup)
+    todo = "earlysign backup --to FOLDER, every day by a timer."
+    if newest is None:
+        return Finding("Backup", Verdict.WARN, "there is none yet", todo)
+    hours = max(0, now_ms() - newest.begun_at) / 3_600_000
+    verdict = Verdict.OK if hours <= BACKUP_HOURS_MAX else Verdict.WARN
+    return Finding(
+        "Backup", verdict, f"{newest.name}, {hours:.0f} hours old", "" if verdict is Verdict.OK else todo
+    )
 
 
 def clock(_settings: Settings) -> Iterator[Finding]:

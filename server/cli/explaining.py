@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from server.audit import system
 from server.cli.common import CommandError, DataOption, examples, open_database, out, say, settings_from
 from server.clock import now_ms
-from server.linkage.explain import explain, household_words
-from server.linkage.model import default_model
+from server.linkage.decide import Decision
+from server.linkage.explain import (
+    NOT_COMPARED,
+    OUTCOME_WORDS,
+    SCALE,
+    TOTAL,
+    Bar,
+    explain,
+    in_words,
+    margin_bits,
+    not_compared,
+    waterfall,
+    why,
+)
+from server.linkage.model import Model, default_model
+from server.linkage.words import percent, signed
 from server.records import index, links
+from server.records.links import Event
 
-BAR_BITS = 1.5
-"""How many bits one character of a bar stands for: forty bits then fit a terminal."""
+BAR_CHARACTERS = 32
+"""The scale of the waterfall: with the numbers beside it, it fits a terminal of 100 columns."""
+_STYLES = {"for": "green", "against": "red", "nothing": "dim", "start": "dim", "total": "bold"}
+_MARKS = {"for": "+", "against": "-", "nothing": ".", "start": "=", "total": "="}
+"""What a bar is drawn with: the mark says which way it counts, where colours are not seen."""
 
 
 def register(app: typer.Typer) -> None:
@@ -28,10 +49,10 @@ def register(app: typer.Typer) -> None:
 def explain_note(
     note: Annotated[str, typer.Argument(help="The note's id.", show_default=False)], data: DataOption = None
 ) -> None:
-    """Print each decision on a note, and the waterfall of its best candidate, field by field.
+    """Print each decision on a note, why it was not another, and the waterfall of its best candidate.
 
     It names no child and shows no field's content: what agreed, what differed, and how much that weighed, in
-    bits. Ten bits are a thousand to one.
+    bits. Ten bits are a thousand to one. In a pipe the same comes as plain lines.
     """
     settings = settings_from(data)
     with open_database(settings) as store:
@@ -43,19 +64,58 @@ def explain_note(
         )
     model = default_model().with_term_frequencies(counts) if counts else default_model()
     for ordinal, event in found:
-        child = f" (child {event.child_id})" if event.child_id is not None else ""
-        say(
-            f"[bold]Subject {ordinal + 1}: {event.action.value}[/bold]{child}, by {event.author}. {event.reason}"
-        )
-        if event.evidence is None or not event.evidence.candidates:
-            continue
-        best = event.evidence.candidates[0]
-        table = Table("Field", "Finding", "Bits", "So far", "")
-        for step in explain(best, model):
-            bar = ("+" if step.weight >= 0 else "-") * round(abs(step.weight) / BAR_BITS)
-            table.add_row(step.title, step.label, f"{step.weight:+.1f}", f"{step.total:+.1f}", bar)
+        _tell(ordinal, event, model)
+
+
+def _tell(ordinal: int, event: Event, model: Model) -> None:
+    child = f" (child {event.child_id})" if event.child_id is not None else ""
+    at = datetime.datetime.fromtimestamp(event.at / 1000, datetime.UTC)
+    action = event.action.value.replace("_", " ")
+    head = f"Subject {ordinal + 1}: {action}{child}, by {event.author}, {at:%Y-%m-%d %H:%M} UTC."
+    say(f"[bold]{escape(head)}[/bold]")
+    decision = event.evidence
+    if decision is None:
+        say(escape(event.reason))
+        return
+    say(escape(why(decision, model)))
+    if decision.candidates:
+        _tell_best(decision, model)
+
+
+def _tell_best(decision: Decision, model: Model) -> None:
+    best = decision.candidates[0]
+    say(escape(f"Best candidate: child {best.child_id}, {percent(best.probability)}. {_second(decision)}"))
+    steps = explain(best, model, start=decision.start)
+    if out.is_terminal:
+        table = Table("Field", "Finding", "Bits", "So far", "", box=None, pad_edge=False)
+        for bar in waterfall(steps).bars:
+            step = bar.step
+            if step.comparison == TOTAL:
+                table.add_section()
+            finding = ": ".join(part for part in (OUTCOME_WORDS.get(step.outcome), step.label) if part)
+            if step.remark:
+                finding = f"{finding}; {step.remark}"
+            table.add_row(step.title, finding, signed(step.weight), signed(step.total), _drawn(bar))
         out.print(table)
-        words = household_words(best)
-        if words:
-            say(words)
-        say(f"Probability {best.probability:.2%} with model {event.evidence.model_version}.")
+    else:
+        for line in in_words(steps):
+            say(f"  {escape(line)}")
+        if missing := not_compared(steps):
+            say(f"  {NOT_COMPARED}: {escape(', '.join(missing))}.")
+    children = "child" if decision.compared == 1 else "children"
+    say(escape(f"Compared with {decision.compared} known {children} by model {decision.model_version}."))
+
+
+def _second(decision: Decision) -> str:
+    margin = margin_bits(decision)
+    if margin is None or decision.second_child_id is None:
+        return "No second."
+    return f"The second, child {decision.second_child_id}, is {margin:.1f} bits behind."
+
+
+def _drawn(bar: Bar) -> Text:
+    """A bar of the waterfall in characters, at its place on the scale."""
+    unit = BAR_CHARACTERS / SCALE
+    left = min(round(bar.left * unit), BAR_CHARACTERS - 1)
+    width = max(1, round(bar.width * unit))
+    return Text(" " * left + _MARKS[bar.kind] * width, style=_STYLES[bar.kind])

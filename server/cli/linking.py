@@ -11,8 +11,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from server.cli.common import CommandError, err, examples, say
+from server.linkage.csv_rows import TableError
 from server.linkage.model import Model, ModelError, model_from_json
-from server.linkage.table import TableError, link_tables
+from server.linkage.table import link_tables
 
 CHUNK_BYTES = 1 << 20
 STAGES = {"known": "Known children", "notes": "Notes"}

@@ -7,16 +7,51 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
+from server.alerts.channels import channels_of
+from server.app import make_pack
 from server.casework.areas import BYTES_MAX, Area, AreasError, parse_geojson
-from server.cli.common import CommandError, DataOption, err, examples, open_database, say, settings_from
-from server.cli.linking import progress_bar, rows_about
+from server.cli.common import (
+    CommandError,
+    DataOption,
+    err,
+    examples,
+    open_database,
+    operator,
+    say,
+    settings_from,
+)
+from server.cli.linking import rows_about
 from server.clock import now_ms
-from server.linkage.table import TableError
+from server.importing import Imported, import_registry
+from server.linkage.csv_rows import TableError
 from server.records import reference
-from server.records.registry import REGISTRY_COLUMNS, import_registry
+from server.records.registry import Superseded
+from server.records.registry_rows import REGISTRY_COLUMNS
+from server.storage import StorageSettings
 
-STAGES = {"checked": "Checking", "written": "Writing"}
+REJECTED = 3
+"""Exit code of an import that left rows out; the rest was imported."""
+
+STORAGE = StorageSettings(readers=1, cache_kibibytes=64 * 1024, mapped_bytes=0)
+"""An import reads one thing at a time and writes nearly in order: more cache would not make it faster."""
+
+STAGES = {
+    "checked": "Checking",
+    "written": "Writing",
+    "indexed": "Tidying the index",
+    "searchable": "Making it searchable",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -28,28 +63,95 @@ def register(app: typer.Typer) -> None:
 def import_children(
     file: Annotated[Path, typer.Argument(help="CSV of known children.", show_default=False)],
     data: DataOption = None,
+    rejects: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where rows that cannot be used go; FILE.rejects.csv if not given.", show_default=False
+        ),
+    ] = None,
+    allow_vanish: Annotated[
+        bool,
+        typer.Option(
+            "--allow-vanish", help="Go on where more than a tenth of the children are not in the file."
+        ),
+    ] = False,
 ) -> None:
-    """Add the children of a registry, or bring those already here up to date.
+    """Bring the children of a registry in, or up to date: run it every night.
 
-    The whole file is checked first: one that is refused changes nothing. A child that is here already is
-    known by its child_id; children that the file leaves out stay as they are.
+    A child is known by its child_id. One that the file leaves out is kept, and says since when it is no longer
+    in the registry. Rows that cannot be used go to a file of their own, and the rest is imported. An import that
+    was interrupted is simply run again.
     """
     settings = settings_from(data)
-    with progress_bar(err) as bar, open_database(settings) as store:
-        tasks = {stage: bar.add_task(title, total=rows_about(file)) for stage, title in STAGES.items()}
+    pack = make_pack(settings)
+    channels = [
+        one.name for one in channels_of(settings.webhook_url, settings.webhook_secret, settings.base_url)
+    ]
+    with import_bar() as bar, open_database(settings, STORAGE) as store:
+        total = rows_about(file)
+        tasks = {stage: bar.add_task(title, total=None, visible=False) for stage, title in STAGES.items()}
+        bar.update(tasks["checked"], total=total, visible=True)
+
+        def progress(stage: str, rows: int, of: int | None) -> None:
+            bar.update(tasks[stage], completed=rows, total=of if of is not None else total, visible=True)
+
         try:
             done = import_registry(
                 store,
                 file,
                 now=now_ms(),
-                progress=lambda stage, rows: bar.update(tasks[stage], completed=rows),
+                actor=operator(),
+                pack=pack,
+                channels=channels,
+                rejects=rejects,
+                allow_vanish=allow_vanish,
+                progress=progress,
             )
         except TableError as error:
             raise CommandError(str(error), f"Columns: {', '.join(REGISTRY_COLUMNS)}.") from None
-        for task in tasks.values():
-            total = done.added + done.updated
-            bar.update(task, total=total, completed=total)
-    say(f"[bold]{done.added:,}[/bold] children added, {done.updated:,} brought up to date.")
+        except Superseded:
+            raise CommandError(
+                "Another import of the registry has begun meanwhile, so this one stopped.",
+                "What it wrote is kept; the other one does the rest.",
+            ) from None
+    _say_what_was_done(done)
+    if done.rejected:
+        raise typer.Exit(REJECTED)
+
+
+def _say_what_was_done(done: Imported) -> None:
+    say(
+        f"[bold]{done.added:,}[/bold] children added, {done.changed:,} brought up to date, "
+        f"{done.unchanged:,} unchanged (done already), {done.gone:,} no longer in the registry, "
+        f"{done.returned:,} in it again, {done.rejected:,} rows rejected."
+    )
+    if done.rejects is not None:
+        say(f"Rejected rows, each with its line and reason: {escape(str(done.rejects))}")
+    if done.unnamed:
+        say(
+            f"{done.unnamed:,} of them name no child who is known, so nobody was taken to have left the registry. "
+            "Mend them and import the file again."
+        )
+
+
+def import_bar() -> Progress:
+    """A progress bar with rows a second and the time that is left, on standard error."""
+    return Progress(
+        TextColumn("{task.description:<18}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        RateColumn(),
+        TimeRemainingColumn(),
+        console=err,
+    )
+
+
+class RateColumn(ProgressColumn):
+    """Rows a second."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f}/s" if speed else "")
 
 
 def import_areas(
@@ -67,7 +169,9 @@ def import_areas(
     settings = settings_from(data)
     with open_database(settings) as store:
         store.write_now(lambda tx: reference.replace_areas(tx, areas, now=now_ms()))
-    say(f"[bold]{len(areas)}[/bold] areas loaded. A running server uses them from the next note on.")
+    say(
+        f"[bold]{len(areas)}[/bold] areas loaded. A running server uses them within seconds of the next note."
+    )
 
 
 def read_areas(file: Path) -> list[Area]:

@@ -13,7 +13,7 @@ import jinja2
 from server.console import assets, words
 from server.console.story import by_day
 from server.console.views import Shell, View
-from server.console.waterfall import waterfall
+from server.linkage.explain import NOT_COMPARED, OUTCOME_WORDS, waterfall
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
@@ -57,6 +57,7 @@ def environment() -> jinja2.Environment:
         auto_reload=False,
     )
     made.globals.update(asset=asset, words=words, assets=assets, waterfall=waterfall, by_day=by_day)
+    made.globals.update(OUTCOME_WORDS=OUTCOME_WORDS, NOT_COMPARED=NOT_COMPARED)
     return made
 
 

@@ -20,6 +20,18 @@ class View(msgspec.Struct, frozen=True):
     """Base of everything a template takes."""
 
 
+class ShareWords(View, frozen=True, kw_only=True):
+    """Of the identifiable subjects of the last `days` days, how many linkage left to a person; `most` is the
+    share from which it is too much."""
+
+    identifiable: int
+    left: int
+    share: float
+    most: float
+    too_much: bool
+    days: int
+
+
 # --- the frame around every page -------------------------------------------------------------------------
 
 
@@ -33,11 +45,12 @@ class NavItem(View, frozen=True, kw_only=True):
 
 
 class Notice(View, frozen=True, kw_only=True):
-    """What the last action did, shown once at the top. `undo` posts to `undo_href` when given."""
+    """What the last action did, shown once at the top. `undo` posts `undo_decision` to `undo_href` when given."""
 
     text: str
     kind: Literal["done", "warning"] = "done"
     undo_href: str | None = None
+    undo_decision: str | None = None
 
 
 class Shell(View, frozen=True, kw_only=True):
@@ -84,6 +97,8 @@ class HomePage(View, frozen=True, kw_only=True):
     links: tuple[NavItem, ...] = ()
     commands: tuple[tuple[str, str], ...] = ()
     """Commands that this role uses for now, each with what it does."""
+    share: ShareWords | None = None
+    """How much linkage leaves to a person, for those who run the server."""
 
 
 class ErrorPage(View, frozen=True, kw_only=True):

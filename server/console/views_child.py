@@ -4,34 +4,52 @@ import datetime
 from typing import Literal
 
 from server.console.views import Grade, QueueRow, View
+from server.linkage.explain import Step
 
 Verdict = Literal["agree", "near", "differ", "missing"]
 
 
 class FieldComparison(View, frozen=True, kw_only=True):
-    """One field, as the note describes it and as the record has it. `weight` is in bits."""
+    """One field, as the note describes it and as the record has it. `weight` is in bits.
+
+    `described_read` and `known_read` are what linkage made of each, None where it reads it as written and ""
+    where it could make nothing of it.
+    """
 
     label: str
     described: str | None
+    described_read: str | None = None
     known: str | None
+    known_read: str | None = None
     verdict: Verdict
     weight: float = 0.0
     remark: str | None = None
-    """Why near or differ, in words: "sounds the same", "day and month swapped", "a common name here"."""
+    """Why near or differ, in words: "sounds the same", "day and month swapped"."""
+    rarity: str | None = None
+    """What of the weight comes from how common the name is: "a common name: counts less"."""
+    now: str | None = None
+    """What it would be today, where that is something else: "now near, +3.1: a short form"."""
+    left: float = 50.0
+    width: float = 0.0
+    """The weight as a bar on a scale of 0 to 100 with even odds in the middle."""
 
 
 class Explanation(View, frozen=True, kw_only=True):
-    """Why a note was, or might be, this child's. `start_weight` is before any field was looked at."""
+    """Why a note was, or might be, this child's: each field, and the whole waterfall in `steps`."""
 
-    probability: float
-    start_weight: float
+    probability: float | None
     fields: tuple[FieldComparison, ...]
-    total_weight: float
+    steps: tuple[Step, ...] = ()
+    total_weight: float = 0.0
+    changed: str | None = None
+    """What has changed since it was decided, where it would be weighed otherwise today."""
+    total_now: float | None = None
+    not_compared: str | None = None
+    """The fields that one side does not have, in words."""
     household: str | None = None
     """"Same address and surname: could be a brother." None when no household explains the likeness."""
     household_weight: float = 0.0
     """What that a brother or sister would fit as well takes away, in bits: 0 or less."""
-    household_probability: float | None = None
     rules: tuple[str, ...] = ()
     """Hard rules that applied, in words: "No given name: never linked automatically."."""
     model_version: str = ""

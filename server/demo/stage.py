@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -22,8 +22,8 @@ from server.demo.drill import drill_pack
 from server.demo.outlines import outlines_geojson
 from server.demo.population import CSV_COLUMNS, SyntheticChild, csv_row
 from server.demo.processes import DemoError
+from server.importing import Imported, Progress, import_registry
 from server.records import reference
-from server.records.registry import Imported, import_registry
 from server.storage import Store, Transaction, open_store
 
 MARKER = "made-by-earlysign-demo"
@@ -105,7 +105,7 @@ def open_database(folder: Folder) -> Store:
     return store
 
 
-def load_registry(store: Store, folder: Folder, progress: Callable[[str, int], None]) -> Imported:
+def load_registry(store: Store, folder: Folder, progress: Progress) -> Imported:
     """Import the registry, as `earlysign import-children` does."""
     return import_registry(store, folder.registry, now=now_ms(), progress=progress)
 

@@ -139,9 +139,10 @@ def _set_stage(scene: _Scene, store: Store, registry: list[SyntheticChild], pass
         tasks = {
             "checked": bar.add_task("Checking the registry", total=len(registry)),
             "written": bar.add_task("Importing children", total=len(registry)),
+            "indexed": bar.add_task("Tidying the index", total=None),
         }
         done = stage.load_registry(
-            store, scene.folder, lambda name, rows: bar.update(tasks[name], completed=rows)
+            store, scene.folder, lambda name, rows, of: bar.update(tasks[name], completed=rows, total=of)
         )
     scene.report.check(Step.REGISTRY, done.added == len(registry), f"{done.added:,} children of London")
     areas = stage.load_outlines(store, scene.folder)

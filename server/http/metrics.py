@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -43,6 +46,30 @@ class Metrics:
             "earlysign_upload_bytes", "Bytes of attachments that reached the disk.", registry=self.registry
         )
 
-    def render(self) -> bytes:
-        """All of them, as Prometheus reads them."""
-        return generate_latest(self.registry)
+    def render(self, linked: Sequence[tuple[str, bool, int]] = ()) -> bytes:
+        """All of them, as Prometheus reads them; with what linkage made of the subjects of notes, counted in the
+        database and so by every process: (outcome, identifiable, how many)."""
+        return generate_latest(self.registry) + generate_latest(_linked_registry(linked))
+
+
+class _Linked:
+    """Counts that are read from the database when somebody asks."""
+
+    def __init__(self, counts: Sequence[tuple[str, bool, int]]) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        family = CounterMetricFamily(
+            "earlysign_subjects",
+            "Subjects of notes, by what linkage made of them and whether the description was identifiable.",
+            labels=("outcome", "identifiable"),
+        )
+        for outcome, identifiable, number in self._counts:
+            family.add_metric((outcome, "yes" if identifiable else "no"), number)
+        yield family
+
+
+def _linked_registry(counts: Sequence[tuple[str, bool, int]]) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    registry.register(_Linked(counts))
+    return registry

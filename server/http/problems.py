@@ -191,6 +191,7 @@ BY_REFUSAL: dict[type[access.AccessError], Kind] = {
     access.NotSignedIn: NOT_SIGNED_IN,
     access.WrongPassword: WRONG_PASSWORD,
     access.TooManyAttempts: TOO_MANY,
+    access.SearchedTooOften: TOO_MANY,
     access.Busy: UNAVAILABLE,
     access.PasswordTooWeak: PASSWORD_TOO_WEAK,
     access.PasswordMustChange: PASSWORD_MUST_CHANGE,
@@ -282,7 +283,7 @@ def from_refusal(error: access.AccessError) -> Problem:
     kind = next(BY_REFUSAL[cls] for cls in type(error).__mro__ if cls in BY_REFUSAL)
     headers: dict[str, str] = {}
     extra: dict[str, Any] = {}
-    if isinstance(error, access.TooManyAttempts | access.Busy):
+    if isinstance(error, access.TooManyAttempts | access.SearchedTooOften | access.Busy):
         headers["retry-after"] = str(error.retry_after_s)
     if isinstance(error, access.TokenRefused):
         headers["www-authenticate"] = 'Bearer realm="earlysign", error="invalid_token"'

@@ -44,6 +44,19 @@ class NotSameAnswer(
     child_id: ChildId
 
 
+class MaybeSameAnswer(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    tag_field="answer",
+    tag="maybe_same",
+):
+    """Takes `not_same` back: this child is a candidate again."""
+
+    child_id: ChildId
+
+
 class NewAnswer(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="answer", tag="new"
 ):
@@ -61,7 +74,7 @@ class CannotTellAnswer(
     """It cannot be told. The note keeps a record of its own."""
 
 
-Answer = SameAnswer | NotSameAnswer | NewAnswer | CannotTellAnswer
+Answer = SameAnswer | NotSameAnswer | MaybeSameAnswer | NewAnswer | CannotTellAnswer
 
 CHANGING = documented(
     problems.INVALID,
@@ -85,7 +98,7 @@ CHANGING = documented(
 async def list_reviews(
     person: NamedDependency[Person], services: NamedDependency[Services]
 ) -> list[ReviewRow]:
-    """Those of your boroughs: the most urgent first, then the oldest."""
+    """Those of your boroughs: danger now first, then the gravest grade, then the note that was seen first."""
     found = await services.store.read(lambda tx: links.waiting(tx, person))
     return [review_row(review) for review in found]
 
@@ -103,7 +116,8 @@ async def list_reviews(
 async def show_review(
     review_id: Id, person: NamedDependency[Person], services: NamedDependency[Services]
 ) -> ReviewWhole:
-    """The note, and each child that its subject may be: what agrees, what differs, and how much each weighs."""
+    """The note, and each child that its subject may be: what agrees, what differs, how much each weighs, and the
+    waterfall step by step. Values of a restricted record are left out; open it, with a reason, to see them."""
     now = now_ms()
 
     def look(tx: Transaction) -> showing.ReviewShown:
@@ -127,7 +141,8 @@ async def answer_review(
     person: NamedDependency[Person],
     services: NamedDependency[Services],
 ) -> ReviewRow:
-    """`same` or `not_same` with a `child_id`, `new`, or `cannot_tell`. Every answer can be undone."""
+    """`same`, `not_same` or `maybe_same` (takes `not_same` back) with a `child_id`, `new`, or `cannot_tell`. Every
+    answer can be undone."""
     now = now_ms()
 
     def decide(tx: Transaction) -> links.Review:
@@ -137,6 +152,8 @@ async def answer_review(
                 placing.answer_same(tx, world, person, review_id, child_id, now=now)
             case NotSameAnswer(child_id=child_id):
                 placing.answer_not_same(tx, world, person, review_id, child_id, now=now)
+            case MaybeSameAnswer(child_id=child_id):
+                placing.answer_maybe_same(tx, person, review_id, child_id, now=now)
             case NewAnswer():
                 placing.answer_new(tx, world, person, review_id, now=now)
             case CannotTellAnswer():

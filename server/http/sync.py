@@ -116,7 +116,7 @@ async def push(
         verdicts=received.verdicts,
         epoch=received.epoch,
         contiguous_through=received.contiguous_through,
-        durable_through=received.contiguous_through,
+        durable_through=received.durable_through,
         receipt=receipt,
         rotate_epoch=received.rotate_epoch,
     )

@@ -120,11 +120,13 @@ class FlagView(View, frozen=True, kw_only=True):
 
 
 class ChildView(View, frozen=True, kw_only=True):
-    """A known child. `standing`: known, provisional, awaiting_review or retired."""
+    """A known child. `standing`: known, provisional, awaiting_review or retired. `left_registry_at`: since when
+    the registry leaves out a child that it once had."""
 
     child_id: int
     standing: str
     registry_id: str | None
+    left_registry_at: Instant | None
     details: Details
     circumstances: Circumstances
     owner_borough: str | None
@@ -206,12 +208,15 @@ class TimelineView(View, frozen=True, kw_only=True):
 
 
 class ReviewRow(View, frozen=True, kw_only=True):
-    """A review that waits. `urgency` is the grade's: 3 for red to 0 for blue."""
+    """A review that waits. `urgency` is the grade's: 3 for red to 0 for blue; `danger`: a child is in danger now;
+    `noted_at`: when its note was observed."""
 
     review_id: int
     subject_id: int
     borough: str
+    danger: bool
     urgency: int
+    noted_at: Instant
     opened_at: Instant
     closed_at: Instant | None
     closed_by: str | None
@@ -220,7 +225,7 @@ class ReviewRow(View, frozen=True, kw_only=True):
 
 class ReviewWhole(View, frozen=True, kw_only=True):
     """A review with all it needs: the note, each candidate field by field, the candidates' records, the
-    decisions so far. `known` leaves out records that are restricted to others."""
+    decisions so far. `known` leaves out restricted records: they are opened by themselves, with a reason."""
 
     review: ReviewRow
     note: NoteView
@@ -304,6 +309,7 @@ def child_view(child: Child) -> ChildView:
         child_id=child.child_id,
         standing=child.standing.value,
         registry_id=child.registry_id,
+        left_registry_at=maybe(child.left_registry_at),
         details=child.details,
         circumstances=child.circumstances,
         owner_borough=child.owner_borough,
@@ -401,7 +407,9 @@ def review_row(review: Review) -> ReviewRow:
         review_id=review.review_id,
         subject_id=review.subject_id,
         borough=review.borough,
+        danger=review.danger,
         urgency=review.urgency,
+        noted_at=instant(review.noted_at),
         opened_at=instant(review.opened_at),
         closed_at=maybe(review.closed_at),
         closed_by=review.closed_by,
@@ -415,7 +423,7 @@ def review_whole(shown: ReviewShown) -> ReviewWhole:
         review=review_row(shown.review),
         note=note_view(Entry(note=shown.note, link=None, evidence=None)),
         explained=shown.explained,
-        known=[child_view(child) for child in shown.known.values()],
+        known=[child_view(child) for child in shown.known.values() if not child.circumstances.restricted],
         ruled_out=sorted(shown.ruled_out),
         decisions=[link_view(event) for event in shown.events],
     )

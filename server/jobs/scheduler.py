@@ -20,7 +20,7 @@ from server.access.throttle import Limits
 from server.alerts.channels import Channel
 from server.casework.pack import Pack
 from server.jobs import delivery, escalation, housekeeping, lease, pictures, uploads
-from server.records import alerts
+from server.records import alerts, search
 from server.storage.blobs import Blobs
 from server.storage.port import StorageError, StorageUnavailable, Store
 
@@ -31,6 +31,12 @@ ESCALATE_SECONDS = 1.0
 DELIVER_SECONDS = 1.0
 PICTURES_SECONDS = 2.0
 """How long a photograph that arrived may wait before its small picture is begun."""
+INDEX_SECONDS = 5.0
+"""How far search's index may lag. Rounds that are fewer move more at once, at less for each child."""
+
+INDEX_ROUNDS_MAX = 10
+"""Rounds one after another where much waits, each its own transaction so that notes get in between."""
+
 TIDY_SECONDS = 600.0
 """Expired things are refused anyway; deleting them only keeps the tables small."""
 
@@ -81,6 +87,7 @@ class Jobs:
         if self._channels:
             self._add("delivery", self._leading(self.deliver), DELIVER_SECONDS)
         self._add("pictures", self._leading(self.make_pictures), PICTURES_SECONDS)
+        self._add("search index", self._leading(self.index), INDEX_SECONDS)
         self._add("housekeeping", self._leading(self.tidy), TIDY_SECONDS)
         self._scheduler.start()
 
@@ -121,6 +128,18 @@ class Jobs:
     async def make_pictures(self) -> int:
         """One round of making what people are shown of attachments; how many were made."""
         return await pictures.run(self._store, self._blobs)
+
+    async def index(self) -> int:
+        """Bring search's index up to date; how many children. Writes nothing where nothing has changed."""
+        if not await self._store.read(search.is_behind):
+            return 0
+        done = 0
+        for _ in range(INDEX_ROUNDS_MAX):
+            moved = await self._store.write(search.fill)
+            done += moved
+            if moved < search.INDEXED_PER_ROUND_MAX:
+                break  # what came meanwhile waits, so that rounds are few and large
+        return done
 
     async def tidy(self) -> int:
         """One round of housekeeping; how many rows went."""

@@ -6,14 +6,15 @@ since a wrong link puts a note where nobody who needs it will look: see `_forbid
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
+from operator import itemgetter
 
 import msgspec
 
 from server.linkage import levels as lv
 from server.linkage.candidates import CandidateSource, find
 from server.linkage.model import Model
-from server.linkage.score import Scored, Scorer
+from server.linkage.score import NEGLIGIBLE_BITS, Scored, Scorer
 from server.linkage.standardise import Record
 
 LINK, REVIEW, NEW = "link", "review", "new"
@@ -21,15 +22,21 @@ CANDIDATES_SHOWN = 5
 SHOWN_PROBABILITY_MIN = 0.001
 REVIEW_BEST_MIN = 0.05  # a person choosing among more than twenty children would be guessing
 REASONS_MAX = 10_000
+MORE_THAN_ONE = "more than one known child fits"
+NOT_CERTAIN = "not certain enough to link without a person"
 
 
 class Evidence(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One comparison of a candidate: names of comparison and level, agree, near or differ, weight in bits."""
+    """One comparison of a candidate: names of comparison and level, agree, near or differ, weight in bits.
+
+    `rarity` is the part of `weight` that comes from how common this very name or school is.
+    """
 
     comparison: str
     level: str
     outcome: str
     weight: float
+    rarity: float = 0.0
 
 
 class Candidate(msgspec.Struct, frozen=True, array_like=True):
@@ -50,7 +57,9 @@ class Candidate(msgspec.Struct, frozen=True, array_like=True):
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """What was decided of one note. `child_id` is the best candidate, None for "new".
 
-    `reason` is in plain words and holds nothing personal.
+    `reason` is in plain words and holds nothing personal; nor does it say which fields of a restricted record
+    agree. `rule` is what alone kept it from being linked, "" for a link. `start` is the weight before any
+    comparison, in bits.
     """
 
     outcome: str
@@ -63,15 +72,18 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     compared: int
     reason: str
     model_version: str
+    rule: str = ""
+    start: float = 0.0
 
 
 class Decider:
     """A model ready to decide. Keeps memories of name pairs: use one per thread, for as long as possible."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, *, negligible_bits: float = NEGLIGIBLE_BITS) -> None:
         self.model = model
         self.version = model.version
-        self._scorer = Scorer(model)
+        self._scorer = Scorer(model, negligible_bits)
+        self.start = round(self._scorer.prior_bits, 3)
         self._none = 2.0**-self._scorer.prior_bits
         self._plain = [
             [
@@ -122,9 +134,9 @@ class Decider:
         outcome, reason = REVIEW, rule
         if not rule:
             if margin < model.link_margin_bits:
-                reason = "more than one known child fits"
+                reason = MORE_THAN_ONE
             elif best < model.link_probability:
-                reason = "not certain enough to link without a person"
+                reason = NOT_CERTAIN
             else:
                 outcome, reason = LINK, ""
         return Decision(
@@ -136,9 +148,51 @@ class Decider:
             second_probability=shown[1].probability if len(shown) > 1 else 0.0,
             candidates=shown,
             compared=compared,
-            reason=self._reason(scored[0][3][1], shown[0], reason),
+            reason=rule if shown[0].restricted else self._reason(scored[0][3][1], shown[0], reason),
             model_version=self.version,
+            rule=reason,
+            start=self.start,
         )
+
+    def weigh(self, record: Record, child: Record, child_id: int, *, restricted: bool) -> Candidate | None:
+        """One pair by itself, as it stands now; None where it is too unlike to be a candidate."""
+        scored = self._scorer.score(record, child)
+        if scored is None:
+            return None
+        odds = 2.0 ** min(scored[0], 500.0)
+        return self._candidate((scored[0], -child_id, restricted, scored), odds / (self._none + odds))
+
+    def rank(
+        self,
+        readings: Sequence[Record],
+        known: Iterable[tuple[int, Record, bool]],
+        *,
+        behind_bits: float,
+        always: Collection[int] = (),
+    ) -> list[Candidate]:
+        """Every child by the reading that fits it best, the likeliest first: for a person who searches.
+
+        Nothing is decided. Those that are `behind_bits` behind the best are left out, unless in `always`.
+        `probability` is shared among all of them and "a child not known yet". A Decider made with
+        `negligible_bits` of infinity leaves no child out however little was asked.
+        """
+        score = self._scorer.score
+        scored: list[tuple[float, int, bool, Scored]] = []
+        for child_id, child, restricted in known:
+            results = [result for reading in readings if (result := score(reading, child)) is not None]
+            if results:
+                best = max(results, key=itemgetter(0))
+                scored.append((best[0], -child_id, restricted, best))
+        if not scored:
+            return []
+        scored.sort(key=itemgetter(0, 1), reverse=True)
+        odds = [2.0 ** min(weight, 500.0) for weight, *_ in scored]
+        total, least = self._none + sum(odds), scored[0][0] - behind_bits
+        return [
+            self._candidate(item, odds[at] / total)
+            for at, item in enumerate(scored)
+            if item[0] >= least or -item[1] in always
+        ]
 
     def _candidate(self, item: tuple[float, int, bool, Scored], probability: float) -> Candidate:
         weight, negative_id, restricted, (_, levels, rarity, step) = item
@@ -147,7 +201,11 @@ class Decider:
             if bits:
                 plain = evidence[at]
                 evidence[at] = Evidence(
-                    plain.comparison, plain.level, plain.outcome, round(plain.weight + bits, 3)
+                    plain.comparison,
+                    plain.level,
+                    plain.outcome,
+                    round(plain.weight + bits, 3),
+                    round(bits, 3),
                 )
         told = tuple([e for e in evidence if e.outcome != lv.MISSING])
         return Candidate(-negative_id, probability, round(weight, 3), round(step, 3), restricted, told)
@@ -180,6 +238,8 @@ class Decider:
             compared=compared,
             reason=reason,
             model_version=self.version,
+            rule=reason,
+            start=self.start,
         )
 
 

@@ -1,4 +1,7 @@
-"""A decision explained, step by step: the waterfall as data, and the same in plain words."""
+"""A decision explained, step by step: the waterfall as data, its bars, and the same in plain words.
+
+The terminal, the doors and the pages all take their steps, their words and their bars from here.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +10,42 @@ from math import log2
 import msgspec
 
 from server.linkage import levels as lv
-from server.linkage.decide import Candidate
+from server.linkage.decide import LINK, MORE_THAN_ONE, NOT_CERTAIN, Candidate, Decision, Evidence
 from server.linkage.model import Model
+from server.linkage.words import percent, signed
 
 START, HOUSEHOLD, TOTAL = "start", "household", "total"
+OUTCOME_WORDS = {lv.AGREE: "Agrees", lv.NEAR: "Near", lv.DIFFER: "Differs", lv.MISSING: "Missing"}
+"""What a screen and a terminal call each outcome."""
+NOT_COMPARED = "Not compared, since one side does not say"
+"""What stands before the fields that have no bar."""
+
+SCALE = 100.0
+"""Bars are placed on a scale of 0 to 100, so that whoever draws them needs no arithmetic."""
+SCALE_BITS_MIN = 12.0
+"""The least span of a scale: small weights must not look like large ones."""
+BAR_MIN = 0.6
+"""The least width of a bar, so that a step of little weight is still seen."""
+SAID_BITS_MIN = 0.5
+"""Below half a bit the odds change by less than half: not worth a reader's time."""
 
 _LABELS = {c.name: c.label for c in lv.COMPARISONS}
 _LEVEL_LABELS = {(c.name, level.name): level.label for c in lv.COMPARISONS for level in c.levels}
 _OF_THE_HOME = ("family_name", "address", "phone", "guardian")
+_NAMES_GO_TOGETHER = "given and family names often go together: counts less"
+_KIN = {
+    "given_names": {lv.COMPARISONS[lv.GIVEN].levels[at].name for at in range(1, lv.G_SWAPPED + 1)},
+    "family_name": {lv.COMPARISONS[lv.FAMILY].levels[at].name for at in range(1, lv.F_SWAPPED + 1)},
+}
+"""Levels at which the model takes `name_kinship_bits` off the family name, when both names reach one."""
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One bar of the waterfall. `weight` and `total` (running, after this step) are in bits.
 
     `comparison` is a comparison's name, or "start", "household", "total"; `outcome` is agree, near, differ or
-    missing, and "" for these three.
+    missing, and "" for these three. `rarity` is the part of `weight` that comes from how common the name or
+    school is, which `remark` says in words.
     """
 
     comparison: str
@@ -30,62 +54,161 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str
     weight: float
     total: float
+    rarity: float = 0.0
+    remark: str = ""
 
 
-def explain(candidate: Candidate, model: Model) -> tuple[Step, ...]:
+class Bar(msgspec.Struct, frozen=True, kw_only=True):
+    """A step on the scale of 0 to 100: from `left` for `width`, ending `at` its running total.
+
+    `kind`: start, for, against, nothing, total.
+    """
+
+    step: Step
+    left: float
+    width: float
+    at: float
+    kind: str
+
+
+class Waterfall(msgspec.Struct, frozen=True):
+    """The bars of a candidate, and where even odds (0 bits) lie on the scale."""
+
+    bars: tuple[Bar, ...]
+    zero: float
+
+
+def explain(candidate: Candidate, model: Model, *, start: float | None = None) -> tuple[Step, ...]:
     """The waterfall of one candidate: from how likely any child is, through every comparison (missing ones
-    too, at 0 bits), to the total in bits for this child against "not this child"."""
-    prior = log2(model.known_share / model.registry_size / (1 - model.known_share))
-    total = prior
-    steps = [
-        Step(
-            comparison=START,
-            title="Before comparing",
-            label="one child out of all on the registry",
-            outcome="",
-            weight=round(prior, 2),
-            total=round(prior, 2),
-        )
-    ]
+    too, at 0 bits), to the total in bits for this child against "not this child".
+
+    `start` is the decision's own, where it is of another day than the model's registry.
+    """
+    total = start or log2(model.known_share / model.registry_size / (1 - model.known_share))
+    steps = [_step(START, "Before comparing", "one child out of all on the registry", "", total, total)]
     by_name = {e.comparison: e for e in candidate.evidence}
+    kinship = model.name_kinship_bits if _kindred(by_name) else 0.0
     for comparison in lv.COMPARISONS:
-        evidence = by_name.get(comparison.name)
-        weight = evidence.weight if evidence else 0.0
-        level = evidence.level if evidence else comparison.levels[0].name
-        total += weight
+        name, evidence = comparison.name, by_name.get(comparison.name)
+        if evidence is None:
+            steps.append(
+                _step(name, comparison.label, _LEVEL_LABELS[name, "missing"], lv.MISSING, 0.0, total)
+            )
+            continue
+        total += evidence.weight
+        label = _LEVEL_LABELS.get((name, evidence.level), evidence.level)
+        remark = _remark(evidence, kinship if name == "family_name" else 0.0)
         steps.append(
-            Step(
-                comparison=comparison.name,
-                title=comparison.label,
-                label=_LEVEL_LABELS.get((comparison.name, level), level),
-                outcome=evidence.outcome if evidence else lv.MISSING,
-                weight=round(weight, 2),
-                total=round(total, 2),
+            _step(
+                name,
+                comparison.label,
+                label,
+                evidence.outcome,
+                evidence.weight,
+                total,
+                evidence.rarity,
+                remark,
             )
         )
     if abs(candidate.household_step) >= 0.005:
         total += candidate.household_step
-        steps.append(
-            Step(
-                comparison=HOUSEHOLD,
-                title="Same home",
-                label=household_words(candidate) or "could be a brother or a sister",
-                outcome="",
-                weight=round(candidate.household_step, 2),
-                total=round(total, 2),
-            )
-        )
-    steps.append(
-        Step(
-            comparison=TOTAL,
-            title="Taken together",
-            label=_share(candidate.probability),
-            outcome="",
-            weight=round(total, 2),
-            total=round(total, 2),
-        )
-    )
+        words = household_words(candidate) or "could be a brother or a sister"
+        steps.append(_step(HOUSEHOLD, "Same home", words, "", candidate.household_step, total))
+    steps.append(_step(TOTAL, "Taken together", _share(candidate.probability), "", total, total))
     return tuple(steps)
+
+
+def _step(
+    comparison: str,
+    title: str,
+    label: str,
+    outcome: str,
+    weight: float,
+    total: float,
+    rarity: float = 0.0,
+    remark: str = "",
+) -> Step:
+    return Step(
+        comparison=comparison,
+        title=title,
+        label=label,
+        outcome=outcome,
+        weight=round(weight, 2),
+        total=round(total, 2),
+        rarity=round(rarity, 2),
+        remark=remark,
+    )
+
+
+def _kindred(by_name: dict[str, Evidence]) -> bool:
+    return all(name in by_name and by_name[name].level in levels for name, levels in _KIN.items())
+
+
+def _remark(evidence: Evidence, kinship: float) -> str:
+    """What of a weight comes from how common the name is: "a common name: counts less"."""
+    rarity, what = evidence.rarity + kinship, "school" if evidence.comparison == "school" else "name"
+    parts = []
+    if rarity <= -SAID_BITS_MIN:
+        common = "a large school" if what == "school" else "a common name"
+        parts.append(f"{common}: counts less ({signed(rarity)})")
+    elif rarity >= SAID_BITS_MIN:
+        seldom = "a small school" if what == "school" else "a rare name"
+        parts.append(f"{seldom}: counts more ({signed(rarity)})")
+    if kinship:
+        parts.append(f"{_NAMES_GO_TOGETHER} ({signed(-kinship)})")
+    return "; ".join(parts)
+
+
+def waterfall(steps: tuple[Step, ...]) -> Waterfall:
+    """Lays every step out on one scale that holds each partial sum and zero."""
+    sums = [0.0, *(step.total for step in steps)]
+    low, high = min(sums), max(sums)
+    span = max(high - low, SCALE_BITS_MIN)
+
+    def place(bits: float) -> float:
+        return round((bits - low) / span * SCALE, 2)
+
+    bars, before = [], 0.0
+    for step in steps:
+        begin = 0.0 if step.comparison in (START, TOTAL) else before
+        left, right = place(min(begin, step.total)), place(max(begin, step.total))
+        width = round(max(right - left, BAR_MIN), 2)
+        at, kind = place(step.total), _kind(step)
+        bars.append(Bar(step=step, left=min(left, round(SCALE - width, 2)), width=width, at=at, kind=kind))
+        before = step.total
+    return Waterfall(tuple(bars), place(0.0))
+
+
+def _kind(step: Step) -> str:
+    if step.comparison in (START, TOTAL):
+        return step.comparison
+    return "nothing" if abs(step.weight) < 0.05 else "for" if step.weight > 0 else "against"
+
+
+def margin_bits(decision: Decision) -> float | None:
+    """By how many bits the best candidate leads the second; None without a second."""
+    if not decision.second_probability or not decision.probability:
+        return None
+    return round(log2(decision.probability / decision.second_probability), 2)
+
+
+def why(decision: Decision, model: Model, *, discreet: bool = False) -> str:
+    """Why it was linked, or which rule, doubt or rival kept it from that: the first sentence of all that is said.
+
+    `discreet`: without the lead over the second candidate, of whom nothing may be told.
+    """
+    margin, likely = None if discreet else margin_bits(decision), percent(decision.probability)
+    lead = "" if margin is None else f", {margin:.1f} bits ahead of the second candidate"
+    if decision.outcome == LINK:
+        return f"Linked automatically: {likely} likely{lead}."
+    if decision.rule == MORE_THAN_ONE and margin is not None:
+        return (
+            f"Not linked: {MORE_THAN_ONE}. The second is {margin:.1f} bits behind, and a link needs a lead of "
+            f"{model.link_margin_bits:g}."
+        )
+    if decision.rule == NOT_CERTAIN:
+        return f"Not linked: {NOT_CERTAIN}. It is {likely} likely; a link needs {percent(model.link_probability)}."
+    return f"Not linked: {decision.rule or decision.reason}."
 
 
 def household_words(candidate: Candidate) -> str:
@@ -110,10 +233,15 @@ def in_words(steps: tuple[Step, ...]) -> list[str]:
     for step in steps:
         if step.outcome == lv.MISSING:
             continue
-        sign = "+" if step.weight > 0 else ""
-        amount = f"{sign}{step.weight:.1f} bits" if step.comparison != TOTAL else f"{step.total:.1f} bits"
-        lines.append(f"{step.title}: {step.label} ({amount})")
+        amount = signed(step.total if step.comparison == TOTAL else step.weight)
+        remark = f"; {step.remark}" if step.remark else ""
+        lines.append(f"{step.title}: {step.label}{remark} ({amount} bits)")
     return lines
+
+
+def not_compared(steps: tuple[Step, ...]) -> list[str]:
+    """The fields that say nothing, since one side does not have them."""
+    return [step.title for step in steps if step.outcome == lv.MISSING]
 
 
 def _share(probability: float) -> str:

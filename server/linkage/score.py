@@ -27,7 +27,7 @@ Weighed = tuple[int, float]  # (level, bits that the name's rarity adds)
 class Scorer:
     """A model made ready for counting. Remembers name pairs: one for each thread."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, negligible_bits: float = NEGLIGIBLE_BITS) -> None:
         self.model = model
         self.comparer = cmp.Comparer(model.term_frequencies)
         self.same: list[list[float]] = []
@@ -44,7 +44,7 @@ class Scorer:
         self.prior_bits = log2(model.known_share / model.registry_size / (1 - model.known_share))
         self._kinship = model.name_kinship_bits
         self._home_bits = log2(min(model.housemates / model.registry_size, 0.5))
-        self._floor = -self.prior_bits - NEGLIGIBLE_BITS
+        self._floor = -self.prior_bits - negligible_bits
         counts = model.term_frequencies
         self._given_rarity = _Rarity(counts.given, counts.children, _u(model, lv.GIVEN, lv.G_EXACT))
         self._family_rarity = _Rarity(counts.family, counts.children, _u(model, lv.FAMILY, lv.F_EXACT))

@@ -7,22 +7,19 @@ do, and never repeats what stands in a cell.
 from __future__ import annotations
 
 import csv
-import datetime
 import os
-import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
 
 import msgspec
 
 from server.linkage.candidates import MemoryIndex, find
+from server.linkage.csv_rows import BadCell, TableError, described, table_rows
 from server.linkage.decide import Decider, Decision
 from server.linkage.model import Model, TermFrequencies, count_terms, default_model
-from server.linkage.standardise import Description, Record, standardise
+from server.linkage.standardise import Record, standardise
 
-LINE_LENGTH_MAX = 64 * 1024  # a row of a registry is below 1 kB; more is another kind of file
 PROGRESS_EVERY = 500
 
 COMMON_COLUMNS = (
@@ -57,10 +54,6 @@ Progress = Callable[[str, int], None]
 """Called with a stage ("known" or "notes") and the number of rows done so far."""
 
 
-class TableError(ValueError):
-    """A CSV file that cannot be used: file, line, what is wrong, what to do; nothing of what a cell holds."""
-
-
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """What a run did."""
 
@@ -79,134 +72,6 @@ class _Known(msgspec.Struct):
     counts: TermFrequencies
 
 
-def _lines(file: TextIO, name: str) -> Iterator[str]:
-    """The lines of a file, each bounded; a quoted cell may span several."""
-    number = 0
-    while True:
-        try:
-            line = file.readline(LINE_LENGTH_MAX + 1)
-        except UnicodeDecodeError:
-            raise TableError(
-                f"{name}, line {number + 1} or soon after: not UTF-8. Save the file as UTF-8 (in Excel: "
-                '"CSV UTF-8"); it may be in Windows-1252 now.'
-            ) from None
-        if not line:
-            return
-        number += 1
-        if len(line) > LINE_LENGTH_MAX:
-            raise TableError(
-                f"{name}, line {number}: longer than {LINE_LENGTH_MAX:,} characters. Check for a missing "
-                "quotation mark, or take the cell out."
-            )
-        if "\0" in line:
-            raise TableError(f"{name}, line {number}: holds a NUL byte. Save it again as plain CSV in UTF-8.")
-        yield line
-
-
-def table_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    """(line number, cells that are not empty) for every row. Raises TableError."""
-    name = path.name
-    try:
-        file = path.open(encoding="utf-8-sig", newline="")
-    except OSError as error:
-        raise TableError(f"{name}: cannot be read ({error.strerror}). Check path and permissions.") from None
-    with file:
-        # One cell may not be longer than a line, or csv would gather a whole file behind one quotation mark.
-        csv.field_size_limit(LINE_LENGTH_MAX)
-        reader = csv.reader(_lines(file, name), strict=True)
-        try:
-            header = next(reader, None)
-            if header is None:
-                raise TableError(f"{name}: empty. The first line must name columns: {', '.join(columns)}.")
-            order = _check_header(name, header, columns)
-            for cells in reader:
-                if not cells:
-                    continue
-                if len(cells) != len(order):
-                    raise TableError(
-                        f"{name}, line {reader.line_num}: {len(cells)} cells, the header has {len(order)}. "
-                        "Put quotation marks around a cell that holds a comma."
-                    )
-                stripped = map(str.strip, cells)
-                yield reader.line_num, {c: cell for c, cell in zip(order, stripped, strict=True) if cell}
-        except csv.Error:
-            raise TableError(
-                f"{name}, line {reader.line_num}: not valid CSV. Check the quotation marks on this line."
-            ) from None
-
-
-def _check_header(name: str, header: list[str], columns: tuple[str, ...]) -> list[str]:
-    order = [cell.strip() for cell in header]
-    # A header may itself be data (a file without one): only words that look like column names are repeated.
-    unknown = [c for c in order if c not in columns]
-    if unknown:
-        sayable = [c for c in unknown if re.fullmatch(r"[a-z_]{1,40}", c)]
-        all_sayable = len(sayable) == len(unknown)
-        said = ", ".join(sayable[:10]) if all_sayable else f"{len(unknown)} that are not names of columns"
-        raise TableError(f"{name}, line 1: unknown columns: {said}. Allowed are: {', '.join(columns)}.")
-    if len(set(order)) != len(order):
-        twice = sorted({c for c in order if order.count(c) > 1})
-        raise TableError(f"{name}, line 1: column twice: {', '.join(twice)}. Keep one of each.")
-    if columns[0] not in order:
-        raise TableError(f"{name}, line 1: the column {columns[0]} is missing. Add it: every row needs one.")
-    return order
-
-
-def _date(name: str, line: int, column: str, text: str | None) -> datetime.date | None:
-    if text is None:
-        return None
-    try:
-        return datetime.date.fromisoformat(text)
-    except ValueError:
-        raise TableError(
-            f"{name}, line {line}: {column} is not a date. Write it as YYYY-MM-DD, or leave the cell empty."
-        ) from None
-
-
-def _age(name: str, line: int, row: dict[str, str]) -> float | None:
-    text = row.get("age")
-    if text is None:
-        return None
-    try:
-        age = float(text)
-    except ValueError:
-        age = -1.0
-    if not 0 <= age <= 120:
-        raise TableError(f"{name}, line {line}: age is not a number of years, 0 to 120. Mend it or empty it.")
-    if "observed_on" not in row:
-        raise TableError(f"{name}, line {line}: age without observed_on. Add the day the child was that age.")
-    return age
-
-
-def _sex(name: str, line: int, row: dict[str, str]) -> str | None:
-    text = row.get("sex")
-    if text is None:
-        return None
-    if text.lower() not in ("female", "male"):
-        raise TableError(f'{name}, line {line}: sex is neither "female" nor "male". Mend it or empty it.')
-    return text.lower()
-
-
-def described(name: str, line: int, row: dict[str, str]) -> Description:
-    aliases = tuple(filter(None, (a.strip() for a in row.get("aliases", "").split(";"))))
-    return Description(
-        given_names=row.get("given_names"),
-        family_name=row.get("family_name"),
-        aliases=aliases,
-        date_of_birth=_date(name, line, "date_of_birth", row.get("date_of_birth")),
-        age=_age(name, line, row),
-        observed_on=_date(name, line, "observed_on", row.get("observed_on")),
-        sex=_sex(name, line, row),
-        address=row.get("address"),
-        postcode=row.get("postcode"),
-        school=row.get("school"),
-        phone=row.get("phone"),
-        guardian=row.get("guardian"),
-        upn=row.get("upn"),
-        nhs_number=row.get("nhs_number"),
-    )
-
-
 def _identified(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, str, Record]]:
     """(line, id, record) for every row; ids are present and unique."""
     seen: dict[str, int] = {}
@@ -219,7 +84,11 @@ def _identified(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, str
                 f"{path.name}, line {line}: the same {columns[0]} as on line {seen[own]}. Keep one of them."
             )
         seen[own] = line
-        yield line, own, standardise(described(path.name, line, row))
+        try:
+            record = standardise(described(row))
+        except BadCell as error:
+            raise TableError(f"{path.name}, line {line}: {error}") from None
+        yield line, own, record
 
 
 def _read_known(path: Path, progress: Progress | None) -> _Known:

@@ -4,7 +4,7 @@ A child has at most one open alert in a borough: what comes while it is open mak
 `alert_event`, in commit order, which is both the alert's history and what the live stream sends.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -313,6 +313,38 @@ def close(tx: Transaction, actor: Actor, alert_ids: Sequence[int], reason: str, 
     if closed:
         record(tx, actor, Verb.ALTERATION, "alert", closed, now=now)
     return closed
+
+
+@audited(Verb.ALTERATION)
+def copy_to(
+    tx: Transaction,
+    actor: Actor,
+    alert_id: int,
+    boroughs: Iterable[str],
+    *,
+    now: int,
+    channels: Sequence[str] = (),
+) -> bool:
+    """Give these boroughs a copy of an alert, but for its own and those that have one. True where any is new."""
+    row = tx.row("SELECT borough, grade FROM alert WHERE alert_id = :alert", {"alert": alert_id})
+    assert row is not None, "an alert is never deleted"
+    fresh = [
+        code
+        for code in dict.fromkeys(boroughs)
+        if code != row[0]
+        and tx.execute(
+            "INSERT INTO alert_copy (alert_id, borough) VALUES (:alert, :borough)"
+            " ON CONFLICT (alert_id, borough) DO NOTHING",
+            {"alert": alert_id, "borough": code},
+        )
+    ]
+    if fresh:
+        steps.add(
+            tx, alert_id, row[0], steps.EventKind.COPIED, Grade(row[1]), actor.id, now=now,
+            told="investigators", detail=", ".join(fresh), channels=channels,
+        )  # fmt: skip
+        record(tx, actor, Verb.ALTERATION, "alert", [alert_id], now=now)
+    return bool(fresh)
 
 
 @impersonal("numbers only")

@@ -11,10 +11,10 @@ import msgspec
 from server.audit import Actor, Verb, audited, impersonal, record
 from server.casework.assess import RaisedFlag, assess
 from server.casework.clocks import deadline, escalations
-from server.casework.facts import ChildFacts, NoteFact
+from server.casework.facts import ChildFacts, NoteFact, in_danger
 from server.casework.pack import Pack
 from server.casework.routing import Ownership, route
-from server.records import alerts, children, notes
+from server.records import alerts, children, links, notes
 from server.storage.port import Transaction
 from sync.vocabulary import Grade
 
@@ -107,6 +107,10 @@ def reassess(
     stored = {} if made_for else {flag.flag_key: flag for flag in flags_of(tx, child_id)}
     wanted = {flag.flag_key: flag for flag in assessment.flags}
     gone = [flag for key, flag in stored.items() if key not in wanted]
+    if made_for is None:
+        # A record made for this note a moment ago has no review yet.
+        urgency = assessment.grade.urgency if assessment.grade else 0
+        links.keep_stake(tx, child_id, danger=in_danger(facts), urgency=urgency)
     if gone:
         _retract(tx, actor, child_id, gone, now)
     fresh: list[tuple[int, RaisedFlag]] = []
@@ -131,6 +135,38 @@ def reassess(
     seen_by = (ownership.owner, *ownership.copies, *_where_found(arrival))
     children.add_boroughs(tx, child_id, dict.fromkeys(seen_by))
     return Outcome(grade=assessment.grade, owner=ownership.owner, raised=len(fresh), alert_id=alert_id)
+
+
+@audited(Verb.ALTERATION)
+def reroute(
+    tx: Transaction, actor: Actor, child_id: int, pack: Pack, *, now: int, channels: Sequence[str] = ()
+) -> Outcome:
+    """Judge a child's notes anew because where it lives, who has its care or how it is kept is another now.
+
+    A borough that had no part in the child before may see it and gets a copy of its live alerts. The duty stays
+    where it is while an alert is live: a transfer needs acceptance, and the sender owns until then.
+    """
+    outcome = reassess(tx, actor, child_id, pack, now=now, channels=channels)
+    facts = notes.facts_of_child(tx, child_id)
+    ownership = _ownership(children.facts(tx, child_id, now=now), facts, None, pack)
+    concerned = (ownership.owner, *ownership.copies)
+    live = alerts.open_ids(tx, child_id)
+    for alert_id in live:
+        alerts.copy_to(tx, actor, alert_id, concerned, now=now, channels=channels)
+    if not live:
+        tx.execute(
+            "UPDATE child SET owner_borough = :owner WHERE child_id = :child",
+            {"owner": ownership.owner, "child": child_id},
+        )
+    children.add_boroughs(tx, child_id, concerned)
+    return outcome
+
+
+@impersonal("a grade, for the server's own work")
+def stake(tx: Transaction, child_id: int) -> tuple[bool, int]:
+    """What is at stake with a record: danger now or not, and the urgency of its gravest flag."""
+    urgency = max((flag.grade.urgency for flag in flags_of(tx, child_id)), default=0)
+    return in_danger(notes.facts_of_child(tx, child_id)), urgency
 
 
 def _where_found(arrival: Arrival | None) -> list[str]:

@@ -12,8 +12,9 @@ from server.access.identity import Person
 from server.access.policy import Permission
 from server.audit import Actor, Verb, audited, impersonal, record
 from server.casework.facts import ChildFacts
-from server.linkage.blocking import blocking_keys
-from server.linkage.standardise import Description, Record, standardise
+from server.linkage.standardise import Description, Record, decode_record, encode_record
+from server.records import index, search
+from server.records.index import Entry, index_entry
 from server.storage.port import Transaction
 
 MARKER_EXPLOITATION = "exploitation"
@@ -114,17 +115,18 @@ class Child(msgspec.Struct, frozen=True, kw_only=True):
     markers: tuple[Marker, ...]
     rev: int
     created_at: int
+    left_registry_at: int | None = None
+    """Since when the registry has left out a child that it once had, in milliseconds."""
 
 
-_details_encoder = msgspec.json.Encoder()
+encode_details = msgspec.json.Encoder().encode
 _details_decoder = msgspec.json.Decoder(Details)
-_record_encoder = msgspec.msgpack.Encoder()
 
 _INSERT = (
     "INSERT INTO child (registry_id, standing, restricted, looked_after, home_borough, school_borough,"
-    " responsible_authority, owner_borough, date_of_birth, details, record, created_at, updated_at)"
+    " responsible_authority, owner_borough, date_of_birth, details, record, indexed, created_at, updated_at)"
     " VALUES (:registry_id, :standing, :restricted, :looked_after, :home_borough, :school_borough,"
-    " :responsible_authority, :owner_borough, :date_of_birth, :details, :record, :now, :now)"
+    " :responsible_authority, :owner_borough, :date_of_birth, :details, :record, :indexed, :now, :now)"
 )
 
 
@@ -137,99 +139,13 @@ def add(
     standing: Standing,
     *,
     now: int,
-    keys: Sequence[int] = (),
+    entry: Entry | None = None,
     circumstances: Circumstances | None = None,
     registry_id: str | None = None,
 ) -> int:
-    """Add a child and its blocking keys (none: linkage does not find it yet). The child's id."""
+    """Add a child and what it is found by (none: linkage does not find it yet). The child's id."""
     circumstances = circumstances or Circumstances()
-    child_id = tx.insert(
-        _INSERT, _values(details, record_, standing, circumstances, registry_id, now), "child_id"
-    )
-    tx.executemany(
-        "INSERT INTO child_key (key, child_id) VALUES (:key, :child)",
-        [{"key": key, "child": child_id} for key in keys],
-    )
-    add_boroughs(tx, child_id, circumstances.boroughs())
-    record(tx, actor, Verb.COLLECTION, "child", [child_id], now=now)
-    return child_id
-
-
-class Registered(msgspec.Struct, frozen=True, kw_only=True):
-    """A child as a registry gives one."""
-
-    registry_id: str
-    details: Details
-    circumstances: Circumstances
-
-
-@impersonal("numbers and registry ids, for the server's own work")
-def known_registry_ids(tx: Transaction, registry_ids: Sequence[str]) -> dict[str, int]:
-    """The children that are here already, by their id in the registry."""
-    if not registry_ids:
-        return {}
-    marks = {f"r{index}": registry_id for index, registry_id in enumerate(registry_ids)}
-    wanted = ", ".join(f":{name}" for name in marks)
-    rows = tx.rows(f"SELECT registry_id, child_id FROM child WHERE registry_id IN ({wanted})", marks)
-    return dict(rows)
-
-
-@audited(Verb.COLLECTION)
-def add_from_registry(tx: Transaction, actor: Actor, rows: Sequence[Registered], *, now: int) -> list[int]:
-    """Add many children of a registry with their blocking keys; their ids."""
-    ids: list[int] = []
-    keys: list[dict[str, object]] = []
-    seen_by: list[dict[str, object]] = []
-    for row in rows:
-        record_ = standardise(row.details.description())
-        values = _values(row.details, record_, Standing.KNOWN, row.circumstances, row.registry_id, now)
-        child_id = tx.insert(_INSERT, values, "child_id")
-        ids.append(child_id)
-        keys += [{"key": key, "child": child_id} for key in blocking_keys(record_)]
-        seen_by += [{"child": child_id, "borough": code} for code in row.circumstances.boroughs()]
-    tx.executemany("INSERT INTO child_key (key, child_id) VALUES (:key, :child)", keys)
-    tx.executemany("INSERT INTO child_borough (child_id, borough) VALUES (:child, :borough)", seen_by)
-    record(tx, actor, Verb.COLLECTION, "child", ids, now=now, reason="registry import")
-    return ids
-
-
-@audited(Verb.ALTERATION)
-def replace_from_registry(
-    tx: Transaction, actor: Actor, child_id: int, details: Details, circumstances: Circumstances, *, now: int
-) -> None:
-    """Bring a child up to date with the registry, blocking keys included."""
-    record_ = standardise(details.description())
-    values = _values(details, record_, Standing.KNOWN, circumstances, None, now)
-    tx.execute(
-        "UPDATE child SET restricted = :restricted, looked_after = :looked_after,"
-        " home_borough = :home_borough, school_borough = :school_borough,"
-        " responsible_authority = :responsible_authority, date_of_birth = :date_of_birth,"
-        " details = :details, record = :record, updated_at = :now, rev = rev + 1 WHERE child_id = :child",
-        {
-            name: value
-            for name, value in values.items()
-            if name not in ("registry_id", "standing", "owner_borough")
-        }
-        | {"child": child_id},
-    )
-    tx.execute("DELETE FROM child_key WHERE child_id = :child", {"child": child_id})
-    tx.executemany(
-        "INSERT INTO child_key (key, child_id) VALUES (:key, :child)",
-        [{"key": key, "child": child_id} for key in blocking_keys(record_)],
-    )
-    add_boroughs(tx, child_id, circumstances.boroughs())
-    record(tx, actor, Verb.ALTERATION, "child", [child_id], now=now)
-
-
-def _values(
-    details: Details,
-    record_: Record,
-    standing: Standing,
-    circumstances: Circumstances,
-    registry_id: str | None,
-    now: int,
-) -> dict[str, object]:
-    return {
+    values = {
         "registry_id": registry_id,
         "standing": standing.value,
         "restricted": int(circumstances.restricted),
@@ -239,10 +155,18 @@ def _values(
         "responsible_authority": circumstances.responsible_authority,
         "owner_borough": circumstances.owner(),
         "date_of_birth": details.date_of_birth.isoformat() if details.date_of_birth else None,
-        "details": _details_encoder.encode(details),
-        "record": _record_encoder.encode(record_),
+        "details": encode_details(details),
+        "record": encode_record(record_),
+        "indexed": index.encode_entry(entry) if entry else None,
         "now": now,
     }
+    child_id = tx.insert(_INSERT, values, "child_id")
+    if entry:
+        index.enter(tx, [(child_id, entry)])
+    search.changed(tx, [child_id])
+    add_boroughs(tx, child_id, circumstances.boroughs())
+    record(tx, actor, Verb.COLLECTION, "child", [child_id], now=now)
+    return child_id
 
 
 @impersonal("borough codes beside a child's number; showing the child is what is logged")
@@ -258,18 +182,25 @@ def add_boroughs(tx: Transaction, child_id: int, boroughs: Iterable[str]) -> Non
 @audited(Verb.ALTERATION)
 def set_standing(tx: Transaction, actor: Actor, child_id: int, standing: Standing, *, now: int) -> None:
     """Change how sure the server is of a child. A provisional or known child can be found by linkage."""
+    findable = standing in (Standing.KNOWN, Standing.PROVISIONAL)
+    row = tx.row("SELECT record, indexed FROM child WHERE child_id = :child", {"child": child_id})
+    assert row is not None, "a standing is given to a child that there is"
+    if row[1] is not None:
+        index.leave(tx, child_id, index.decode_entry(row[1]))
+    entry = index_entry(decode_record(row[0])) if findable else None
+    if entry:
+        index.enter(tx, [(child_id, entry)])
     tx.execute(
-        "UPDATE child SET standing = :standing, updated_at = :now, rev = rev + 1 WHERE child_id = :child",
-        {"standing": standing.value, "now": now, "child": child_id},
+        "UPDATE child SET standing = :standing, indexed = :indexed, updated_at = :now, rev = rev + 1"
+        " WHERE child_id = :child",
+        {
+            "standing": standing.value,
+            "indexed": index.encode_entry(entry) if entry else None,
+            "now": now,
+            "child": child_id,
+        },
     )
-    tx.execute("DELETE FROM child_key WHERE child_id = :child", {"child": child_id})
-    if standing in (Standing.KNOWN, Standing.PROVISIONAL):
-        encoded = tx.value("SELECT record FROM child WHERE child_id = :child", {"child": child_id})
-        stored = msgspec.msgpack.decode(encoded, type=Record)
-        tx.executemany(
-            "INSERT INTO child_key (key, child_id) VALUES (:key, :child)",
-            [{"key": key, "child": child_id} for key in blocking_keys(stored)],
-        )
+    search.changed(tx, [child_id])
     record(tx, actor, Verb.ALTERATION, "child", [child_id], now=now)
 
 
@@ -453,6 +384,45 @@ def _keep_reason(tx: Transaction, person: Person, child_id: int, reason: str, no
     tx.at_commit(keep)
 
 
+@audited(Verb.CONSULTATION)
+def hits(
+    tx: Transaction, person: Person, child_ids: Sequence[int], *, now: int, reason: str | None = None
+) -> list[Child]:
+    """The children that a search shows, each in this person's sight; `reason` where restricted ones are among
+    them. The entry says that it was a search, and never what was typed."""
+    shown = _read(tx, child_ids)
+    if shown:
+        record(
+            tx, Actor("person", person.username), Verb.CONSULTATION, "child",
+            [child.child_id for child in shown], now=now, reason="search",
+        )  # fmt: skip
+    given = restricted.plain_reason(reason)
+    for child in shown:
+        if child.circumstances.restricted and given is not None:
+            _keep_reason(tx, person, child.child_id, given, now)
+    return shown
+
+
+@audited(Verb.CONSULTATION)
+def elsewhere(tx: Transaction, person: Person, child_ids: Sequence[int], *, now: int) -> list[str]:
+    """The boroughs to ask about children that this person may not see; of the children nothing."""
+    if not child_ids:
+        return []
+    marks = {f"c{index}": child_id for index, child_id in enumerate(child_ids)}
+    rows = tx.rows(
+        "SELECT c.child_id, COALESCE(c.owner_borough, (SELECT MIN(b.borough) FROM child_borough b"
+        " WHERE b.child_id = c.child_id)) FROM child c"
+        f" WHERE c.restricted = 0 AND c.child_id IN ({', '.join(f':{name}' for name in marks)})"
+        " ORDER BY c.child_id",
+        marks,
+    )
+    told = {child_id: code for child_id, code in rows if code}
+    if told:
+        actor = Actor("person", person.username)
+        record(tx, actor, Verb.CONSULTATION, "child", list(told), now=now, reason="search: borough only")
+    return sorted(set(told.values()))
+
+
 def _read(tx: Transaction, child_ids: Sequence[int]) -> list[Child]:
     """The children with these ids, in that order; unknown ids are left out."""
     if not child_ids:
@@ -468,7 +438,7 @@ def _read(tx: Transaction, child_ids: Sequence[int]) -> list[Child]:
         markers.setdefault(child_id, []).append(Marker(*rest))
     rows = tx.rows(
         "SELECT child_id, standing, registry_id, details, home_borough, school_borough,"
-        " responsible_authority, looked_after, restricted, owner_borough, rev, created_at"
+        " responsible_authority, looked_after, restricted, owner_borough, rev, created_at, left_registry_at"
         f" FROM child WHERE child_id IN ({wanted})",
         marks,
     )
@@ -489,6 +459,7 @@ def _read(tx: Transaction, child_ids: Sequence[int]) -> list[Child]:
             markers=tuple(markers.get(row[0], ())),
             rev=row[10],
             created_at=row[11],
+            left_registry_at=row[12],
         )
         for row in rows
     }

@@ -2,23 +2,192 @@
 
 Read inside the transaction that stores the note, so that a child made a moment ago is found (a look-up in
 an index that lags behind misses pairs for good).
+
+Keys are scattered, so writing thousands of children's keys into a table of millions would rewrite nearly all
+of it each time. An import therefore writes the keys of each batch as a sorted *run* of its own, which is looked
+up beside the table, and folds the runs into it, in order of keys, once there are some dozen of them.
 """
 
-from collections.abc import Collection, Sequence
+from array import array
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 import msgspec
 
 from server.audit import impersonal
+from server.linkage.blocking import blocking_keys
 from server.linkage.model import TermFrequencies, count_terms
 from server.linkage.standardise import Record, decode_record
 from server.records import reference
-from server.storage.port import Transaction
+from server.storage.port import Store, Transaction
 
 FREQUENCIES = "linkage.term_frequencies"
 """Name in `server_state` of the counts of names in the registry, as of the last import."""
 
 CHILDREN_PER_STATEMENT_MAX = 500
 """Parameters of one IN list; PostgreSQL and SQLite both allow far more."""
+
+RUNS_MAX = 32
+"""Runs that a look-up has to ask beside the table, at most: some 130,000 children of an import."""
+
+FOLD_ROWS = 80_000
+"""Keys that one transaction of a fold moves: a fifth of a second, so that notes are not kept waiting."""
+
+CHILDREN_READ = 5_000
+"""Records read at once where the whole registry is counted: some megabytes."""
+
+_RUNS = "index.runs"
+
+
+class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Everything under which one child is found: made by `index_entry`, written by `enter`, taken out by
+    `leave`, and kept beside the child, so that what is taken out is what was written."""
+
+    keys: tuple[int, ...]
+
+
+class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The index rows of many children at once, sorted: made by `run_of`, written by `enter_run`.
+
+    `keys` and `places` are arrays of 64-bit and 32-bit integers; a place is a child's position in its batch.
+    """
+
+    keys: bytes
+    places: bytes
+
+
+encode_entry = msgspec.msgpack.Encoder().encode
+decode_entry = msgspec.msgpack.Decoder(Entry).decode
+
+
+@impersonal("reads nothing and writes nothing")
+def index_entry(record: Record) -> Entry:
+    """What a child is to be found by. Pure: an import works it out in another process."""
+    return Entry(blocking_keys(record))
+
+
+@impersonal("reads nothing and writes nothing")
+def run_of(entries: Sequence[Entry]) -> Run:
+    """The entries of a batch as a run. Pure: an import works it out in another process."""
+    keys = [key for entry in entries for key in entry.keys]
+    places = [place for place, entry in enumerate(entries) for _ in entry.keys]
+    order = sorted(range(len(keys)), key=keys.__getitem__)  # half the time of sorting pairs
+    return Run(
+        array("q", [keys[one] for one in order]).tobytes(),
+        array("I", [places[one] for one in order]).tobytes(),
+    )
+
+
+@impersonal("numbers, for the server's own work; the change of the child is logged by its caller")
+def enter(tx: Transaction, entries: Iterable[tuple[int, Entry]]) -> None:
+    """Let these children be found. All index rows of a child are written here or in `enter_run`."""
+    tx.executemany(
+        "INSERT INTO child_key (key, child_id) VALUES (:key, :child)",
+        [{"key": key, "child": child_id} for child_id, entry in entries for key in entry.keys],
+    )
+
+
+@impersonal("numbers, for the server's own work; the change of the child is logged by its caller")
+def enter_run(tx: Transaction, made: Run, child_ids: Sequence[int | None]) -> None:
+    """The same for thousands of new children: `child_ids` by place, None for one that is not new.
+
+    Call `fold` when there are `RUNS_MAX` runs.
+    """
+    keys, places = array("q", made.keys), array("I", made.places)
+    run = tx.insert("INSERT INTO key_run DEFAULT VALUES", {}, "run")
+    tx.insert_many(
+        "child_key_run",
+        ("run", "key", "child_id"),
+        (
+            (run, key, child_id)
+            for key, place in zip(keys, places, strict=True)
+            if (child_id := child_ids[place]) is not None
+        ),
+    )
+    tx.notes.pop(_RUNS, None)
+
+
+@impersonal("numbers, for the server's own work; the change of the child is logged by its caller")
+def leave(tx: Transaction, child_id: int, entry: Entry) -> None:
+    """Let a child no longer be found by this entry."""
+    rows = [{"key": key, "child": child_id} for key in entry.keys]
+    tx.executemany("DELETE FROM child_key WHERE key = :key AND child_id = :child", rows)
+    for run in runs(tx):
+        tx.executemany(
+            "DELETE FROM child_key_run WHERE run = :run AND key = :key AND child_id = :child",
+            [{**row, "run": run} for row in rows],
+        )
+
+
+@impersonal("numbers, for the server's own work; the change of the child is logged by its caller")
+def replace(tx: Transaction, child_id: int, was: Entry | None, entry: Entry | None) -> None:
+    """Let a child be found by another entry than before, touching only what differs."""
+    old, new = set(was.keys if was else ()), set(entry.keys if entry else ())
+    if old - new:
+        leave(tx, child_id, Entry(tuple(old - new)))
+    if new - old:
+        enter(tx, [(child_id, Entry(tuple(new - old)))])
+
+
+@impersonal("numbers of runs")
+def runs(tx: Transaction) -> list[int]:
+    """The runs that are looked up beside the table; asked of the database once in a transaction."""
+    found: list[int] | None = tx.notes.get(_RUNS)
+    if found is None:
+        found = [run for (run,) in tx.rows("SELECT run FROM key_run ORDER BY run")]
+        tx.notes[_RUNS] = found
+    return found
+
+
+@impersonal("moves numbers from one table to another")
+def fold(store: Store, guard: Callable[[Transaction], None]) -> Iterator[int]:
+    """Fold every run into the table, a bounded transaction at a time; yields how many keys each moved.
+
+    Between two transactions a key may stand in both: a look-up takes it once, and a fold that was interrupted
+    is simply run again. `guard` raises where another import has begun: only one may write and drop runs.
+    """
+    here = store.read_now(runs)
+    if not here:
+        return
+    after: int | None = None
+    while True:
+        moved, after = store.write_now(_folding(here, after, guard))
+        yield moved
+        if after is None:
+            break
+
+    def drop(tx: Transaction) -> None:
+        guard(tx)
+        tx.execute("DELETE FROM child_key_run")
+        tx.execute("DELETE FROM key_run")
+
+    store.write_now(drop)
+
+
+def _folding(
+    here: Sequence[int], after: int | None, guard: Callable[[Transaction], None]
+) -> Callable[[Transaction], tuple[int, int | None]]:
+    def step(tx: Transaction) -> tuple[int, int | None]:
+        """Move the next keys; how many, and the last of them, or None where that was all."""
+        guard(tx)
+        behind = "" if after is None else " AND key > :after"
+        marks = {} if after is None else {"after": after}
+        # Keys lie alike in every run, so one run tells where a part ends.
+        until = tx.value(
+            f"SELECT key FROM child_key_run WHERE run = :run{behind} ORDER BY key LIMIT 1 OFFSET :part",
+            {**marks, "run": here[0], "part": FOLD_ROWS // len(here)},
+        )
+        bounds = behind if until is None else f"{behind} AND key <= :until"
+        marks = marks if until is None else {**marks, "until": until}
+        moved = 0
+        for run in here:
+            moved += tx.execute(
+                "INSERT INTO child_key (key, child_id) SELECT key, child_id FROM child_key_run"
+                f" WHERE run = :run{bounds} ORDER BY key, child_id ON CONFLICT (key, child_id) DO NOTHING",
+                {**marks, "run": run},
+            )
+        return moved, until
+
+    return step
 
 
 class StoredIndex:
@@ -34,7 +203,10 @@ class StoredIndex:
         marks: dict[str, object] = {f"k{index}": key for index, key in enumerate(keys)}
         marks["most"] = limit + 1
         found: list[tuple[int, int]] = self._tx.rows(_children_sql(len(keys)), marks)
-        return found
+        beside = runs(self._tx)
+        for run in beside:
+            found += self._tx.rows(_run_sql(len(keys)), {**marks, "run": run})
+        return _at_most(found, limit + 1) if beside else found
 
     def records(self, child_ids: Collection[int]) -> list[tuple[int, Record, bool]]:
         """(child, record, restricted) of each."""
@@ -48,7 +220,19 @@ class StoredIndex:
         return found
 
 
+def _at_most(found: Sequence[tuple[int, int]], most: int) -> list[tuple[int, int]]:
+    """Each pair once, and no key more than `most` times."""
+    counts: dict[int, int] = {}
+    kept = []
+    for key, child_id in dict.fromkeys(found):
+        counts[key] = counts.get(key, 0) + 1
+        if counts[key] <= most:
+            kept.append((key, child_id))
+    return kept
+
+
 _CHILDREN_SQL: dict[int, str] = {}
+_RUN_SQL: dict[int, str] = {}
 _RECORDS_SQL: dict[int, str] = {}
 
 
@@ -58,6 +242,17 @@ def _children_sql(count: int) -> str:
         one = "SELECT key, child_id FROM (SELECT key, child_id FROM child_key WHERE key = :k{} LIMIT :most) AS t{}"
         _CHILDREN_SQL[count] = " UNION ALL ".join(one.format(index, index) for index in range(count))
     return _CHILDREN_SQL[count]
+
+
+def _run_sql(count: int) -> str:
+    """The same look-up in one run."""
+    if count not in _RUN_SQL:
+        one = (
+            "SELECT key, child_id FROM (SELECT key, child_id FROM child_key_run"
+            " WHERE run = :run AND key = :k{} LIMIT :most) AS t{}"
+        )
+        _RUN_SQL[count] = " UNION ALL ".join(one.format(index, index) for index in range(count))
+    return _RUN_SQL[count]
 
 
 def _records_sql(count: int) -> str:
@@ -75,14 +270,36 @@ def load_frequencies(tx: Transaction) -> TermFrequencies | None:
 
 
 @impersonal("counts of names over the whole registry, for the server's own work")
-def count_again(tx: Transaction) -> TermFrequencies:
-    """Count the names of the registry's children anew and keep the counts."""
-    rows = tx.rows("SELECT record FROM child WHERE registry_id IS NOT NULL ORDER BY child_id")
-    counts = count_terms(decode_record(record) for (record,) in rows)
+def count_again(store: Store) -> TermFrequencies:
+    """Count the names of the registry's children anew, a part at a time, and keep the counts."""
+    counts = count_terms(_registry_records(store))
+    store.write_now(lambda tx: _keep_frequencies(tx, counts))
+    return counts
+
+
+def _registry_records(store: Store) -> Iterator[Record]:
+    after = 0
+    while True:
+        rows = store.read_now(_reading_records(after))
+        for _, encoded in rows:
+            yield decode_record(encoded)
+        if len(rows) < CHILDREN_READ:
+            return
+        after = rows[-1][0]
+
+
+def _reading_records(after: int) -> Callable[[Transaction], list[tuple[int, bytes]]]:
+    return lambda tx: tx.rows(
+        "SELECT child_id, record FROM child WHERE child_id > :after AND registry_id IS NOT NULL"
+        " ORDER BY child_id LIMIT :most",
+        {"after": after, "most": CHILDREN_READ},
+    )
+
+
+def _keep_frequencies(tx: Transaction, counts: TermFrequencies) -> None:
     tx.execute(
         "INSERT INTO server_state (name, value) VALUES (:name, :value)"
         " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
         {"name": FREQUENCIES, "value": msgspec.msgpack.encode(counts)},
     )
     reference.changed(tx)
-    return counts

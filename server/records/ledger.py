@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from server.audit import Actor, Verb, audited, impersonal, record
-from server.storage.port import Transaction
+from server.storage.port import Row, Transaction
 from sync import inbox
 from sync.envelope import Code, Outcome
 from sync.inbox import Arrival, Recorded
@@ -17,14 +17,34 @@ from sync.inbox import Arrival, Recorded
 OWED_SEQS_MAX = 10_000
 """How many seqs above the first gap are read to find what a phone owes; a phone holds far fewer."""
 
+NEWEST_BACKUP = "backup.newest"
+"""Name in `server_state` of the newest backup; where there is none, what is on the disk counts as durable."""
+
 
 class Stream(msgspec.Struct, kw_only=True):
-    """One numbering (device, epoch) and how far it has come."""
+    """One numbering (device, epoch) and how far it has come.
+
+    `durable_through` is how far a phone may forget: what is on this server's disk, or where backups are kept,
+    what the newest of them holds too, so that a server restored from it gets the rest from the phones.
+    """
 
     stream_id: int
     epoch: str
-    contiguous_through: int
-    highest: int
+    contiguous_through: int = 0
+    highest: int = 0
+    backed_up_through: int = 0
+    backups_kept: bool = False
+
+    @property
+    def durable_through(self) -> int:
+        return self.backed_up_through if self.backups_kept else self.contiguous_through
+
+
+class Backup(msgspec.Struct, frozen=True, kw_only=True):
+    """A backup that was completed: the name of its folder, and when it was begun (ms)."""
+
+    name: str
+    begun_at: int
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -46,17 +66,35 @@ class Owed(msgspec.Struct, frozen=True, kw_only=True):
 def open_stream(tx: Transaction, device_id: str, epoch: str) -> Stream:
     """The numbering of this installation, made on first sight."""
     found = tx.row(
-        "SELECT stream_id, epoch, contiguous_through, highest FROM op_stream"
-        " WHERE device_id = :device AND epoch = :epoch",
+        f"SELECT {_STREAM} FROM op_stream WHERE device_id = :device AND epoch = :epoch",
+        {"device": device_id, "epoch": epoch, "newest": NEWEST_BACKUP},
+    )
+    if found is not None:
+        return _stream(found)
+    stream_id = tx.value(
+        "INSERT INTO op_stream (device_id, epoch) VALUES (:device, :epoch) RETURNING stream_id",
         {"device": device_id, "epoch": epoch},
     )
-    if found is None:
-        stream_id = tx.value(
-            "INSERT INTO op_stream (device_id, epoch) VALUES (:device, :epoch) RETURNING stream_id",
-            {"device": device_id, "epoch": epoch},
-        )
-        return Stream(stream_id=stream_id, epoch=epoch, contiguous_through=0, highest=0)
-    return Stream(stream_id=found[0], epoch=found[1], contiguous_through=found[2], highest=found[3])
+    kept = tx.row("SELECT 1 FROM server_state WHERE name = :newest", {"newest": NEWEST_BACKUP}) is not None
+    return Stream(stream_id=stream_id, epoch=epoch, backups_kept=kept)
+
+
+def _stream(row: Row) -> Stream:
+    stream_id, epoch, contiguous_through, highest, backed_up_through, backups = row
+    return Stream(
+        stream_id=stream_id,
+        epoch=epoch,
+        contiguous_through=contiguous_through,
+        highest=highest,
+        backed_up_through=backed_up_through,
+        backups_kept=backups > 0,
+    )
+
+
+_STREAM = (
+    "stream_id, epoch, contiguous_through, highest, backed_up_through,"
+    " (SELECT COUNT(*) FROM server_state WHERE name = :newest)"
+)
 
 
 @impersonal("digests and verdicts, nothing of a child")
@@ -203,13 +241,52 @@ def advance(tx: Transaction, stream: Stream, seqs: Sequence[int]) -> None:
 
 @impersonal("numbers of ops, nothing of a child")
 def durable_through(tx: Transaction, device_id: str) -> dict[str, int]:
-    """By epoch: every seq up to this one is on this server's disk."""
-    return dict(
-        tx.rows(
-            "SELECT epoch, contiguous_through FROM op_stream WHERE device_id = :device",
-            {"device": device_id},
-        )
+    """By epoch: every seq up to this one will survive whatever befalls this server (see `Stream`)."""
+    rows = tx.rows(
+        f"SELECT {_STREAM} FROM op_stream WHERE device_id = :device",
+        {"device": device_id, "newest": NEWEST_BACKUP},
     )
+    return {stream.epoch: stream.durable_through for stream in map(_stream, rows)}
+
+
+@impersonal("numbers of ops, nothing of a child")
+def reached(tx: Transaction) -> list[tuple[int, int]]:
+    """(numbering, every seq up to this one is here): what a backup that begins now will hold."""
+    rows: list[tuple[int, int]] = tx.rows("SELECT stream_id, contiguous_through FROM op_stream")
+    return rows
+
+
+@audited(Verb.DISCLOSURE)
+def backed_up(
+    tx: Transaction, actor: Actor, backup: Backup, marks: Sequence[tuple[int, int]], *, now: int
+) -> None:
+    """A backup is complete and holds these marks: phones may forget so far, and no further until the next."""
+    tx.execute(
+        "INSERT INTO server_state (name, value) VALUES (:name, :value)"
+        " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        {"name": NEWEST_BACKUP, "value": msgspec.json.encode(backup)},
+    )
+    tx.executemany(
+        "UPDATE op_stream SET backed_up_through = :through"
+        " WHERE stream_id = :stream AND backed_up_through < :through",
+        [{"stream": stream_id, "through": through} for stream_id, through in marks],
+    )
+    record(
+        tx, actor, Verb.DISCLOSURE, "database", [backup.name], now=now, recipients=[f"backup:{backup.name}"]
+    )
+
+
+@impersonal("name and time of a backup")
+def newest_backup(tx: Transaction) -> Backup | None:
+    """The newest backup that was completed, or None before the first."""
+    stored = tx.value("SELECT value FROM server_state WHERE name = :newest", {"newest": NEWEST_BACKUP})
+    return msgspec.json.decode(bytes(stored), type=Backup) if stored is not None else None
+
+
+@impersonal("numbers of ops, nothing of a child")
+def restored(tx: Transaction) -> None:
+    """This database came from a backup: it holds just what the backup holds."""
+    tx.execute("UPDATE op_stream SET backed_up_through = contiguous_through")
 
 
 @impersonal("numbers of ops, nothing of a child")

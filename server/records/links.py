@@ -27,6 +27,8 @@ class Action(StrEnum):
     """Linkage leaves it to a person."""
     NOT_SAME = "not_same"
     """A person says that the subject is not this child. It persists."""
+    MAYBE_SAME = "maybe_same"
+    """A person takes that back: the child is a candidate again."""
     UNLINK = "unlink"
 
 
@@ -47,12 +49,18 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Review(msgspec.Struct, frozen=True, kw_only=True):
-    """A subject that a person must place. `urgency` is the grade's, 0 to 3."""
+    """A subject that a person must place.
+
+    `danger` (a child is in danger now) and `urgency` (the grade's, 0 to 3) are those of the record that waits;
+    `noted_at` is when its note was observed.
+    """
 
     review_id: int
     subject_id: int
     borough: str
+    danger: bool
     urgency: int
+    noted_at: int
     opened_at: int
     closed_at: int | None
     closed_by: str | None
@@ -119,13 +127,14 @@ def child_of(tx: Transaction, subject_id: int) -> int | None:
 
 @impersonal("numbers of children that a person has ruled out, for the server's own work")
 def ruled_out(tx: Transaction, subject_id: int) -> frozenset[int]:
-    """The children that this subject is known not to be."""
+    """The children that this subject is known not to be: those whose last ruling was not taken back."""
     rows = tx.rows(
-        "SELECT child_id FROM link_event WHERE subject_id = :subject AND action = :action"
-        " AND child_id IS NOT NULL",
-        {"subject": subject_id, "action": Action.NOT_SAME.value},
+        "SELECT child_id, action FROM link_event WHERE subject_id = :subject AND action IN (:out, :back)"
+        " AND child_id IS NOT NULL ORDER BY event_id",
+        {"subject": subject_id, "out": Action.NOT_SAME.value, "back": Action.MAYBE_SAME.value},
     )
-    return frozenset(child_id for (child_id,) in rows)
+    standing: dict[int, str] = dict(rows)
+    return frozenset(child_id for child_id, action in standing.items() if action == Action.NOT_SAME.value)
 
 
 @impersonal("decisions by number; a person sees them with the child or the review, whose showing is logged")
@@ -150,23 +159,42 @@ def standing_for_child(tx: Transaction, child_id: int) -> dict[int, Event]:
 
 
 @impersonal("numbers only; nothing of a child")
-def open_review(tx: Transaction, subject_id: int, borough: str, urgency: int, *, now: int) -> int:
+def open_review(
+    tx: Transaction, subject_id: int, borough: str, *, danger: bool, urgency: int, noted_at: int, now: int
+) -> int:
     """Ask a person of this borough to place a subject; the review's id. Opens a closed one again."""
+    values: dict[str, object] = {
+        "subject": subject_id,
+        "borough": borough,
+        "danger": int(danger),
+        "urgency": urgency,
+        "noted": noted_at,
+    }
     found: int | None = tx.value(
-        "SELECT review_id FROM review WHERE subject_id = :subject", {"subject": subject_id}
+        "UPDATE review SET closed_at = NULL, closed_by = NULL, answer = NULL, borough = :borough,"
+        " danger = :danger, urgency = :urgency, noted_at = :noted WHERE subject_id = :subject"
+        " RETURNING review_id",
+        values,
     )
-    if found is None:
-        return tx.insert(
-            "INSERT INTO review (subject_id, borough, urgency, opened_at)"
-            " VALUES (:subject, :borough, :urgency, :now)",
-            {"subject": subject_id, "borough": borough, "urgency": urgency, "now": now},
-            "review_id",
-        )
+    if found is not None:
+        return found
+    return tx.insert(
+        "INSERT INTO review (subject_id, borough, danger, urgency, noted_at, opened_at)"
+        " VALUES (:subject, :borough, :danger, :urgency, :noted, :now)",
+        {**values, "now": now},
+        "review_id",
+    )
+
+
+@impersonal("a grade beside numbers of reviews")
+def keep_stake(tx: Transaction, child_id: int, *, danger: bool, urgency: int) -> None:
+    """Make what is at stake in the reviews that wait on a child's record what it is now."""
     tx.execute(
-        "UPDATE review SET closed_at = NULL, closed_by = NULL, answer = NULL WHERE review_id = :review",
-        {"review": found},
+        "UPDATE review SET danger = :danger, urgency = :urgency WHERE closed_at IS NULL"
+        " AND (danger <> :danger OR urgency <> :urgency)"
+        " AND subject_id IN (SELECT subject_id FROM subject WHERE child_id = :child)",
+        {"danger": int(danger), "urgency": urgency, "child": child_id},
     )
-    return found
 
 
 @impersonal("an answer in one word")
@@ -193,7 +221,8 @@ def settle_review(tx: Transaction, subject_id: int, answer: str, *, now: int) ->
 
 @impersonal("numbers only; the subject and candidates are shown, and logged, one review at a time")
 def waiting(tx: Transaction, person: Person) -> list[Review]:
-    """The reviews that this person may decide: the most urgent first, then the oldest."""
+    """The reviews that this person may decide, by what is at stake: danger now first, then the gravest grade,
+    then the note that was seen first. How likely a candidate is has no part in it."""
     if not person.may(Permission.DECIDE_LINKS):
         return []
     scope, marks = "", {}
@@ -201,7 +230,7 @@ def waiting(tx: Transaction, person: Person) -> list[Review]:
         marks = {f"b{index}": code for index, code in enumerate(sorted(person.boroughs))}
         scope = " AND r.borough IN (" + (", ".join(f":{name}" for name in marks) or "NULL") + ")"
     rows = tx.rows(
-        f"{_REVIEW} WHERE r.closed_at IS NULL{scope} ORDER BY r.urgency DESC, r.opened_at, r.review_id LIMIT :most",
+        f"{_REVIEW} WHERE r.closed_at IS NULL{scope} {BY_STAKE} LIMIT :most",
         {**marks, "most": REVIEWS_SHOWN_MAX},
     )
     return [_review(row) for row in rows]
@@ -242,9 +271,10 @@ _EVENT = (
     "SELECT event_id, subject_id, action, child_id, author, at, probability, weight, model_version, reason,"
     " evidence FROM link_event"
 )
+BY_STAKE = "ORDER BY r.danger DESC, r.urgency DESC, r.noted_at, r.review_id"
 _REVIEW = (
-    "SELECT r.review_id, r.subject_id, r.borough, r.urgency, r.opened_at, r.closed_at, r.closed_by, r.answer,"
-    " s.child_id FROM review r JOIN subject s ON s.subject_id = r.subject_id"
+    "SELECT r.review_id, r.subject_id, r.borough, r.danger, r.urgency, r.noted_at, r.opened_at, r.closed_at,"
+    " r.closed_by, r.answer, s.child_id FROM review r JOIN subject s ON s.subject_id = r.subject_id"
 )
 
 
@@ -272,14 +302,17 @@ def _review(row: tuple[object, ...]) -> Review:
         "review_id",
         "subject_id",
         "borough",
+        "danger",
         "urgency",
+        "noted_at",
         "opened_at",
         "closed_at",
         "closed_by",
         "answer",
         "holding_child_id",
     ]
-    return msgspec.convert(dict(zip(names, row, strict=True)), Review)
+    values = dict(zip(names, row, strict=True))
+    return msgspec.convert(values | {"danger": bool(values["danger"])}, Review)
 
 
 @audited(Verb.CONSULTATION)

@@ -214,6 +214,13 @@ def facts_of_child(tx: Transaction, child_id: int) -> list[NoteFact]:
     return found
 
 
+@impersonal("a time")
+def observed_at(tx: Transaction, note_key: int) -> int:
+    """When a note was observed, as the rules take it."""
+    at: int = tx.value("SELECT observed_at FROM note WHERE note_key = :note", {"note": note_key})
+    return at
+
+
 @impersonal("numbers of children, for the server's own work")
 def children_of(tx: Transaction, note_key: int) -> list[int]:
     """The children whose timeline a note stands on."""

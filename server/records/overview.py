@@ -125,6 +125,20 @@ def notes_on(tx: Transaction, child_ids: Sequence[int]) -> dict[int, int]:
     return {child_id: int(number) for child_id, number in rows}
 
 
+@impersonal("grades beside numbers of children, whose showing is logged where they are shown")
+def open_grades(tx: Transaction, child_ids: Sequence[int]) -> dict[int, tuple[Grade, ...]]:
+    """The grades of the alerts about each of these children that are not closed, the most urgent first."""
+    if not child_ids:
+        return {}
+    wanted, marks = _marks(child_ids)
+    found: dict[int, tuple[Grade, ...]] = {}
+    for child_id, grade in tx.rows(
+        f"SELECT child_id, grade FROM alert WHERE state <> 'closed' AND child_id IN ({wanted})", marks
+    ):
+        found[child_id] = (*found.get(child_id, ()), Grade(grade))
+    return {one: tuple(sorted(grades, key=lambda grade: -grade.urgency)) for one, grades in found.items()}
+
+
 @impersonal("decisions by number and author; a person sees them with the child, whose showing is logged")
 def taken_off(tx: Transaction, child_id: int) -> list[Undone]:
     """The links to this child that a person took back, oldest first."""

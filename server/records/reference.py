@@ -40,6 +40,13 @@ def incarnation(tx: Transaction) -> str:
     ).decode()
 
 
+@impersonal("an id of the database itself")
+def begin_new_life(tx: Transaction) -> str:
+    """Give the database another incarnation: phones then send again what it may lack. The new id."""
+    tx.execute("DELETE FROM server_state WHERE name = :name", {"name": INCARNATION})
+    return incarnation(tx)
+
+
 @impersonal("boundaries of boroughs")
 def replace_areas(tx: Transaction, areas: list[Area], *, now: int) -> None:
     """Put these areas in the place of all there were."""

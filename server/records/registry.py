@@ -1,121 +1,302 @@
-"""Importing a registry of known children from CSV: `earlysign import-children`.
+"""The children of a registry as an import brings them: added, brought up to date, gone, returned; and its runs.
 
-The columns are those of `earlysign link` for known children, and the ones below which decide who owns a
-child. The whole file is read and checked before anything is written, so a file that is refused changes
-nothing; then rows are written some thousand at a time, and running the same file again changes nothing twice.
+Nothing here is ever deleted: a child that the registry leaves out is kept whole, still found by linkage, and
+says since when it is no longer in the registry. Rows come ready from `registry_rows`; the import itself, file
+and processes, is `server/importing/`.
 """
 
-from collections.abc import Callable, Iterator
-from itertools import islice
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import msgspec
 
-from server.audit import Actor, impersonal
-from server.linkage.table import KNOWN_COLUMNS, TableError, described, table_rows
-from server.records import children, index
-from server.records.children import Circumstances, Details, Registered
-from server.storage.port import Store, Transaction
+from server.audit import Actor, Verb, audited, impersonal, record
+from server.casework.pack import Pack
+from server.records import cases, children, index, search
+from server.records.children import Standing
+from server.records.registry_rows import Batch, Ready
+from server.storage.port import Transaction
 
-REGISTRY_COLUMNS = (
-    *KNOWN_COLUMNS,
+SOURCE = "registry"
+"""The one registry there is. A second would have a name of its own here and beside each child's id."""
+
+RUN_CHILDREN_MIN = 500
+"""So many new children at once make a run of the index; fewer are cheaper written straight into it."""
+
+ADDED = "registry import"
+GONE = "no longer in the registry"
+RETURNED = "in the registry again"
+
+
+class Known(msgspec.Struct, frozen=True, gc=False):
+    """A registry child that is here: its id, the digest of its row, and since when it is left out."""
+
+    child_id: int
+    digest: bytes | None
+    left_at: int | None
+
+
+class Superseded(Exception):
+    """Another import of this registry has begun meanwhile; this one must not go on."""
+
+
+_COLUMNS = (
+    "registry_id", "standing", "restricted", "looked_after", "home_borough", "school_borough",
+    "responsible_authority", "owner_borough", "date_of_birth", "registry_digest", "details", "record", "indexed",
+    "created_at", "updated_at",
+)  # fmt: skip
+_UPDATE = (
+    "UPDATE child SET restricted = :restricted, looked_after = :looked_after, home_borough = :home_borough,"
+    " school_borough = :school_borough, responsible_authority = :responsible_authority,"
+    " date_of_birth = :date_of_birth, registry_digest = :digest, left_registry_at = NULL, details = :details,"
+    " record = :record, indexed = :indexed, updated_at = :now, rev = rev + 1 WHERE child_id = :child"
+)
+_STANDING = (
+    "SELECT c.registry_id, c.child_id, c.standing, c.indexed, c.restricted, c.looked_after, c.home_borough,"
+    " c.school_borough, c.responsible_authority, c.date_of_birth,"
+    " CASE WHEN EXISTS (SELECT 1 FROM subject s WHERE s.child_id = c.child_id) THEN 1 ELSE 0 END"
+    " FROM child c WHERE c.registry_id IN "
+)
+
+
+# Runs -----------------------------------------------------------------------------------------------------
+
+
+@impersonal("a number, a digest of a file, and who started it")
+def begin_run(tx: Transaction, actor: Actor, file_digest: str, *, now: int) -> tuple[int, bool]:
+    """Put an import on record: its number, and whether the one before was interrupted.
+
+    From here on an import that is still running elsewhere is refused its next step.
+    """
+    tx.lock(SOURCE)
+    last = tx.row(
+        "SELECT ended_at FROM import_run WHERE source = :source ORDER BY run_id DESC LIMIT 1",
+        {"source": SOURCE},
+    )
+    run_id = tx.insert(
+        "INSERT INTO import_run (source, file_digest, started_by, started_at)"
+        " VALUES (:source, :digest, :by, :now)",
+        {"source": SOURCE, "digest": file_digest, "by": actor.id, "now": now},
+        "run_id",
+    )
+    return run_id, last is not None and last[0] is None
+
+
+@impersonal("a comparison of two numbers")
+def require_newest(tx: Transaction, run_id: int) -> None:
+    """Raise Superseded where another import has begun since. Call it in every transaction of an import."""
+    tx.lock(SOURCE)
+    newest = tx.value("SELECT MAX(run_id) FROM import_run WHERE source = :source", {"source": SOURCE})
+    if newest != run_id:
+        raise Superseded
+
+
+@impersonal("counts of rows")
+def count_run(
+    tx: Transaction,
+    run_id: int,
+    *,
+    added: int = 0,
+    changed: int = 0,
+    unchanged: int = 0,
+    gone: int = 0,
+    returned: int = 0,
+    rejected: int = 0,
+    ended_at: int | None = None,
+) -> None:
+    """Add to what an import has done so far, and say when it ended."""
+    tx.execute(
+        "UPDATE import_run SET added = added + :added, changed = changed + :changed,"
+        " unchanged = unchanged + :unchanged, gone = gone + :gone, returned = returned + :returned,"
+        " rejected = rejected + :rejected, ended_at = :ended WHERE run_id = :run",
+        {
+            "run": run_id,
+            "added": added,
+            "changed": changed,
+            "unchanged": unchanged,
+            "gone": gone,
+            "returned": returned,
+            "rejected": rejected,
+            "ended": ended_at,
+        },
+    )
+
+
+# Children -------------------------------------------------------------------------------------------------
+
+
+@impersonal("numbers, digests and registry ids, for the server's own work")
+def known(tx: Transaction, registry_ids: Sequence[str]) -> dict[str, Known]:
+    """The children that are here already, by their id in the registry."""
+    found: dict[str, Known] = {}
+    for marks, wanted in _in_lists(registry_ids):
+        rows = tx.rows(
+            "SELECT registry_id, child_id, registry_digest, left_registry_at FROM child"
+            f" WHERE registry_id IN {wanted}",
+            marks,
+        )
+        found.update((registry_id, Known(*rest)) for registry_id, *rest in rows)
+    return found
+
+
+@impersonal("numbers, for the server's own work")
+def present(tx: Transaction, after: int, most: int) -> list[int]:
+    """The next children that are in the registry as far as is known here, by id, after `after`."""
+    rows = tx.rows(
+        "SELECT child_id FROM child WHERE child_id > :after AND registry_id IS NOT NULL"
+        " AND left_registry_at IS NULL ORDER BY child_id LIMIT :most",
+        {"after": after, "most": most},
+    )
+    return [child_id for (child_id,) in rows]
+
+
+@audited(Verb.COLLECTION)
+def add(tx: Transaction, actor: Actor, batch: Batch, new: Sequence[Ready], *, now: int) -> list[int]:
+    """Add the new children of a batch with all that they are found by; their ids."""
+    if not new:
+        return []
+    last = tx.value("SELECT COALESCE(MAX(child_id), 0) FROM child")
+    tx.insert_many("child", _COLUMNS, [_new(row, now) for row in new])
+    # Only an import writes registry ids, and only one runs: those behind the last are the ones of above.
+    ids: dict[str, int] = dict(
+        tx.rows(
+            "SELECT registry_id, child_id FROM child WHERE child_id > :last AND registry_id IS NOT NULL",
+            {"last": last},
+        )
+    )
+    if len(new) >= RUN_CHILDREN_MIN:
+        index.enter_run(tx, batch.run, [ids.get(row.registry_id) for row in batch.rows])
+    else:
+        index.enter(tx, [(ids[row.registry_id], index.decode_entry(row.indexed)) for row in new])
+    tx.insert_many(
+        "child_borough",
+        ("child_id", "borough"),
+        [(ids[row.registry_id], code) for row in new for code in row.boroughs()],
+    )
+    search.changed(tx, ids.values())
+    record(tx, actor, Verb.COLLECTION, "child", ids.values(), now=now, reason=ADDED)
+    return list(ids.values())
+
+
+@audited(Verb.ALTERATION)
+def alter(
+    tx: Transaction,
+    actor: Actor,
+    rows: Sequence[Ready],
+    pack: Pack,
+    *,
+    now: int,
+    channels: Sequence[str] = (),
+) -> list[int]:
+    """Bring children up to date, index included; their ids. One that had left the registry is back.
+
+    Where a child has notes and what decides about them changed, they are judged anew, in this transaction.
+    """
+    if not rows:
+        return []
+    here = {row[0]: row[1:] for row in _standing(tx, [row.registry_id for row in rows])}
+    judged: list[int] = []
+    for row in rows:
+        child_id, standing, was, *circumstances, has_notes = here[row.registry_id]
+        entry = (
+            index.decode_entry(row.indexed)
+            if standing in (Standing.KNOWN.value, Standing.PROVISIONAL.value)
+            else None
+        )
+        index.replace(tx, child_id, index.decode_entry(was) if was is not None else None, entry)
+        values = _values(row, now)
+        tx.execute(_UPDATE, {**values, "indexed": row.indexed if entry else None, "child": child_id})
+        children.add_boroughs(tx, child_id, row.boroughs())
+        anew = [values[name] for name in _CIRCUMSTANCES]
+        if anew == circumstances:
+            continue
+        if has_notes:
+            judged.append(child_id)
+        else:
+            tx.execute(
+                "UPDATE child SET owner_borough = :owner WHERE child_id = :child",
+                {"owner": row.owner_borough, "child": child_id},
+            )
+    for child_id in judged:
+        cases.reroute(tx, actor, child_id, pack, now=now, channels=channels)
+    ids = [here[row.registry_id][0] for row in rows]
+    search.changed(tx, ids)
+    record(tx, actor, Verb.ALTERATION, "child", ids, now=now, reason=ADDED)
+    return ids
+
+
+@audited(Verb.ALTERATION)
+def leave(tx: Transaction, actor: Actor, child_ids: Sequence[int], *, now: int) -> int:
+    """The registry no longer has these children: say so, and keep everything. How many were in it until now."""
+    return _mark(tx, actor, child_ids, "left_registry_at = :now", "left_registry_at IS NULL", GONE, now)
+
+
+@audited(Verb.ALTERATION)
+def return_(tx: Transaction, actor: Actor, child_ids: Sequence[int], *, now: int) -> int:
+    """These children are in the registry again. How many were not until now."""
+    return _mark(
+        tx, actor, child_ids, "left_registry_at = NULL", "left_registry_at IS NOT NULL", RETURNED, now
+    )
+
+
+def _mark(
+    tx: Transaction, actor: Actor, child_ids: Sequence[int], change: str, where: str, why: str, now: int
+) -> int:
+    changed = [
+        child_id
+        for child_id in child_ids
+        if tx.execute(
+            f"UPDATE child SET {change}, updated_at = :at, rev = rev + 1 WHERE child_id = :child AND {where}",
+            {"at": now, "child": child_id} | ({"now": now} if ":now" in change else {}),
+        )
+    ]
+    record(tx, actor, Verb.ALTERATION, "child", changed, now=now, reason=why)
+    return len(changed)
+
+
+_CIRCUMSTANCES = (
+    "restricted",
+    "looked_after",
     "home_borough",
     "school_borough",
     "responsible_authority",
-    "looked_after",
-    "restricted",
+    "date_of_birth",
 )
-ROWS_PER_TRANSACTION = 500
-"""Small enough that notes which arrive meanwhile wait a fraction of a second, large enough for one fsync."""
-
-_YES_NO = {"yes": True, "no": False}
+"""What casework looks at, in the order of `_STANDING`."""
 
 
-class Imported(msgspec.Struct, frozen=True, kw_only=True):
-    """What an import did, in rows."""
-
-    added: int
-    updated: int
-
-
-Progress = Callable[[str, int], None]
-"""Called with the stage ("checked", then "written") and how many rows have passed it."""
+def _new(row: Ready, now: int) -> tuple[object, ...]:
+    """A new child in the order of `_COLUMNS`."""
+    return (
+        row.registry_id, Standing.KNOWN.value, int(row.restricted), int(row.looked_after), row.home_borough,
+        row.school_borough, row.responsible_authority, row.owner_borough, row.date_of_birth, row.digest,
+        row.details, row.record, row.indexed, now, now,
+    )  # fmt: skip
 
 
-@impersonal("hands rows to `children`, which logs each")
-def import_registry(
-    store: Store, path: Path, *, now: int, progress: Progress = lambda stage, rows: None
-) -> Imported:
-    """Read a registry file into the database. Raises TableError with the line and what to do."""
-    actor = Actor("system", "import")
-    seen: set[str] = set()
-    for row in _registered(path):
-        if row.registry_id in seen:
-            raise TableError(
-                f"{path.name}: a child_id stands on two lines. Every child may have one row: remove the other."
-            )
-        seen.add(row.registry_id)
-        if len(seen) % ROWS_PER_TRANSACTION == 0:
-            progress("checked", len(seen))
-    progress("checked", len(seen))
-    added = updated = 0
-    rows = _registered(path)
-    while part := list(islice(rows, ROWS_PER_TRANSACTION)):
-        new, changed = store.write_now(_writing(actor, part, now))
-        added, updated = added + new, updated + changed
-        progress("written", added + updated)
-    store.write_now(index.count_again)
-    return Imported(added=added, updated=updated)
+def _values(row: Ready, now: int) -> dict[str, object]:
+    return {
+        "restricted": int(row.restricted),
+        "looked_after": int(row.looked_after),
+        "home_borough": row.home_borough,
+        "school_borough": row.school_borough,
+        "responsible_authority": row.responsible_authority,
+        "date_of_birth": row.date_of_birth,
+        "digest": row.digest,
+        "details": row.details,
+        "record": row.record,
+        "now": now,
+    }
 
 
-def _write(tx: Transaction, actor: Actor, rows: list[Registered], now: int) -> tuple[int, int]:
-    here = children.known_registry_ids(tx, [row.registry_id for row in rows])
-    new = [row for row in rows if row.registry_id not in here]
-    if new:
-        children.add_from_registry(tx, actor, new, now=now)
-    for row in rows:
-        child_id = here.get(row.registry_id)
-        if child_id is not None:
-            children.replace_from_registry(tx, actor, child_id, row.details, row.circumstances, now=now)
-    return len(new), len(rows) - len(new)
+def _standing(tx: Transaction, registry_ids: Sequence[str]) -> Iterator[Sequence[Any]]:
+    for marks, wanted in _in_lists(registry_ids):
+        yield from tx.rows(_STANDING + wanted, marks)
 
 
-def _registered(path: Path) -> Iterator[Registered]:
-    for line, row in table_rows(path, REGISTRY_COLUMNS):
-        registry_id = row.get("child_id")
-        if not registry_id:
-            raise TableError(f"{path.name}, line {line}: child_id is empty. Every child needs one.")
-        said = described(path.name, line, row)
-        details = Details(
-            given_names=said.given_names,
-            family_name=said.family_name,
-            aliases=said.aliases,
-            date_of_birth=said.date_of_birth,
-            sex=said.sex,
-            address=said.address,
-            postcode=said.postcode,
-            school=said.school,
-            phone=said.phone,
-            guardian=said.guardian,
-            upn=said.upn,
-            nhs_number=said.nhs_number,
-        )
-        circumstances = Circumstances(
-            home_borough=row.get("home_borough"),
-            school_borough=row.get("school_borough"),
-            responsible_authority=row.get("responsible_authority"),
-            looked_after=_yes(path, line, row, "looked_after"),
-            restricted=_yes(path, line, row, "restricted"),
-        )
-        yield Registered(registry_id=registry_id, details=details, circumstances=circumstances)
-
-
-def _yes(path: Path, line: int, row: dict[str, str], column: str) -> bool:
-    said = row.get(column, "no").lower()
-    if said not in _YES_NO:
-        raise TableError(f"{path.name}, line {line}: {column} is neither yes nor no. Write one of the two.")
-    return _YES_NO[said]
-
-
-def _writing(actor: Actor, rows: list[Registered], now: int) -> Callable[[Transaction], tuple[int, int]]:
-    return lambda tx: _write(tx, actor, rows, now)
+def _in_lists(registry_ids: Sequence[str]) -> Iterator[tuple[dict[str, str], str]]:
+    """Parameters and the list that names them, some hundred at a time: two texts of SQL in all."""
+    most = index.CHILDREN_PER_STATEMENT_MAX
+    for start in range(0, len(registry_ids), most):
+        marks = {f"r{place}": one for place, one in enumerate(registry_ids[start : start + most])}
+        yield marks, "(" + ", ".join(f":{name}" for name in marks) + ")"

@@ -19,6 +19,8 @@ _TAKEN = "alert steps"
 class EventKind(StrEnum):
     RAISED = "raised"
     GREW = "grew"
+    COPIED = "copied"
+    """Another borough has to do with the child now, and got a copy."""
     ESCALATED = "escalated"
     ACKNOWLEDGED = "acknowledged"
     HANDED_OVER = "handed_over"

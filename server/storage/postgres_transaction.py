@@ -7,11 +7,12 @@ codes and the names of constraints are passed on.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import psycopg
 from psycopg import errors
+from psycopg import sql as sql_text
 from psycopg.adapt import Buffer, Dumper, Loader
 
 from server.storage.bookkeeping import TransactionState
@@ -66,6 +67,20 @@ class PostgresTransaction(TransactionState):
             self._cursor.executemany(statement.text, (statement.bound(row) or {} for row in rows))
         except ENGINE_ERRORS as error:
             raise self.note_failure(translated(error, sql)) from None
+
+    def insert_many(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        if self.broken or self._ended:
+            self._refuse()
+        names = map(sql_text.Identifier, columns)
+        command = sql_text.SQL("COPY {} ({}) FROM STDIN").format(
+            sql_text.Identifier(table), sql_text.SQL(", ").join(names)
+        )
+        try:
+            with self._cursor.copy(command) as copy:
+                for row in rows:
+                    copy.write_row(row)
+        except ENGINE_ERRORS as error:
+            raise self.note_failure(translated(error, f"COPY {table}")) from None
 
     def rows(self, sql: str, params: Params = NO_PARAMS) -> list[Row]:
         cursor = self._run(sql, params)

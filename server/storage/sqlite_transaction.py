@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from server.storage.bookkeeping import TransactionState
@@ -60,6 +60,14 @@ class SqliteTransaction(TransactionState):
             raise self._failed(error, sql) from None
 
     def executemany(self, sql: str, rows: Iterable[Params]) -> None:
+        try:
+            self._cursor.executemany(sql, rows)
+        except ENGINE_ERRORS as error:
+            raise self._failed(error, sql) from None
+
+    def insert_many(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        marks = ", ".join("?" for _ in columns)
+        sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"
         try:
             self._cursor.executemany(sql, rows)
         except ENGINE_ERRORS as error:
@@ -135,7 +143,7 @@ class _Refusal:
         self._complain()
         raise StorageError("This transaction takes no further statement.")
 
-    def executemany(self, _sql: str, _rows: Iterable[Params], /) -> sqlite3.Cursor:
+    def executemany(self, _sql: str, _rows: Iterable[Params | Sequence[object]], /) -> sqlite3.Cursor:
         self._complain()
         raise StorageError("This transaction takes no further statement.")
 

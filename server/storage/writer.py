@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 from server.storage.bookkeeping import Notice
@@ -27,6 +27,9 @@ from server.storage.port import (
 from server.storage.settings import StorageSettings
 from server.storage.sqlite_transaction import SqliteTransaction, reason
 from server.storage.topics import Topics
+
+LOOK_AGAIN_SECONDS = 0.003
+"""Between two attempts to begin while another process writes: less than the gap an import leaves."""
 
 Promise = asyncio.Future[Any] | Future[Any]
 
@@ -129,6 +132,7 @@ class Writer(threading.Thread):
             return
         self._connection = connection
         self._cursor = connection.cursor()
+        self._cursor.execute("PRAGMA busy_timeout=0")
         self._opened.set_result(None)
         while (job := self._next()) is not None:
             if isinstance(job, Errand):
@@ -155,16 +159,19 @@ class Writer(threading.Thread):
             return self._queue.popleft()
 
     def _run_errand(self, job: Errand) -> None:
+        # Here SQLite waits for other processes; transactions do it themselves (`_begin`).
+        self._connection.execute(f"PRAGMA busy_timeout={round(self._settings.busy_seconds_max * 1000)}")
         try:
             job.answer = job.errand(self._connection)
         except BaseException as error:
             job.error = error
+        self._connection.execute("PRAGMA busy_timeout=0")
         job.settle()
 
     def _run_group(self, job: Job | None) -> None:
         group: list[Job] = []
         try:
-            self._cursor.execute("BEGIN IMMEDIATE")
+            self._begin()
         except sqlite3.Error as error:
             self._refuse_group(job, error)
             return
@@ -179,6 +186,23 @@ class Writer(threading.Thread):
         if self._connection.in_transaction:
             self._commit(group)
         self._release(group)
+
+    def _begin(self) -> None:
+        """Begin, waiting for a writer of another process (an import, a command) as long as the settings say.
+
+        SQLite's own waiting looks every 100 ms in the end, and so could miss each of the short gaps between the
+        transactions of an import, time after time.
+        """
+        deadline = monotonic() + self._settings.busy_seconds_max
+        while True:
+            try:
+                self._cursor.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                busy = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+                if not busy or monotonic() >= deadline:
+                    raise
+            sleep(LOOK_AGAIN_SECONDS)
 
     def _run_job(self, job: Job) -> bool:
         """Run one job in its savepoint. False when SQLite has undone the whole transaction."""

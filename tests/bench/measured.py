@@ -26,8 +26,10 @@ from server.storage.writer import Writer
 
 WRITE_EVERY_SECONDS = 1.0
 
+STATEMENTS = ("execute", "executemany", "insert_many", "rows", "row", "value", "savepoint_command")
+
 ROOMS: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
-    ("storage", SqliteTransaction, ("execute", "executemany", "rows", "row", "value", "savepoint_command")),
+    ("storage", SqliteTransaction, STATEMENTS),
     ("storage", Writer, ("_run_group",)),
     ("storage: commit", Writer, ("_commit",)),
     ("linkage", Decider, ("decide",)),

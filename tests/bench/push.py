@@ -54,7 +54,7 @@ async def push_all(address: str, work: list[tuple[Phone, bytes]], clients: int) 
         async with httpx.AsyncClient(base_url=address, timeout=60) as http:
             for queue in lane:
                 for phone, body in queue:
-                    await _push(http, phone, body, outcome)
+                    await push(http, phone, body, outcome)
 
     started = time.perf_counter()
     await asyncio.gather(*(client(lane) for lane in lanes))
@@ -62,7 +62,7 @@ async def push_all(address: str, work: list[tuple[Phone, bytes]], clients: int) 
     return outcome
 
 
-async def _push(http: httpx.AsyncClient, phone: Phone, body: bytes, outcome: Outcome) -> None:
+async def push(http: httpx.AsyncClient, phone: Phone, body: bytes, outcome: Outcome) -> None:
     headers = {"authorization": f"Bearer {phone.token}", "content-type": "application/x-ndjson"}
     for _ in range(RETRIES_MAX):
         began = time.perf_counter()

@@ -35,7 +35,7 @@ from server.demo.phrases import note_texts
 from server.demo.places import boroughs
 from server.demo.population import population, write_registry_csv
 from server.demo.strata import Quality
-from server.records.registry import import_registry
+from server.importing import import_registry
 from server.storage import Transaction, open_store
 from sync.envelope import join_lines
 from sync.note import Note, Place

@@ -29,8 +29,8 @@ from server.demo.describe import as_subject, describe
 from server.demo.places import boroughs
 from server.demo.population import SyntheticChild, population, write_registry_csv
 from server.demo.strata import Stratum
+from server.importing import import_registry
 from server.jobs import escalation
-from server.records.registry import import_registry
 from server.storage import Store, open_store
 from sync.envelope import PushAnswer, join_lines
 from sync.note import MissingEpisode, Note, Place, Subject

@@ -14,7 +14,7 @@ from tests.browser.stage import PASSWORD, Stage
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 PAGES = ("sign-in", "queue", "closed", "filtered", "empty", "child", "restricted", "hand-over", "close", "reviews",
-         "review", "password", "home", "not-there")  # fmt: skip
+         "review", "search", "found", "password", "home", "not-there")  # fmt: skip
 
 
 def shows(opens: Opens, name: str, width: int, **more: object) -> Page:
@@ -29,6 +29,8 @@ def shows(opens: Opens, name: str, width: int, **more: object) -> Page:
         "filtered": "/alerts?grade=red&grade=amber",
         "empty": "/alerts?grade=blue",
         "reviews": "/reviews",
+        "search": "/search",
+        "found": "/search",
         "password": "/password",
         "not-there": "/children/999999",
     }
@@ -42,6 +44,10 @@ def shows(opens: Opens, name: str, width: int, **more: object) -> Page:
     elif name == "close":
         page.goto("/alerts?view=acknowledged")
         page.locator(".alert__hand", has_text="Close").first.click()
+    elif name == "found":
+        page.get_by_label("What you know").fill("about 13")
+        page.get_by_role("button", name="Search", exact=True).click()
+        expect(page.locator("#found")).to_be_visible()
     elif name == "review":
         page.goto("/reviews")
         page.goto(page.locator(".alert__title a").last.get_attribute("href") or "")
@@ -107,17 +113,41 @@ def test_the_most_worrying_thing_is_on_the_first_screen(opens: Opens) -> None:
             assert box is not None and box["y"] + box["height"] <= height, (words, width)
 
 
+def test_search_is_a_key_away_and_back_leads_to_what_was_found(opens: Opens) -> None:
+    page = opens("/alerts")
+    page.keyboard.press("/")
+    page.wait_for_url("**/search")
+    page.locator("h1").click()
+    page.keyboard.press("/")
+    expect(page.locator("#search-text")).to_be_focused()
+    page.keyboard.type("about 13 /")
+    expect(page.locator("#search-text")).to_have_value("about 13 /")
+    page.keyboard.press("Enter")
+    expect(page.locator("#found")).to_be_visible()
+    names = page.locator(".hit__name").all_text_contents()
+    assert names
+    page.locator(".hit__name a").first.click()
+    page.wait_for_url("**/children/*")
+    page.go_back()
+    expect(page.locator("#found")).to_be_visible()
+    assert page.locator(".hit__name").all_text_contents() == names
+    page.reload()
+    assert page.locator(".hit__name").all_text_contents() == names
+
+
 def test_why_opens_the_evidence_field_by_field(opens: Opens) -> None:
     page = shows(opens, "child", 1440)
     why = page.locator("details.why").first
     expect(why.locator("table")).to_be_hidden()
-    why.locator("summary").focus()
+    chart = why.get_by_role("img", name="Why this note was linked to this child")
+    why.locator("summary").first.focus()
     page.keyboard.press("Enter")
     table = why.locator("table")
     expect(table).to_be_visible()
-    for words in ("Before any field", "Given names", "Date of birth", "Agrees", "Altogether"):
+    for words in ("Before comparing", "Given names", "Date of birth", "Agrees", "Taken together"):
         expect(table).to_contain_text(words)
-    assert why.locator("svg.bar--total").count() == 1
+    expect(chart).to_be_visible()
+    assert same_numbers(page, "details.why") > 3
 
 
 def test_a_flag_leads_to_its_note_and_the_note_takes_the_focus(opens: Opens) -> None:
@@ -129,30 +159,131 @@ def test_a_flag_leads_to_its_note_and_the_note_takes_the_focus(opens: Opens) -> 
     assert page.url.endswith(f"#{target}")
 
 
+def same_numbers(page: Page, within: str) -> int:
+    """How many steps the first chart there shows, each with the number and the words of its table."""
+    place = page.locator(within).first
+    drawn = place.locator(".chart__number").all_text_contents()
+    table = place.locator("table.fall tbody tr")
+    told = [
+        row.locator("td.fall__number").first.text_content() or ""
+        for row in table.all()
+        if "Missing" not in (row.text_content() or "")
+    ]
+    assert [number.removeprefix("= ") for number in drawn] == [cell.partition(",")[0] for cell in told]
+    said = place.locator("svg.chart desc").text_content() or ""
+    assert all(f"{number.removeprefix('= ')} bits." in said for number in drawn)
+    return len(drawn)
+
+
+def listening(page: Page) -> None:
+    """A page takes no key in its first moment: the second press of a double tap was meant for the one before."""
+    expect(page.locator("html[data-keys=ready]")).to_be_attached()
+
+
+def first_review(opens: Opens, **more: object) -> Page:
+    page = opens("/reviews", **more)
+    page.locator(".alert__title a").first.click()
+    expect(page.locator("#review")).to_be_visible()
+    return page
+
+
 def test_one_key_decides_a_review_and_another_takes_it_back(opens: Opens) -> None:
     page = shows(opens, "review", 1440)
     review = page.url
-    expect(page.locator("#candidate-1")).to_be_visible()
-    if page.locator("#candidate-2").count():
-        page.keyboard.press("2")
-        expect(page.locator("#candidate-2")).to_be_focused()
-        page.keyboard.press("1")
-    page.fill("#reason", "s")  # a letter typed into a field decides nothing
-    assert page.url == review
-    page.fill("#reason", "")
-    page.locator("#candidate-1").focus()
-    page.keyboard.press("s")
-    expect(page.locator(".notice")).to_contain_text("Decided: the same child.")
+    listening(page)
+    expect(page.locator("#candidate-1")).to_have_class(re.compile("column--chosen"))
+    page.keyboard.press("1")
+    expect(page.locator(".notice")).to_contain_text("Linked: the same child.")
+    expect(page.locator(".notice")).to_be_focused()
     assert page.url != review
-    page.keyboard.press("u")
+    listening(page)
+    page.keyboard.press("z")
     expect(page.locator(".notice")).to_contain_text("Undone")
     assert page.url == review
-    expect(page.locator("[data-same='1']")).to_be_visible()
+    expect(page.locator("[data-key='1']")).to_be_visible()
+
+
+@pytest.mark.parametrize(("key", "said"), [("n", "Decided: a new child."), ("c", "Left open")])
+def test_the_other_decisions_have_a_key_too(opens: Opens, key: str, said: str) -> None:
+    page = first_review(opens)
+    review = page.url
+    listening(page)
+    page.keyboard.press(key)
+    expect(page.locator(".notice")).to_contain_text(said)
+    listening(page)
+    page.keyboard.press("z")
+    expect(page.locator(".notice")).to_contain_text("Undone")
+    assert page.url == review
+
+
+def test_no_key_decides_while_typing_or_with_a_modifier_or_in_the_pages_first_moment(opens: Opens) -> None:
+    page = first_review(opens)
+    review = page.url
+    listening(page)
+    page.fill("#reason", "")
+    page.locator("#reason").press_sequentially("1nczxjk")
+    assert page.input_value("#reason") == "1nczxjk"
+    page.fill("#reason", "")
+    page.locator("h1").click()
+    for modifier in ("Shift", "Alt"):
+        page.keyboard.press(f"{modifier}+n")
+    page.keyboard.press("Control+c")
+    assert page.url == review
+    expect(page.locator(".notice")).to_have_count(0)
+    # Before it listens, and held down, a key is nobody's decision.
+    page.evaluate("dispatchEvent(new Event('pageshow'))")
+    held = (
+        "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'n', bubbles: true, repeat: true}))"
+    )
+    page.evaluate(held)
+    page.clock.install()
+    page.reload()
+    page.keyboard.press("n")
+    expect(page.locator("html[data-keys=ready]")).to_have_count(0)
+    assert page.url == review
+    page.clock.run_for(1_000)
+    listening(page)
+    expect(page.locator("[data-key='n']")).to_be_visible()
+
+
+def test_the_framed_candidate_is_ruled_out_by_one_key_and_taken_back_by_another(opens: Opens) -> None:
+    page = opens("/reviews")
+    page.locator(".alert", has_text="2 candidates").first.locator(".alert__title a").click()
+    listening(page)
+    page.locator("#candidate-2").focus()
+    expect(page.locator("#candidate-2")).to_have_class(re.compile("column--chosen"))
+    expect(page.locator("#keys-said")).to_have_text("Candidate 2 is framed.")
+    page.keyboard.press("x")
+    expect(page.locator(".notice")).to_contain_text("Ruled out: not the same child.")
+    expect(page.locator("#candidate-2")).to_contain_text("DC Ruth Adeyemi said: not the same")
+    assert (
+        page.locator("#candidate-2 .field__known").first.evaluate(
+            "one => getComputedStyle(one).textDecorationLine"
+        )
+        == "line-through"
+    )
+    expect(page.locator("#candidate-1")).to_have_class(re.compile("column--chosen"))
+    listening(page)
+    page.keyboard.press("z")
+    expect(page.locator(".notice")).to_contain_text("is a candidate again")
+    expect(page.locator("[data-key='2']")).to_be_visible()
+
+
+def test_next_and_previous_are_a_key_away(opens: Opens) -> None:
+    page = first_review(opens)
+    review = page.url
+    listening(page)
+    page.keyboard.press("j")
+    page.wait_for_url(lambda url: url != review)
+    listening(page)
+    page.keyboard.press("k")
+    page.wait_for_url(review)
 
 
 def test_the_keys_can_be_turned_off(opens: Opens) -> None:
     page = shows(opens, "review", 1440)
     review = page.url
+    listening(page)
     page.locator("#keys-toggle").click()
     page.locator("h1").click()
     page.keyboard.press("c")
@@ -160,15 +291,34 @@ def test_the_keys_can_be_turned_off(opens: Opens) -> None:
     assert page.url == review
 
 
+def test_the_chart_of_a_review_has_a_name_and_the_numbers_of_its_table(opens: Opens) -> None:
+    for width in (360, 1440):
+        page = shows(opens, "review", width)
+        chart = page.get_by_role("img", name="How the weights add up for candidate 1")
+        expect(chart).to_be_visible()
+        assert same_numbers(page, "details.why--wide") > 3
+        sizes = chart.evaluate(
+            "chart => [...chart.querySelectorAll('text')].map(one => getComputedStyle(one).fontSize)"
+        )
+        assert set(sizes) == {"14px"}
+        label = chart.locator(".chart__label").all()
+        for one, number in zip(label, chart.locator(".chart__number").all(), strict=True):
+            left, right = one.bounding_box(), number.bounding_box()
+            assert left is not None and right is not None and left["x"] + left["width"] < right["x"]
+
+
 def test_a_candidate_is_ruled_out_by_button_and_the_next_reader_sees_by_whom(opens: Opens) -> None:
-    page = opens("/reviews")
-    page.goto(page.locator(".alert__title a").first.get_attribute("href") or "")
+    page = first_review(opens, java_script_enabled=False)
     page.locator("[data-not='1']").click()
     expect(page.locator("#candidate-1")).to_contain_text("DC Ruth Adeyemi said: not the same")
+    page.locator("[data-maybe='1']").click()
+    expect(page.locator(".notice")).to_contain_text("is a candidate again")
+    page.locator("[data-not='1']").click()
     page.locator("[data-key='c']").click()
     expect(page.locator(".notice")).to_contain_text("Left open")
     page.locator(".notice button").click()
     expect(page.locator(".notice")).to_contain_text("Undone")
+    page.locator("[data-maybe='1']").click()
 
 
 def test_everything_works_without_javascript(opens: Opens) -> None:

@@ -12,6 +12,7 @@ from server.app import make_store
 from server.cli import doctor
 from server.cli.doctor import Finding, Verdict, examine
 from server.clock import now_ms
+from server.records.ledger import NEWEST_BACKUP, Backup
 from server.settings import Settings
 from tests.cli.kit import data_option, run
 
@@ -184,3 +185,15 @@ def test_the_command_prints_every_line_and_exits_by_what_it_found(settings: Sett
     assert run("doctor", *data_option(settings.data)).code == 1
     table = run("doctor", "--settings")
     assert table.code == 0 and "| `EARLYSIGN_DATA` |" in table.out
+
+
+def test_a_backup_of_today_is_well_and_an_old_one_is_not(settings: Settings) -> None:
+    assert "earlysign backup" in found(made(settings), "Backup").todo
+    assert run("backup", *data_option(settings.data)).code == 0
+    assert found(settings, "Backup").verdict is Verdict.OK
+    old = msgspec.json.encode(Backup(name="old", begun_at=now_ms() - 27 * 3_600_000))
+    store = make_store(settings)
+    store.write_now(lambda tx: tx.execute("UPDATE server_state SET value = :v WHERE name = :n",
+                                          {"v": old, "n": NEWEST_BACKUP}))  # fmt: skip
+    store.close_now()
+    assert found(settings, "Backup").verdict is Verdict.WARN

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import stat
 from pathlib import Path
 
 import pytest
@@ -43,53 +44,50 @@ def counted(data: Path, table: str) -> int:
         store.close_now()
 
 
-def test_a_registry_is_imported_and_running_it_again_adds_nothing(tmp_path: Path, registry: Path) -> None:
+def test_a_registry_is_imported_and_running_it_again_changes_nothing(tmp_path: Path, registry: Path) -> None:
     data = tmp_path / "data"
     first = run("import-children", str(registry), "--data", str(data))
     assert first.code == 0 and "60 children added" in first.out
-    keys = counted(data, "child_key")
+    keys, entries = counted(data, "child_key"), counted(data, "audit_entry")
     second = run("import-children", str(registry), "--data", str(data))
-    assert "0 children added, 60 brought up to date" in second.out
+    assert "0 children added, 0 brought up to date, 60 unchanged (done already)" in second.out
     assert counted(data, "child") == 60
-    assert counted(data, "child_key") == keys
+    assert (counted(data, "child_key"), counted(data, "audit_entry")) == (keys, entries)
+    assert counted(data, "import_run WHERE ended_at >= started_at AND started_by LIKE 'command:%'") == 2
 
 
 def rewritten(registry: Path, change: str) -> None:
     with registry.open(encoding="utf-8", newline="") as source:
         rows = list(csv.reader(source))
-    if change == "the same child twice":
-        rows.append(rows[1])
-    elif change == "a missing column":
+    if change == "a missing column":
         rows = [row[1:] for row in rows]
     elif change == "an unknown column":
         rows[0][1] = "nickname"
-    elif change == "neither yes nor no":
-        rows[5][-1] = "perhaps"
-    elif change == "no date":
-        rows[5][4] = "spring"
     with registry.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows(rows)
     if change == "Windows-1252":
-        text = registry.read_text(encoding="utf-8") + "X1,Zoë\r\n"
+        text = registry.read_text(encoding="utf-8") + "".join(f"X{n},Zoë{',' * 16}\r\n" for n in range(3))
         registry.write_bytes(text.encode("cp1252", errors="replace"))
-    elif change == "a line of 10 MB":
-        with registry.open("a") as file:
-            file.write("X1," + "x" * 10_000_000)
+    elif change == "UTF-16":
+        registry.write_bytes(registry.read_text(encoding="utf-8").encode("utf-16"))
+    elif change == "not a CSV":
+        registry.write_bytes(bytes(range(256)) * 600)
+    elif change == "empty":
+        registry.write_bytes(b"")
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("the same child twice", "two lines"),
         ("a missing column", "child_id is missing"),
         ("an unknown column", "nickname"),
-        ("neither yes nor no", "line 6"),
-        ("no date", "date_of_birth is not a date"),
         ("Windows-1252", "Windows-1252"),
-        ("a line of 10 MB", "longer than"),
+        ("UTF-16", "Save it again as plain CSV in UTF-8"),
+        ("not a CSV", "line 1"),
+        ("empty", "The first line must name columns"),
     ],
 )
-def test_a_registry_that_cannot_be_used_changes_nothing(
+def test_a_file_that_cannot_be_used_changes_nothing(
     tmp_path: Path, registry: Path, change: str, said: str
 ) -> None:
     rewritten(registry, change)
@@ -98,7 +96,40 @@ def test_a_registry_that_cannot_be_used_changes_nothing(
     assert refused.code == 1
     assert said in refused.err
     assert "Traceback" not in refused.err + refused.out
-    assert counted(data, "child") == 0
+    assert counted(data, "child") == 0 and counted(data, "import_run") == 0
+
+
+def test_rows_that_cannot_be_used_go_to_a_file_of_their_own(tmp_path: Path, registry: Path) -> None:
+    with registry.open("a", encoding="utf-8") as file:
+        file.write("1" + "," * 17 + "\n" + "X1,Ada,Stone,,spring" + "," * 13 + "\n")
+    done = run("import-children", str(registry), "--data", str(tmp_path / "data"))
+    assert done.code == 3
+    assert "60 children added" in done.out and "2 rows rejected" in done.out
+    aside = tmp_path / "registry.csv.rejects.csv"
+    assert str(aside) in done.out.replace("\n", "")
+    assert stat.S_IMODE(aside.stat().st_mode) == 0o600
+    with aside.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["line"] for row in rows] == ["62", "63"]
+    assert "the same child_id" in rows[0]["reason"] and "date_of_birth is not a date" in rows[1]["reason"]
+    assert rows[1]["given_names"] == "Ada" and rows[1]["date_of_birth"] == "spring"
+    elsewhere = tmp_path / "elsewhere.csv"
+    run("import-children", str(registry), "--data", str(tmp_path / "data"), "--rejects", str(elsewhere))
+    assert elsewhere.read_bytes() == aside.read_bytes()
+
+
+def test_a_file_cut_off_marks_nobody_unless_told_so(tmp_path: Path, registry: Path) -> None:
+    data = tmp_path / "data"
+    run("import-children", str(registry), "--data", str(data))
+    lines = registry.read_text(encoding="utf-8").splitlines(keepends=True)
+    registry.write_text("".join(lines[:31]), encoding="utf-8")
+    refused = run("import-children", str(registry), "--data", str(data))
+    assert refused.code == 1 and "leaves out 30 of 60" in refused.err and "--allow-vanish" in refused.err
+    assert counted(data, "child WHERE left_registry_at IS NOT NULL") == 0
+    done = run("import-children", str(registry), "--data", str(data), "--allow-vanish")
+    assert done.code == 0 and "30 no longer in the registry" in done.out
+    assert counted(data, "child WHERE left_registry_at IS NOT NULL") == 30
+    assert counted(data, "child") == 60
 
 
 def test_areas_are_loaded_and_take_the_place_of_those_before(tmp_path: Path) -> None:

@@ -149,7 +149,6 @@ class FakeServer:
         assert claims["code"] == code
         device_id = "device-" + jwk["x"][:8].replace("_", "x").replace("-", "x")
         self.devices[device_id] = (self.codes[code], key)
-        public = base64.urlsafe_b64encode(self.key.public_key().public_bytes_raw()).rstrip(b"=").decode()
         return self._json(
             201,
             {
@@ -158,9 +157,13 @@ class FakeServer:
                 "officer_name": "PC Jones",
                 "ward": "E05013667",
                 "borough": "E09000022",
-                "server_key": {"kid": "key-1", "kty": "OKP", "crv": "Ed25519", "x": public},
+                "server_key": self.public_key(),
             },
         )
+
+    def public_key(self) -> dict[str, str]:
+        public = base64.urlsafe_b64encode(self.key.public_key().public_bytes_raw()).rstrip(b"=").decode()
+        return {"kid": "key-1", "kty": "OKP", "crv": "Ed25519", "x": public}
 
     def _claims(self, proof: str, key: Any) -> dict[str, Any] | Reply:
         claims: dict[str, Any] = jwt.decode(

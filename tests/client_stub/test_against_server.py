@@ -252,6 +252,30 @@ def test_killed_in_the_middle_and_started_again_the_server_has_everything_once(
     other.store.close()
 
 
+def test_a_server_that_comes_back_from_a_backup_is_sent_what_came_after_it(tmp_path: Path) -> None:
+    server = RealServer(tmp_path / "server")
+    server.data.mkdir()
+    server.command("people", "add", "okafor", "--role", "schools_officer", "--borough", "E09000028")
+    server.start()
+    try:
+        device = phone(server, tmp_path / "p", "okafor")
+        before = device.write(a_note("before the backup"))
+        assert sync_once(server, device).all_sent
+        server.command("backup", "--to", str(tmp_path / "backups"))
+        after = device.write(a_note("after the backup"))
+        assert sync_once(server, device).all_sent
+        server.end(signal.SIGKILL)
+        (made,) = (tmp_path / "backups").iterdir()
+        assert "Moved aside" in server.command("restore", str(made), "--replace")
+        server.start()
+        report = sync_once(server, device)
+        assert report.all_sent and report.problems == [] and report.receipted == 1
+        assert own_notes(device) == {before, after}
+        device.store.close()
+    finally:
+        server.end()
+
+
 def test_no_name_and_no_text_of_a_note_is_in_the_servers_log(server: RealServer) -> None:
     log = server.log()
     for word in ("Jay", "Peckham", "His mother", "after it was lost"):

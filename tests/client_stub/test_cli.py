@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import typer.testing
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from client_stub.cli import app
 from client_stub.cli.common import PASSPHRASE_VARIABLE, STORE_VARIABLE
@@ -192,9 +193,39 @@ def test_a_script_gets_clean_json_on_standard_output(
     assert json.loads(synced.stdout)["all_sent"] and synced.returncode == 0
 
 
+def test_receipts_are_checked_without_the_server(
+    terminal: Terminal, server: FakeServer, address: str, tmp_path: Path
+) -> None:
+    terminal("enrol", "--server", address, "--code", CODE, "--not-encrypted")
+    terminal("note", "--given-names", "Jay", "--saw", "Alone", "--category", "neglect", "--place", "Station")
+    assert "0 signed for" in terminal("verify-receipts")
+    terminal("sync")
+    assert "1 signed for by the server, in 1 receipts; 0 wait" in terminal("verify-receipts")
+    key = tmp_path / "key.json"
+    key.write_bytes(msgspec.json.encode(server.public_key()))
+    assert "1 signed for" in terminal("verify-receipts", "--key", str(key))
+    other = FakeServer()
+    other.key = ed25519.Ed25519PrivateKey.generate()
+    key.write_bytes(msgspec.json.encode(other.public_key()))
+    assert "1 without proof" in terminal("verify-receipts", "--key", str(key), expect=1)
+    key.write_text("{}")
+    assert "no public key" in terminal("verify-receipts", "--key", str(key), expect=2)
+
+
 @pytest.mark.parametrize(
     "command",
-    [[], ["enrol"], ["note"], ["amend"], ["withdraw"], ["sync"], ["status"], ["wipe"], ["simulate"]],
+    [
+        [],
+        ["enrol"],
+        ["note"],
+        ["amend"],
+        ["withdraw"],
+        ["sync"],
+        ["status"],
+        ["verify-receipts"],
+        ["wipe"],
+        ["simulate"],
+    ],
 )
 def test_every_command_explains_itself(terminal: Terminal, command: list[str]) -> None:
     assert len(terminal(*command, "--help")) > 300

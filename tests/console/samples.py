@@ -2,6 +2,8 @@
 
 import datetime
 
+import msgspec
+
 from server.console.views import (
     Choice,
     ClosePage,
@@ -15,6 +17,7 @@ from server.console.views import (
     QueuePage,
     QueueRow,
     RestrictedPage,
+    ShareWords,
     Shell,
     SignInPage,
 )
@@ -43,7 +46,9 @@ from server.console.views_review import (
     ReviewRow,
     SubjectColumn,
 )
+from server.console.views_search import Agreeing, SearchForm, SearchPage, SearchRow
 from server.console.words import DAY_MS, HOUR_MS, MINUTE_MS
+from server.linkage.explain import Step
 
 NOW = int(datetime.datetime(2025, 3, 4, 14, 5, 9, tzinfo=datetime.UTC).timestamp() * 1000)
 
@@ -63,6 +68,7 @@ def shell(current: str = "Alerts", notice: Notice | None = None) -> Shell:
         nav=(
             NavItem(label="Alerts", href="/alerts", current=current == "Alerts", count=7),
             NavItem(label="Reviews", href="/reviews", current=current == "Reviews", count=3),
+            NavItem(label="Search", href="/search", current=current == "Search"),
         ),
         notice=notice,
     )
@@ -203,12 +209,33 @@ def queue(*, empty: bool = False, narrowed: str | None = None) -> QueuePage:
     )
 
 
+def summed(why: Explanation, start: float = -14.3) -> Explanation:
+    """The same with the steps of its waterfall, as linkage would add its fields up."""
+    total, steps = start, [_step("start", "Before comparing", "one child out of all", "", start, start)]
+    for field in why.fields:
+        total += field.weight
+        said = field.remark or field.verdict
+        steps.append(_step(field.label, field.label, said, field.verdict, field.weight, total))
+    if why.household_weight:
+        total += why.household_weight
+        steps.append(_step("household", "Same home", why.household or "", "", why.household_weight, total))
+    steps.append(_step("total", "Taken together", "61 in 100", "", total, total))
+    return msgspec.structs.replace(why, steps=tuple(steps), total_weight=total)
+
+
+def _step(comparison: str, title: str, label: str, outcome: str, weight: float, total: float) -> Step:
+    return Step(comparison=comparison, title=title, label=label, outcome=outcome, weight=weight, total=total)
+
+
 def explanation(kind: str = "link") -> Explanation:
     """Why: a confident link, or a doubtful one that a household explains."""
+    return summed(_explanation(kind))
+
+
+def _explanation(kind: str) -> Explanation:
     if kind == "link":
         return Explanation(
             probability=0.99974,
-            start_weight=-14.3,
             fields=(
                 FieldComparison(
                     label="Given name",
@@ -254,12 +281,10 @@ def explanation(kind: str = "link") -> Explanation:
                 FieldComparison(label="Phone", described=None, known="07700 900123", verdict="missing"),
             ),
             total_weight=11.9,
-            household_probability=0.0002,
             model_version="hand-set 1",
         )
     return Explanation(
         probability=0.61,
-        start_weight=-14.3,
         fields=(
             FieldComparison(
                 label="Given name",
@@ -268,6 +293,8 @@ def explanation(kind: str = "link") -> Explanation:
                 verdict="near",
                 weight=3.9,
                 remark="a short form",
+                rarity="a common name: counts less (\u22121.2)",
+                known_read="Jay",
             ),
             FieldComparison(
                 label="Family name", described="Okafor", known="Okafor", verdict="agree", weight=7.2
@@ -293,7 +320,6 @@ def explanation(kind: str = "link") -> Explanation:
         ),
         total_weight=3.6,
         household="Same address and surname: could be a brother.",
-        household_probability=0.27,
         rules=(
             "The given name is only near while a household explains the rest: never linked automatically.",
         ),
@@ -303,11 +329,14 @@ def explanation(kind: str = "link") -> Explanation:
 
 def poor(position: int) -> Explanation:
     """A weak candidate."""
+    return summed(_poor(position))
+
+
+def _poor(position: int) -> Explanation:
     names = {2: ("Joshua", "differ", -4.1), 3: ("Jamal", "differ", -3.8)}
     known, _, weight = names[position]
     return Explanation(
         probability=0.27 if position == 2 else 0.02,
-        start_weight=-14.3,
         fields=(
             FieldComparison(
                 label="Given name", described="Jay", known=known, verdict="differ", weight=weight
@@ -352,7 +381,6 @@ def poor(position: int) -> Explanation:
         ),
         total_weight=2.4 if position == 2 else -15.9,
         household="Same address and surname: could be a brother." if position == 2 else None,
-        household_probability=0.61 if position == 2 else 0.0,
         model_version="hand-set 1",
     )
 
@@ -579,7 +607,8 @@ def review(**changes: object) -> ReviewPage:
         "why": "Two brothers at one address both fit, and the note gives only a short form of the name.",
         "subject": SubjectColumn(
             name="Jay Okafor, about 13",
-            fields=tuple((field.label, field.described) for field in fields),
+            fields=tuple((field.label, field.described, field.described_read) for field in fields),
+            unused=(("Description", "Red jacket, thin moustache"),),
             note=note,
         ),
         "candidates": (
@@ -615,6 +644,9 @@ def reviews() -> ReviewListPage:
     return ReviewListPage(
         heading="Links in doubt, Lambeth",
         decided_today=4,
+        share=ShareWords(identifiable=1240, left=112, share=112 / 1240, most=0.15, too_much=False, days=30),
+        overdue=2,
+        overdue_since=ago(days=2),
         rows=(
             ReviewRow(
                 review_id=5,
@@ -622,8 +654,11 @@ def reviews() -> ReviewListPage:
                 subject="Jay, about 13",
                 why="Two brothers at one address both fit.",
                 candidates=3,
-                best=0.61,
+                stake="seen 2 hours ago",
+                danger=True,
                 grade="amber",
+                raised_at=ago(hours=2),
+                deadline_at=NOW + 4 * HOUR_MS,
             ),
             ReviewRow(
                 review_id=6,
@@ -631,7 +666,7 @@ def reviews() -> ReviewListPage:
                 subject="Mia, 9",
                 why="The date of birth differs and the school agrees.",
                 candidates=2,
-                best=0.74,
+                stake="seen 3 hours ago",
             ),
         ),
     )
@@ -690,3 +725,50 @@ def password(field: str | None = None, error: str | None = None) -> PasswordPage
 def restricted(error: str | None = None) -> RestrictedPage:
     """The question before a restricted record."""
     return RestrictedPage(child_id=7, least=8, error=error)
+
+
+def search() -> SearchPage:
+    """A search that fits too many, with a record of each kind."""
+    return SearchPage(
+        form=SearchForm(text="jay about 13 peckham", family_name="Thompson"),
+        searched=True,
+        told_back=(("name, school or street", "jay peckham"), ("age", "about 13")),
+        rows=(
+            SearchRow(
+                child_id=12,
+                name="Jayden Thompson",
+                born="4 March 2013 (13)",
+                school="Harris Academy Peckham",
+                borough="Southwark",
+                standing=None,
+                restricted=False,
+                probability=0.87,
+                grades=("red", "amber"),
+                agreeing=(
+                    Agreeing(field="Given names", verdict="agree", words="a short form of the same name"),
+                    Agreeing(field="Date of birth", verdict="near", words="the age fits"),
+                    Agreeing(field="School", verdict="differ", words="different"),
+                ),
+            ),
+            SearchRow(
+                child_id=13,
+                name="“Jay”",
+                born="",
+                school=None,
+                borough=None,
+                standing="Known from a note only",
+                restricted=True,
+                probability=None,
+                grades=(),
+                agreeing=(),
+            ),
+        ),
+        more=3,
+        fitting=1250,
+        alerted_only=True,
+        place="Lambeth",
+        ask=("Camden",),
+        asks_reason=True,
+        may_give_reason=True,
+        incomplete=True,
+    )

@@ -7,7 +7,9 @@ import re
 
 import msgspec
 
+from server.audit import Actor
 from server.casework.facts import DAY_MS
+from server.records import registry
 from sync.note import MissingEpisode, Subject
 from sync.vocabulary import Category, ChildSeen, RiskLevel, SubjectRole
 from tests.console.kit import Browser, text, titles
@@ -70,7 +72,7 @@ def test_every_link_says_why_field_by_field(rivera: Browser, road: Road) -> None
         "Date of birth",
         "Agrees",
         "Missing",
-        "Altogether",
+        "Taken together",
         "each +1 doubles the odds",
     ):
         assert words in said, words
@@ -170,3 +172,12 @@ def test_a_child_of_many_notes_in_many_scripts_still_has_a_page(rivera: Browser,
         officer.push(officer.note(strange, category=Category.KNIFE)[1])
     said = text(rivera.get(f"/children/{child}").text)
     assert "Łukasz-Ọlá مریم" in said
+
+
+def test_a_child_that_has_left_the_registry_says_since_when(rivera: Browser, road: Road) -> None:
+    child = story_of(road)
+    assert "no longer in the registry" not in text(rivera.get(f"/children/{child}").text)
+    left_at = 1_772_539_200_000  # 3 March 2026, noon
+    road.store.write_now(lambda tx: registry.leave(tx, Actor("system", "import"), [child], now=left_at))
+    said = text(rivera.get(f"/children/{child}").text)
+    assert "whether these details still hold: no longer in the registry since 3 March 2026" in said

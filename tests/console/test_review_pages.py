@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import msgspec
 import pytest
 
+from server.access.policy import Permission
 from tests.console.kit import Browser, text
-from tests.http.kit import Client, add_person
+from tests.http.kit import Client, add_person, services_of
 from tests.road import AMARA, AMARA_VAGUE, CAMDEN, Road
 
 
@@ -51,7 +53,7 @@ def test_the_same_child_moves_the_note_and_can_be_undone(rivera: Browser, road: 
     child, review, note = doubt(road)
     answer = decide(rivera, review, f"same:{child}", reason="Same school, and I know the family")
     assert answer.status_code == 303
-    assert rivera.said(answer) == "Decided: the same child."
+    assert rivera.said(answer) == "Linked: the same child."
     assert road.child_of(note) == child
     page = text(rivera.get(f"/children/{child}").text)
     assert "A person decided: the same child" in page and "“Same school, and I know the family”" in page
@@ -149,3 +151,109 @@ def test_of_a_restricted_candidate_only_how_well_it_fits_is_shown(rivera: Browse
     page = rivera.get(f"/reviews/{review}").text
     assert "Restricted record" in page and "withheld" in page
     assert "Coldharbour" not in page and "Okonkwo" not in page
+
+
+def test_the_list_says_what_is_at_stake_and_shows_the_clock(rivera: Browser, road: Road) -> None:
+    doubt(road)
+    road.officer("lindqvist").writes(AMARA_VAGUE, danger_now=True)
+    page = rivera.get("/reviews").text
+    said = text(page)
+    assert said.index("In danger now") < said.index("Waiting for") and "min left" in said
+    assert page.index("alert--red") < page.index("alert--green")
+    assert "waited longer" not in said and "identifiable subject" not in said  # a supervisor's business
+
+
+def test_a_supervisor_sees_how_much_waits_too_long_and_how_much_is_left_to_a_person(
+    client: Client, road: Road
+) -> None:
+    sergeant = Browser(client, add_person(client, "whitfield", role="supervisor"))
+    road.now -= 3 * 24 * 3_600_000
+    doubt(road)
+    road.officer("a").writes(AMARA)
+    said = text(sergeant.get("/reviews").text)
+    assert "1 review waited longer than the grade allows. The oldest since" in said
+    assert "Of 1 identifiable subject of notes in the last 30 days, 0 (0.0 %) were left to a person." in said
+    named = msgspec.structs.replace(
+        AMARA_VAGUE, family_name="Okonkwo-Bright", school=None, phone="07700 900123"
+    )
+    road.officer("b").writes(named)
+    page = sergeant.get("/reviews").text
+    assert "figure--much" in page
+    assert "1 (50.0 %) was left to a person. Too many: linkage should leave 15.0 % at most." in text(page)
+
+
+def test_an_administrator_sees_the_share_of_the_whole_force_and_no_child(client: Client, road: Road) -> None:
+    warden = Browser(client, add_person(client, "warden", role="administrator", borough=None))
+    road.officer("a", CAMDEN).writes(AMARA)
+    said = text(warden.get("/").text)
+    assert "Of 1 identifiable subject of notes in the last 30 days, 0 (0.0 %) were left" in said
+    assert "Amara" not in said
+
+
+def test_the_first_sentence_says_why_it_was_not_linked_and_the_foot_by_which_model(
+    rivera: Browser, road: Road
+) -> None:
+    _, review, _ = doubt(road)
+    said = text(rivera.get(f"/reviews/{review}").text)
+    assert said.index("Not linked: ") < said.index("by PC Okafor")
+    assert "by model default-1-" in said and "against 1 known child." in said
+    assert "read as stockwell park" in said and "read as born " in said
+    assert "Not compared, since one side does not say: family name" in said
+
+
+def test_a_candidate_ruled_out_says_so_and_one_button_takes_it_back(rivera: Browser, road: Road) -> None:
+    child, review, _ = doubt(road)
+    ruled = decide(rivera, review, f"not_same:{child}")
+    assert rivera.said(ruled) == "Ruled out: not the same child."
+    page = rivera.get(f"/reviews/{review}").text
+    assert "Ruled out" in text(page) and f'value="same:{child}"' not in page
+    back = rivera.send(f"/reviews/{review}/decision", decision=f"maybe_same:{child}")
+    assert back.headers["location"] == f"/reviews/{review}"
+    assert rivera.said(back) == "Undone: that child is a candidate again."
+    page = rivera.get(f"/reviews/{review}").text
+    assert "Ruled out" not in text(page) and f'value="same:{child}"' in page
+
+
+def test_a_record_that_changed_since_shows_then_and_now(rivera: Browser, road: Road) -> None:
+    child, review, _ = doubt(road)
+    changed = road.child(msgspec.structs.replace(AMARA, given_names="Amarachi"))
+    road.store.write_now(
+        lambda tx: tx.execute(
+            "UPDATE child SET details = (SELECT o.details FROM child o WHERE o.child_id = :other)"
+            " WHERE child_id = :child",
+            {"other": changed, "child": child},
+        )
+    )
+    said = text(rivera.get(f"/reviews/{review}").text)
+    assert "The record has changed since this was decided. Then " in said and "bits in all, now " in said
+    assert re.search(r"now agrees, \+[0-9.]+: a short form of the same name", said)
+
+
+def test_a_candidate_restricted_to_others_is_closed_and_nothing_of_it_is_told(
+    client: Client, road: Road
+) -> None:
+    services = services_of(client)
+    role = services.policy.roles["investigator"]
+    bare = msgspec.structs.replace(role, permissions=role.permissions - {Permission.SEE_RESTRICTED})
+    services.policy.roles["investigator"] = bare
+    try:
+        person = Browser(client, add_person(client, "novak"))
+        child, review, _ = doubt(road, restricted=True)
+        page = person.get(f"/reviews/{review}").text
+    finally:
+        services.policy.roles["investigator"] = role
+    said = text(page)
+    assert "This record is restricted, and not to you." in said
+    assert f'value="same:{child}"' not in page and f"/children/{child}" not in page
+    column = page[page.index('id="candidate-1"') : page.index('class="verdicts"')]
+    assert not re.search(r"Agrees|Near|Differs|likely|bits|%|Household", text(column))
+    assert "Okonkwo" not in page and "Coldharbour" not in page
+
+
+def test_the_reviews_before_and_after_are_a_key_away(rivera: Browser, road: Road) -> None:
+    _, first, _ = doubt(road)
+    road.passes(minutes=1)
+    second = road.review_of(road.officer("lindqvist").writes(AMARA_VAGUE)).review_id
+    one, two = rivera.get(f"/reviews/{first}").text, rivera.get(f"/reviews/{second}").text
+    assert f'href="/reviews/{second}" data-key="j"' in one and 'data-key="k"' not in one
+    assert f'href="/reviews/{first}" data-key="k"' in two and 'data-key="j"' not in two

@@ -8,7 +8,9 @@ from urllib.parse import quote
 
 import pytest
 
+from server.audit import Actor
 from server.clock import now_ms
+from server.records import registry
 from sync.note import Subject
 from sync.vocabulary import Category
 from tests.http.kit import Client, Desk, add_person, assert_problem, services_of
@@ -35,6 +37,15 @@ def test_a_child_is_shown_whole_and_it_is_logged(desk: Desk, road: Road) -> None
     assert [alert["state"] for alert in whole["alerts"]] == ["open"]
     where = "verb = 'consultation' AND kind = 'child' AND actor_id = 'rivera'"
     assert road.count("audit_entry", where) == 1
+
+
+def test_a_child_that_has_left_the_registry_says_since_when(desk: Desk, road: Road) -> None:
+    child = road.child(AMARA)
+    assert desk.get(f"/api/children/{child}").json()["child"]["left_registry_at"] is None
+    actor = Actor("system", "import")
+    road.store.write_now(lambda tx: registry.leave(tx, actor, [child], now=1_772_539_200_000))
+    shown = desk.get(f"/api/children/{child}").json()["child"]
+    assert shown["left_registry_at"] == "2026-03-03T12:00:00Z"
 
 
 def test_another_boroughs_child_is_as_if_there_were_none(client: Client, road: Road) -> None:

@@ -55,11 +55,25 @@ def test_one_review_field_by_field(desk: Desk, path: str, child: int) -> None:
         "name": "address",
         "label": "Address",
         "described": None,
+        "described_read": None,
         "known": "14 Coldharbour Lane, SW9 8PR",
+        "known_read": None,
         "outcome": "missing",
         "words": "not known on one side",
         "weight": 0.0,
+        "rarity": 0.0,
+        "remark": "",
+        "now": None,
     }
+    steps = candidate["steps"]
+    assert steps[0]["comparison"] == "start" and steps[-1]["comparison"] == "total"
+    assert steps[-1]["total"] == candidate["total_weight"]
+    assert {"title", "label", "outcome", "weight", "total", "rarity", "remark"} < steps[1].keys()
+    told = whole["explained"]
+    assert told["why"] == "Not linked: only the name and an age or less agree."
+    assert told["outcome"] == "review" and told["rule"] == "only the name and an age or less agree"
+    assert told["margin"] is None and told["second_child_id"] is None
+    assert told["decided_at"] == whole["decisions"][0]["at"]
     assert whole["known"][0]["details"]["school"] == "Stockwell Park High School"
     assert [decision["action"] for decision in whole["decisions"]] == ["review"]
 
@@ -122,3 +136,37 @@ def test_a_role_that_decides_no_links_is_told_so(client: Client, path: str) -> N
     desk = Desk(client, add_person(client, "team", role="scrutiny", borough=None))
     assert_problem(desk.get("/api/reviews"), 403, "not-allowed")
     assert_problem(desk.get(path), 403, "not-allowed")
+
+
+def test_ruling_out_can_be_taken_back(desk: Desk, path: str, child: int) -> None:
+    desk.post(f"{path}/answer", json={"answer": "not_same", "child_id": child})
+    back = desk.post(f"{path}/answer", json={"answer": "maybe_same", "child_id": child})
+    assert back.status_code == 200 and back.json()["closed_at"] is None
+    assert desk.get(path).json()["ruled_out"] == []
+    assert desk.post(f"{path}/answer", json={"answer": "same", "child_id": child}).status_code == 200
+
+
+def test_a_restricted_record_is_opened_by_itself_and_not_through_a_review(
+    desk: Desk, client: Client, road: Road
+) -> None:
+    child = road.child(AMARA, restricted=True)
+    review = road.review_of(road.officer().writes(DOUBTFUL)).review_id
+    answer = desk.get(f"/api/reviews/{review}")
+    assert answer.json()["known"] == [] and "Coldharbour" not in answer.text
+    [candidate] = answer.json()["explained"]["candidates"]
+    assert candidate["child_id"] == child and candidate["withheld"] and candidate["steps"]
+    assert_problem(desk.get(f"/api/children/{child}"), 403, "reason-needed")
+
+
+def test_the_list_is_ordered_by_what_is_at_stake(desk: Desk, road: Road, path: str) -> None:
+    urgent = road.officer("urgent").writes(DOUBTFUL, danger_now=True)
+    rows = desk.get("/api/reviews").json()
+    assert rows[0]["review_id"] == road.review_of(urgent).review_id
+    assert [row["danger"] for row in rows] == [True, False]
+    assert rows[0]["noted_at"] and rows[0]["urgency"] == 3
+
+
+def test_the_metrics_count_what_linkage_made_of_subjects_and_name_nobody(client: Client, path: str) -> None:
+    shown = client.get("/metrics", headers={"authorization": "Bearer metrics-for-tests"})
+    assert 'earlysign_subjects_total{identifiable="no",outcome="review"} 1.0' in shown.text
+    assert "Amara" not in shown.text and "okafor" not in shown.text

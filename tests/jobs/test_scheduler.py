@@ -18,7 +18,7 @@ from server.jobs import escalation, lease, scheduler
 from server.jobs.scheduler import Jobs
 from server.storage import StorageUnavailable, Store
 from server.storage.blobs import Blobs
-from tests.road import AMARA, Road
+from tests.road import AMARA, JONAS, Road
 
 RULES = SessionRules(1_000, 2_000)
 LIMITS = Limits(10, 50, 1_000, b"k" * 32)
@@ -219,6 +219,23 @@ def test_nothing_is_written_while_nothing_is_due(road: Road) -> None:
         assert await jobs.escalate() == 0
         assert await jobs.deliver() == 0
         assert road.count("audit_entry") == before
+
+    go(main)
+
+
+def test_the_index_of_search_follows_by_itself_and_writes_nothing_where_it_is_up_to_date(
+    road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler, "INDEX_SECONDS", 0.02)
+    road.child(AMARA)
+
+    async def main() -> None:
+        async with running(road) as jobs:
+            await until(lambda: road.count("search_queue") == 0)
+            assert road.count("search_child") == 1
+            road.officer().writes(AMARA, JONAS)
+            await until(lambda: road.count("search_child") == 2 and road.count("search_queue") == 0)
+            assert await jobs.index() == 0
 
     go(main)
 

@@ -13,7 +13,8 @@ from random import Random
 
 from server.linkage.blocking import blocking_keys, lookup_keys
 from server.linkage.candidates import MemoryIndex
-from server.linkage.decide import Decider
+from server.linkage.decide import REVIEW, Decider
+from server.linkage.identifiable import REVIEW_SHARE_MAX, ReviewShare, identifiable
 from server.linkage.model import count_terms, default_model
 from server.linkage.standardise import Record, decode_record, encode_record, standardise
 from tests.linkage.population import City, describe, make_city
@@ -82,11 +83,14 @@ def main() -> None:
         lookup_keys(record)
     looked = time.process_time()
     took, compared = [], []
+    asked = left = 0
     for record in records:
         before = time.process_time_ns()
         decision = decider.decide(record, source)
         took.append((time.process_time_ns() - before) / 1_000)
         compared.append(float(decision.compared))
+        if identifiable(record):
+            asked, left = asked + 1, left + (decision.outcome == REVIEW)
     per_note = 1e6 / notes
     print(f"seed {SEED}, {len(city.known):,} known children, {notes:,} notes; processor time in microseconds")
     print(f"standardise        {(standardised - started) * per_note:6.1f}")
@@ -95,6 +99,8 @@ def main() -> None:
     for what, values in (("decide", took), ("candidates", compared)):
         mean = sum(values) / notes
         print(f"{what:18} {mean:6.1f} mean, {_at(values, 0.5):.0f} p50, {_at(values, 0.99):.0f} p99")
+    share = ReviewShare(asked, left)
+    print(f"left to a person   {share.share:6.1%} of {asked:,} identifiable (at most {REVIEW_SHARE_MAX:.0%})")
 
 
 if __name__ == "__main__":

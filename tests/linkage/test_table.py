@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from server.linkage.table import LINK_COLUMNS, Summary, TableError, link_tables
+from server.linkage.csv_rows import TableError
+from server.linkage.table import LINK_COLUMNS, Summary, link_tables
 
 COMMON = "sex,address,postcode,school,phone,guardian,upn,nhs_number\n"
 KNOWN = (

@@ -9,11 +9,9 @@ import pytest
 from server.access.errors import NotAllowed, ReasonNeeded
 from server.access.identity import Person
 from server.casework.facts import HOUR_MS, ChildFacts
-from server.linkage.blocking import blocking_keys
-from server.linkage.standardise import standardise
 from server.placing import details_of
 from server.records import children, index
-from server.records.children import Circumstances, Details, Registered, Standing
+from server.records.children import Circumstances, Standing
 from server.storage import Store, Transaction
 from sync.note import Subject
 from tests.road import AMARA, CAMDEN, JONAS, LAMBETH, REGISTRY, SOUTHWARK, Road, somebody
@@ -133,34 +131,6 @@ def test_a_registry_child_is_never_retired_and_a_made_one_when_it_is_empty(road:
     assert road.standing_of(made) == "retired"
 
 
-def test_a_registry_brings_children_in_and_up_to_date(road: Road) -> None:
-    rows = [
-        Registered(
-            registry_id=f"R{n}",
-            details=Details(given_names=f"Ada{n}", family_name="Stone"),
-            circumstances=Circumstances(home_borough=LAMBETH),
-        )
-        for n in range(3)
-    ]
-    ids = road.store.write_now(lambda tx: children.add_from_registry(tx, REGISTRY, rows, now=road.now))
-    known = road.store.read_now(lambda tx: children.known_registry_ids(tx, ["R0", "R2", "R9"]))
-    assert known == {"R0": ids[0], "R2": ids[2]}
-    assert road.store.read_now(lambda tx: children.known_registry_ids(tx, [])) == {}
-    anew = Details(given_names="Adaeze", family_name="Stone-Obi", postcode="SE5 7AA")
-    road.store.write_now(
-        lambda tx: children.replace_from_registry(
-            tx, REGISTRY, ids[0], anew, Circumstances(home_borough=CAMDEN, restricted=True), now=road.now
-        )
-    )
-    shown = road.store.read_now(
-        lambda tx: children.show(
-            tx, somebody("x", borough=CAMDEN), ids[0], now=road.now, reason="just moved here"
-        )
-    )
-    assert shown.details == anew and shown.rev == 2 and shown.registry_id == "R0"
-    assert keys_of(road, ids[0]) == len(set(blocking_keys(standardise(anew.description()))))
-
-
 def test_a_marker_counts_until_it_ends(road: Road) -> None:
     child_id = road.child(AMARA)
     road.store.write_now(
@@ -204,7 +174,7 @@ def test_names_are_counted_over_the_registry_and_the_world_is_made_anew(road: Ro
     road.child(AMARA)
     road.officer().writes(JONAS)
     before = road.world
-    counted = road.store.write_now(index.count_again)
+    counted = index.count_again(road.store)
     assert road.store.read_now(index.load_frequencies) == counted
     assert road.world is not before
     assert road.world is road.world

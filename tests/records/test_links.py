@@ -81,9 +81,14 @@ def test_a_review_is_closed_once_and_opened_again(road: Road) -> None:
     assert waiting(road) == []
     assert road.store.read_now(lambda tx: links.reviews_of_child(tx, child)) == []
     again = road.store.write_now(
-        lambda tx: links.open_review(tx, review.subject_id, LAMBETH, 1, now=road.now)
+        lambda tx: links.open_review(
+            tx, review.subject_id, CAMDEN, danger=True, urgency=1, noted_at=5, now=road.now
+        )
     )
-    assert again == review.review_id and len(waiting(road)) == 1
+    assert again == review.review_id and waiting(road) == []
+    [moved] = waiting(road, borough=CAMDEN)
+    assert (moved.danger, moved.urgency, moved.noted_at) == (True, 1, 5)
+    assert moved.opened_at == review.opened_at, "the wait began when it was first asked"
     road.store.write_now(lambda tx: links.settle_review(tx, review.subject_id, "same:1", now=road.now))
     assert road.rows("SELECT closed_by, answer FROM review") == [("system", "same:1")]
 

@@ -149,6 +149,20 @@ class ValueConformance:
         things.write_now(work)
         assert things.read_now(lambda tx: tx.row("SELECT count(*), max(size) FROM thing")) == (500, 499)
 
+    def test_insert_many_keeps_every_value_and_fails_as_a_whole(self, things: Store) -> None:
+        odd = ["a\tb", "\\N", "line\nbreak", "", "Zoë 李", "'quoted'", "\\x41"]
+
+        def work(tx: Transaction) -> None:
+            tx.insert_many("thing", ("name", "size"), [])
+            tx.insert_many("thing", ("size", "name"), ((size, name) for size, name in enumerate(odd)))
+            with pytest.raises(StorageConflict), tx.savepoint():
+                tx.insert_many("thing", ("name",), [("b",), (odd[0],)])
+            tx.insert_many("thing", ("name", "size"), [("after", 99)])
+
+        things.write_now(work)
+        found = things.read_now(lambda tx: tx.rows("SELECT name, size FROM thing"))
+        assert set(found) == {*((name, size) for size, name in enumerate(odd)), ("after", 99)}
+
     def test_a_failing_row_undoes_its_whole_executemany(self, things: Store) -> None:
         insert = "INSERT INTO thing (name) VALUES (:n)"
 

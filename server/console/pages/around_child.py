@@ -60,6 +60,9 @@ def _uncertain(shown: Timeline, waiting: int) -> Iterable[str]:
         yield "whether this is a child we know: the note waits for a person to decide"
     elif child.standing is Standing.PROVISIONAL:
         yield "this record was made from a note and nobody has confirmed it"
+    if child.left_registry_at is not None:
+        since = words.short_day(words.local(child.left_registry_at).date())
+        yield f"whether these details still hold: no longer in the registry since {since}"
     if child.details.date_of_birth is None and child.details.approximate_age is not None:
         yield "the age is as an officer judged it"
     if waiting and child.standing is not Standing.AWAITING_REVIEW:

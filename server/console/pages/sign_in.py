@@ -12,6 +12,7 @@ from server.access.identity import Person
 from server.access.passwords import PASSWORD_LENGTH_MIN
 from server.access.policy import Permission
 from server.clock import now_ms
+from server.console.pages.review_list import share_words
 from server.console.pages.web import (
     FORM_BYTES_MAX,
     PATH_CHARACTERS_MAX,
@@ -25,7 +26,7 @@ from server.console.pages.web import (
     said_cookie,
     shell,
 )
-from server.console.views import HomePage, NavItem, PasswordPage, SignInPage
+from server.console.views import HomePage, NavItem, PasswordPage, ShareWords, Shell, SignInPage
 from server.http.auth import BEFORE_PASSWORD_CHANGE, PUBLIC, client_address, find_person
 from server.http.services import Services
 from server.http.sign_in import check_password, sign_out_of, signed_in_response
@@ -156,8 +157,13 @@ async def home(
         answer = go("/alerts")
         return answer
     now = now_ms()
-    frame = await services.store.read(lambda tx: shell(tx, request, person, "", now=now))
-    return page("home.html", frame, home_of(person))
+
+    def look(tx: Transaction) -> tuple[Shell, ShareWords | None]:
+        share = share_words(tx, person, now=now) if person.may(Permission.MANAGE_RULES) else None
+        return shell(tx, request, person, "", now=now), share
+
+    frame, share = await services.store.read(look)
+    return page("home.html", frame, home_of(person, share))
 
 
 _COMMANDS: tuple[tuple[Permission, str, str], ...] = (
@@ -180,13 +186,13 @@ _COMMANDS: tuple[tuple[Permission, str, str], ...] = (
 )
 
 
-def home_of(person: Person) -> HomePage:
+def home_of(person: Person, share: ShareWords | None = None) -> HomePage:
     """What somebody without a queue can do, and where."""
     links = []
     if person.may(Permission.MANAGE_DEVICES) or person.may(Permission.WRITE_NOTES):
         links.append(NavItem(label="Doors for programs (API)", href="/docs"))
     commands = tuple((command, what) for need, command, what in _COMMANDS if person.may(need))
-    return HomePage(role=person.role_title, links=tuple(links), commands=commands)
+    return HomePage(role=person.role_title, links=tuple(links), commands=commands, share=share)
 
 
 HANDLERS = [sign_in_form, sign_in, sign_out, unlock, password_form, change_password, home]

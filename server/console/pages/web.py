@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -42,8 +42,9 @@ _NOTICES: dict[str, tuple[str, bool]] = {
     "handed-over": ("Handed over. It is theirs now, and they see your reason.", True),
     "closed": ("The alert is closed, with what you decided.", True),
     "alert-changed": ("This alert changed while you were looking. Here is how it stands now.", False),
-    "same": ("Decided: the same child.", True),
-    "not_same": ("Noted: not the same child. The others are still to be decided.", True),
+    "same": ("Linked: the same child.", True),
+    "not_same": ("Ruled out: not the same child.", True),
+    "maybe_same": ("Undone: that child is a candidate again.", True),
     "new": ("Decided: a new child.", True),
     "cannot_tell": ("Left open: the note keeps a record of its own until more is known.", True),
     "review-changed": (
@@ -55,12 +56,16 @@ _NOTICES: dict[str, tuple[str, bool]] = {
     "password": ("Your password is changed. You were signed out everywhere else.", True),
 }
 """What may be said: the words, and whether it is good news."""
-_SAID = re.compile(r"([a-z_-]{1,20})(?:\.([0-9]{1,18}))?")
+_SAID = re.compile(r"([a-z_-]{1,20})(?:\.([0-9]{1,18}))?(?:\.([0-9]{1,18}))?")
+_RULED_OUT = "not_same"
 
 
-def said_cookie(services: Services, code: str, review_id: int | None = None) -> Cookie:
-    """The cookie that makes the next page say this; with a review's id it offers to undo that decision."""
-    value = code if review_id is None else f"{code}.{review_id}"
+def said_cookie(
+    services: Services, code: str, review_id: int | None = None, child_id: int | None = None
+) -> Cookie:
+    """The cookie that makes the next page say this; with a review's id it offers to undo that decision, with a
+    child's too to take the word on that candidate back."""
+    value = ".".join(str(part) for part in (code, review_id, child_id) if part is not None)
     return Cookie(
         key=SAID, value=value, path="/", max_age=SAID_SECONDS, httponly=True, samesite="lax",
         secure=services.settings.behind_tls,
@@ -73,8 +78,14 @@ def notice_of(request: AnyRequest) -> Notice | None:
     if match is None or match[1] not in _NOTICES:
         return None
     text, good = _NOTICES[match[1]]
-    undo = f"/reviews/{match[2]}/undo" if match[2] else None
-    return Notice(text=text, kind="done" if good else "warning", undo_href=undo)
+    kind: Literal["done", "warning"] = "done" if good else "warning"
+    if match[3] is None:
+        undo = f"/reviews/{match[2]}/undo" if match[2] else None
+        return Notice(text=text, kind=kind, undo_href=undo)
+    if match[1] != _RULED_OUT:
+        return Notice(text=text, kind=kind)
+    href, decision = f"/reviews/{match[2]}/decision", f"maybe_same:{match[3]}"
+    return Notice(text=text, kind=kind, undo_href=href, undo_decision=decision)
 
 
 def csrf_token(request: AnyRequest) -> str:
@@ -103,6 +114,8 @@ def navigation(
         places.append(NavItem(label="Alerts", href="/alerts", current=current == "alerts", count=alerts))
     if person.may(Permission.DECIDE_LINKS):
         places.append(NavItem(label="Reviews", href="/reviews", current=current == "reviews", count=reviews))
+    if person.may(Permission.SEARCH_CHILDREN) and person.may(Permission.SEE_CHILDREN):
+        places.append(NavItem(label="Search", href="/search", current=current == "search"))
     return tuple(places)
 
 

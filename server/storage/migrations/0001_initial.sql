@@ -15,6 +15,7 @@ CREATE TABLE op_stream (
     epoch TEXT NOT NULL,
     contiguous_through $integer NOT NULL DEFAULT 0,
     highest $integer NOT NULL DEFAULT 0,
+    backed_up_through $integer NOT NULL DEFAULT 0, -- what the newest backup holds of it
     UNIQUE (device_id, epoch)
 ) $strict;
 
@@ -65,8 +66,11 @@ CREATE TABLE child (
     responsible_authority TEXT,
     owner_borough TEXT,
     date_of_birth TEXT,
+    registry_digest $bytes, -- of the registry's row, so that one that has not changed costs nothing
+    left_registry_at $integer, -- since when the registry's file has left the child out
     details $bytes NOT NULL,
     record $bytes NOT NULL,
+    indexed $bytes, -- what stands in the index for this child, so that exactly that can be taken out
     rev $integer NOT NULL DEFAULT 1,
     created_at $integer NOT NULL,
     updated_at $integer NOT NULL
@@ -78,6 +82,36 @@ CREATE TABLE child_key (
     child_id $integer NOT NULL,
     PRIMARY KEY (key, child_id)
 ) $strict_without_rowid;
+
+-- Keys of children that an import brought a moment ago, as sorted runs: each is written in one go, looked
+-- up beside `child_key`, and folded into it when there are many (records/index.py).
+CREATE TABLE key_run (
+    run $identity
+) $strict;
+
+CREATE TABLE child_key_run (
+    run $integer NOT NULL,
+    key $integer NOT NULL,
+    child_id $integer NOT NULL,
+    PRIMARY KEY (run, key, child_id)
+) $strict_without_rowid;
+
+-- Every import of a registry: what was in the file, what it did, and by whom. An end that is missing says that
+-- it was interrupted; the next one goes on where it stopped.
+CREATE TABLE import_run (
+    run_id $identity,
+    source TEXT NOT NULL,
+    file_digest TEXT NOT NULL,
+    started_by TEXT NOT NULL,
+    started_at $integer NOT NULL,
+    ended_at $integer,
+    added $integer NOT NULL DEFAULT 0,
+    changed $integer NOT NULL DEFAULT 0,
+    unchanged $integer NOT NULL DEFAULT 0,
+    gone $integer NOT NULL DEFAULT 0,
+    returned $integer NOT NULL DEFAULT 0,
+    rejected $integer NOT NULL DEFAULT 0
+) $strict;
 
 -- Which boroughs have to do with a child, and so may see the record.
 CREATE TABLE child_borough (
@@ -106,6 +140,37 @@ CREATE TABLE restricted_reason (
     at $integer NOT NULL
 ) $strict;
 CREATE INDEX restricted_reason_by_child ON restricted_reason (child_id);
+
+-- Search -----------------------------------------------------------------------------------------------
+
+-- The inverted index: the children of a block of 65,536 numbers that are found under a term, packed.
+-- The block comes first, so that new children, whose numbers are neighbours, share pages.
+CREATE TABLE search_posting (
+    block $integer NOT NULL,
+    term $integer NOT NULL,
+    children $bytes NOT NULL,
+    PRIMARY KEY (block, term)
+) $strict_without_rowid;
+
+-- Under which terms a child is in the index, so that a change or an erasure takes out what it put in.
+CREATE TABLE search_child (
+    child_id $integer PRIMARY KEY,
+    terms $bytes NOT NULL
+) $strict;
+
+-- Children that the index does not hold as they are now; search looks through them one by one meanwhile.
+CREATE TABLE search_queue (
+    child_id $integer PRIMARY KEY,
+    stamp $integer NOT NULL DEFAULT 0
+) $strict;
+
+-- When who searched, for the limit on how often.
+CREATE TABLE search_use (
+    use_id $identity,
+    person TEXT NOT NULL,
+    at $integer NOT NULL
+) $strict;
+CREATE INDEX search_use_by_person ON search_use (person, at);
 
 -- Notes and links --------------------------------------------------------------------------------------
 
@@ -165,17 +230,36 @@ CREATE TABLE link_event (
 ) $strict;
 CREATE INDEX link_event_by_subject ON link_event (subject_id, event_id);
 
+-- Reviews ----------------------------------------------------------------------------------------------
+
+-- What waits for a person, with what is at stake: `danger` and `urgency` (the grade's, 0 to 3) are those of the
+-- record that waits, and follow it; `noted_at` is when the oldest worry was seen.
 CREATE TABLE review (
     review_id $identity,
     subject_id $integer NOT NULL UNIQUE REFERENCES subject (subject_id),
     borough TEXT NOT NULL,
+    danger $integer NOT NULL,
     urgency $integer NOT NULL,
+    noted_at $integer NOT NULL,
     opened_at $integer NOT NULL,
     closed_at $integer,
     closed_by TEXT,
     answer TEXT
 ) $strict;
-CREATE INDEX review_open ON review (borough, urgency, opened_at) WHERE closed_at IS NULL;
+-- The order of the queue: danger now, then the grade, then the oldest.
+CREATE INDEX review_queue ON review (borough, danger DESC, urgency DESC, noted_at, review_id)
+    WHERE closed_at IS NULL;
+CREATE INDEX review_closed ON review (closed_at, borough) WHERE closed_at IS NOT NULL;
+
+-- What linkage made of the subjects of notes, counted by day (since 1970, UTC) and by where they came from.
+CREATE TABLE link_count (
+    day $integer NOT NULL,
+    borough TEXT NOT NULL,
+    outcome TEXT NOT NULL, -- link, review, new
+    identifiable $integer NOT NULL,
+    subjects $integer NOT NULL,
+    PRIMARY KEY (day, borough, outcome, identifiable)
+) $strict_without_rowid;
 
 -- Attachments ------------------------------------------------------------------------------------------
 -- Their bytes are files in the data folder (storage/blobs.py), known by their SHA-256 in hex.

@@ -141,6 +141,21 @@ if (made) {
   document.addEventListener("visibilitychange", tick);
 }
 
+// --- search: the key / goes to its box, from any page ------------------------------------------------------
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+  if (root.classList.contains("is-hidden") || event.target.closest("input, textarea, select")) return;
+  const box = document.getElementById("search-text");
+  const link = document.querySelector('.masthead__nav a[href="/search"]');
+  if (!box && !link) return;
+  event.preventDefault();
+  if (box) {
+    box.focus();
+    box.select();
+  } else link.click();
+});
+
 // --- print -----------------------------------------------------------------------------------------------
 
 for (const button of document.querySelectorAll("[data-print]")) button.addEventListener("click", () => window.print());

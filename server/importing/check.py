@@ -1,0 +1,170 @@
+"""The first reading of a registry's file: every row is compared with what is here, and nothing is written."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+from server.importing.rejects import Rejects
+from server.linkage.csv_rows import NOT_UTF8, BadCell, BadRow, Row, Rows, TableError
+from server.records import registry
+from server.records.registry_rows import digest_of, read_row
+from server.storage.port import Store, Transaction
+
+CHILDREN_READ = 5_000
+ROWS_CHECKED_AT_ONCE = 1_000
+REJECTED_SHARE_MAX, REJECTED_ROWS_MAX = 0.05, 100
+"""More bad rows than both: the export is broken, and importing the rest would hide it."""
+
+GONE_SHARE_MAX, GONE_CHILDREN_MAX = 0.10, 20
+"""More children that vanish at once than both: the export was cut off."""
+
+FOREIGN_ROWS_MIN = 3
+"""Rows that are not UTF-8, and more of them than rows with other than English letters that are: the whole file is
+in another encoding."""
+
+NEW, CHANGED, DONE, RETURNED, REJECTED = range(5)
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with the stage ("checked", "written", "indexed" or "searchable"), how many rows (or keys, or children) have
+passed it, and how many will, where that is known."""
+
+
+def untold(stage: str, done: int, of: int | None) -> None:
+    """Nobody watches."""
+
+
+class Checked:
+    """What the first reading of a file found: what to do with each row, and which children it leaves out."""
+
+    def __init__(self) -> None:
+        self.verdicts = bytearray()
+        """One byte for each row of the file, in order."""
+        self.seen = bytearray()
+        """One byte for each child id: 0 not in the file, 1 in a row that cannot be read, 2 in one that can."""
+        self.gone: array[int] = array("q")
+        self.returned: array[int] = array("q")
+        self.here = 0
+        self.unnamed = self.foreign = self.beyond_ascii = 0
+
+    def count(self, verdict: int) -> int:
+        return self.verdicts.count(verdict)
+
+    def saw(self, child_id: int, *, readable: bool) -> bool:
+        """The file has a row for this child. Whether a readable one came before."""
+        if child_id >= len(self.seen):
+            self.seen.extend(bytes(child_id + 1 - len(self.seen) + (1 << 16)))
+        before = self.seen[child_id]
+        self.seen[child_id] = max(before, 2 if readable else 1)
+        return before == 2
+
+    def has_seen(self, child_id: int) -> bool:
+        return child_id < len(self.seen) and self.seen[child_id] > 0
+
+
+def compare(store: Store, rows: Rows, bad: Rejects, progress: Progress = untold) -> Checked:
+    """Read a file and compare every row with what is here. Writes nothing but the file of bad rows."""
+    found = Checked()
+    named: set[int] = set()
+    at = rows.columns.index("child_id")
+    given = iter(rows)
+    while part := list(islice(given, ROWS_CHECKED_AT_ONCE)):
+        here = store.read_now(_knowing([_id_in(row, at) for row in part]))
+        for row in part:
+            verdict, why = _verdict(row, rows.columns, at, here, named, found)
+            found.verdicts.append(verdict)
+            if verdict == REJECTED:
+                bad.write(row, why)
+        progress("checked", len(found.verdicts), None)
+    named.clear()
+    _find_gone(store, found)
+    return found
+
+
+def _verdict(
+    row: Row | BadRow,
+    columns: list[str],
+    at: int,
+    here: dict[str, registry.Known],
+    named: set[int],
+    found: Checked,
+) -> tuple[int, str]:
+    """What to do with a row, and why where it is rejected."""
+    registry_id = _id_in(row, at)
+    known = here.get(registry_id)
+    # Also where the row is rejected below: the child has not vanished.
+    twice = known is not None and found.saw(known.child_id, readable=isinstance(row, Row))
+    if isinstance(row, BadRow):
+        found.foreign += row.reason == NOT_UTF8
+        found.unnamed += known is None
+        return REJECTED, row.reason
+    found.beyond_ascii += not all(map(str.isascii, row.cells))
+    if known is None and registry_id:
+        mark = hash(registry_id)
+        twice = mark in named
+        named.add(mark)
+    if twice:
+        return REJECTED, "the same child_id as an earlier line. Keep one of them."
+    if known is not None and known.digest == digest_of(columns, row.cells):
+        if known.left_at is None:
+            return DONE, ""
+        found.returned.append(known.child_id)
+        return RETURNED, ""
+    try:
+        read_row(columns, row.cells)
+    except BadCell as error:
+        found.unnamed += not registry_id
+        return REJECTED, str(error)
+    if known is None:
+        return NEW, ""
+    if known.left_at is not None:
+        found.returned.append(known.child_id)
+    return CHANGED, ""
+
+
+def _id_in(row: Row | BadRow, at: int) -> str:
+    """The child_id of a row; of one that could not be read, what stands in its place."""
+    if isinstance(row, Row):
+        return row.cells[at]
+    cells = row.text.split(",", at + 1)
+    return cells[at].strip().strip('"').strip() if at < len(cells) else ""
+
+
+def _find_gone(store: Store, found: Checked) -> None:
+    after = 0
+    while part := store.read_now(_present(after)):
+        found.here += len(part)
+        found.gone.extend(child_id for child_id in part if not found.has_seen(child_id))
+        after = part[-1]
+
+
+def refuse_harm(path: Path, found: Checked, aside: Path, allow_vanish: bool) -> None:
+    """Stop before the harm: a broken export must not pass for news about children."""
+    rejected, rows = found.count(REJECTED), len(found.verdicts)
+    if found.foreign >= FOREIGN_ROWS_MIN and found.foreign > found.beyond_ascii:
+        raise TableError(
+            f"{path.name}: {NOT_UTF8} {found.foreign:,} lines cannot be read. Nothing was changed."
+        )
+    if rejected > REJECTED_ROWS_MAX and rejected > REJECTED_SHARE_MAX * rows:
+        raise TableError(
+            f"{path.name}: {rejected:,} of {rows:,} rows cannot be used. Nothing was changed. "
+            f"See {aside.name} for each with its reason, and export again."
+        )
+    gone = len(found.gone)
+    if allow_vanish or found.unnamed:
+        return
+    if (gone > GONE_CHILDREN_MAX and gone > GONE_SHARE_MAX * found.here) or (gone and not rows):
+        raise TableError(
+            f"{path.name}: leaves out {gone:,} of {found.here:,} children who are in the registry now. Nothing was "
+            "changed. If the file is whole and this is right, import it with --allow-vanish."
+        )
+
+
+def _knowing(ids: list[str]) -> Callable[[Transaction], dict[str, registry.Known]]:
+    return lambda tx: registry.known(tx, ids)
+
+
+def _present(after: int) -> Callable[[Transaction], list[int]]:
+    return lambda tx: registry.present(tx, after, CHILDREN_READ)

@@ -1,0 +1,211 @@
+"""Backups that are tested before they count, and the way back from one.
+
+A backup is a folder: the copy of the database, the server's secret key, and `manifest.json`, which says what
+belongs to it and by which digests it is recognised. It appears under its name when it is whole and on disk.
+From then on phones may forget the notes that it holds, and keep all later ones, so that a server which comes
+back from it is sent the rest (invariant 11).
+
+What runs: `earlysign backup` and `earlysign restore`; have the first run by a timer.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from server.access import sessions
+from server.access.crypto import SECRET_FILE, load_secret
+from server.audit import Actor
+from server.records import ledger, reference
+from server.records.ledger import Backup
+from server.storage import StorageError, Store, Transaction, open_store
+from server.storage.copies import copy_database, copy_name, flush, put_in_place
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+BLOCK_BYTES = 1 << 20
+ASIDE = "before-restore"
+
+
+class BackupError(Exception):
+    """A backup or restore cannot go on: what is wrong, and what to do."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class Piece(msgspec.Struct, frozen=True, kw_only=True):
+    """One file of a backup."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a backup holds. `begun_at` is in milliseconds since the epoch, UTC."""
+
+    format: int
+    begun_at: int
+    database: str
+    files: tuple[Piece, ...]
+
+
+class Restored(msgspec.Struct, frozen=True, kw_only=True):
+    """What a restore did: when the backup was begun (ms), and what was moved aside."""
+
+    begun_at: int
+    moved: tuple[Path, ...]
+
+
+def make(store: Store, database: str, data: Path, secret: str, to: Path, *, actor: Actor, now: int) -> Path:
+    """Back up the database in use and the secret key into a new folder below `to`; the folder.
+
+    `secret` is the setting of that name, "" where the key is in `data`. Raises BackupError and StorageError.
+    """
+    name = f"earlysign-{_stamp(now)}"
+    folder, part = to / name, to / f"{name}.part"
+    if folder.exists():
+        raise BackupError(
+            f"There is a backup of that name already: {folder}.", "Wait a second and try again."
+        )
+    _make_private(to)
+    _make_private(part)
+    try:
+        # Read before the copy begins: all of this is in the copy, whatever comes meanwhile.
+        marks = store.read_now(ledger.reached)
+        copy_database(database, part / copy_name(database))
+        _write(part / SECRET_FILE, load_secret(data, secret))
+        pieces = tuple(_piece(path) for path in sorted(part.iterdir()))
+        manifest = Manifest(format=FORMAT, begun_at=now, database=copy_name(database), files=pieces)
+        _write(part / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=2))
+        flush(part)
+        os.replace(part, folder)
+        flush(to)
+    except OSError as error:
+        raise BackupError(
+            f"The backup could not be written: {error.strerror}.", "Check the folder and the free space."
+        ) from None
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    done = Backup(name=name, begun_at=now)
+    store.write_now(lambda tx: ledger.backed_up(tx, actor, done, marks, now=now))
+    return folder
+
+
+def check(folder: Path) -> Manifest:
+    """Read a backup's manifest and every byte that it names. Raises BackupError where something is amiss."""
+    try:
+        manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
+    except OSError:
+        raise BackupError(
+            f"{folder} holds no {MANIFEST}: it is not a backup.",
+            "Give the folder that earlysign backup made.",
+        ) from None
+    except msgspec.MsgspecError:
+        raise BackupError(f"{MANIFEST} of this backup is damaged.", "Use another backup.") from None
+    if manifest.format != FORMAT:
+        raise BackupError(
+            f"This backup has format {manifest.format}, and this version reads {FORMAT}.",
+            "Restore it with the version that made it, then upgrade.",
+        )
+    for piece in manifest.files:
+        path = folder / piece.name
+        if path.parent != folder or not path.is_file() or _piece(path) != piece:
+            raise BackupError(f"{piece.name} of this backup is missing or changed.", "Use another backup.")
+    return manifest
+
+
+def restore(folder: Path, database: str, data: Path, *, replace: bool, now: int) -> Restored:
+    """Put a backup in the place of the database, which is moved aside and never deleted.
+
+    The server must be stopped. What comes back has another incarnation, so that phones send again what was
+    received after the backup, and nobody is signed in. Raises BackupError and StorageError.
+    """
+    manifest = check(folder)
+    if manifest.database != copy_name(database):
+        raise BackupError(
+            "This backup is of the other kind of database.",
+            "Set EARLYSIGN_DATABASE to the kind it was made of.",
+        )
+    _make_private(data)
+    moved: list[Path] = []
+
+    def aside(path: Path) -> Path:
+        moved.append(path.with_name(f"{path.name}.{ASIDE}-{_stamp(now)}"))
+        return moved[-1]
+
+    try:
+        put_in_place(folder / manifest.database, database, aside if replace else None, _begin_again)
+        key, kept = data / SECRET_FILE, (folder / SECRET_FILE).read_bytes()
+        if key.exists() and key.read_bytes() != kept:
+            os.replace(key, aside(key))
+        if not key.exists():
+            _write(key, kept)
+            flush(data)
+    except StorageError as error:
+        if replace:
+            raise
+        raise BackupError(
+            str(error), "Give --replace to put the backup in its place; it is moved aside."
+        ) from None
+    except OSError as error:
+        raise BackupError(
+            f"The backup could not be put back: {error.strerror}.", "Check the folder."
+        ) from None
+    return Restored(begun_at=manifest.begun_at, moved=tuple(moved))
+
+
+def _begin_again(database: str) -> None:
+    """Make what came from a backup ready to serve: all of it or nothing."""
+
+    def begin(tx: Transaction) -> None:
+        reference.begin_new_life(tx)
+        ledger.restored(tx)
+        sessions.end_all(tx)
+
+    store = open_store(database)
+    try:
+        store.migrate()
+        store.write_now(begin)
+    finally:
+        store.close_now()
+
+
+def _piece(path: Path) -> Piece:
+    digest, size = hashlib.sha256(), 0
+    for block in _blocks(path):
+        digest.update(block)
+        size += len(block)
+    return Piece(name=path.name, size=size, sha256=digest.hexdigest())
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while block := file.read(BLOCK_BYTES):
+            yield block
+
+
+def _write(path: Path, content: bytes) -> None:
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _make_private(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise BackupError(f"{folder} cannot be made: {error.strerror}.", "Choose another folder.") from None
+
+
+def _stamp(now: int) -> str:
+    return datetime.datetime.fromtimestamp(now / 1000, datetime.UTC).strftime("%Y%m%dT%H%M%SZ")

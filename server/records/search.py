@@ -1,0 +1,279 @@
+"""The index that search stands on: which children are found under which terms, kept in packed sets.
+
+A change of a child only puts its number into a queue, which costs a note on its way nothing worth measuring; a
+job moves the queue into the index within seconds, and search looks through what is queued one by one meanwhile.
+The SQL is plain: what is particular about text search, how names sound, is in `server/linkage`.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from server.access.errors import SearchedTooOften
+from server.access.identity import Person
+from server.audit import impersonal
+from server.linkage.postings import block_of, change, unpack
+from server.linkage.selecting import Group
+from server.linkage.standardise import Record, decode_record
+from server.linkage.terms import terms_of
+from server.storage.port import Transaction
+
+INDEXED_PER_ROUND_MAX = 2_000
+"""Children moved into the index in one transaction: some 80 ms, during which notes that arrive wait."""
+UNINDEXED_READ_MAX = 1_000
+"""Children looked through one by one in a search, the newest first: some 20 ms."""
+PARAMETERS_MAX = 500
+"""Parameters of one IN list; both engines allow far more."""
+SEARCHES_PER_MINUTE_MAX = 30
+"""By one person. Somebody who narrows a search down needs a few; whoever copies the registry out needs many."""
+MINUTE_MS = 60_000
+ALERTED_MAX = 5_000
+"""Children with an alert that is not closed, among whom a search that fits too many looks first."""
+RETIRED = "retired"
+LOCK = "search_index"
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A child as search needs it: standardised, and who may see it."""
+
+    child_id: int
+    record: Record
+    restricted: bool
+    retired: bool
+    owner: str | None
+    boroughs: frozenset[str]
+
+
+@impersonal("numbers of children, for the server's own work")
+def changed(tx: Transaction, child_ids: Iterable[int]) -> None:
+    """These children were added, changed or retired: the index must be brought up to date."""
+    tx.executemany(
+        "INSERT INTO search_queue (child_id) VALUES (:child)"
+        " ON CONFLICT (child_id) DO UPDATE SET stamp = search_queue.stamp + 1",
+        [{"child": child_id} for child_id in child_ids],
+    )
+
+
+@impersonal("numbers and terms, for the server's own work; nothing is shown")
+def fill(tx: Transaction, most: int = INDEXED_PER_ROUND_MAX) -> int:
+    """Move the oldest of the queue into the index; how many children that was."""
+    tx.lock(LOCK)
+    queued = tx.rows("SELECT child_id, stamp FROM search_queue ORDER BY child_id LIMIT :most", {"most": most})
+    ids = [child_id for child_id, _ in queued]
+    now = {
+        entry.child_id: terms_of(entry.record, entry.boroughs)
+        for entry in entries(tx, ids)
+        if not entry.retired
+    }
+    before = _terms_of_indexed(tx, ids)
+    blocks: dict[int, dict[int, tuple[list[int], list[int]]]] = {}
+    for child_id in ids:
+        block, offset = block_of(child_id)
+        wanted, held = now.get(child_id, set()), before.get(child_id, frozenset())
+        changes = blocks.setdefault(block, {})
+        for side, terms in ((0, wanted - held), (1, held - wanted)):
+            for term in terms:
+                changes.setdefault(term, ([], []))[side].append(offset)
+    for block, changes in blocks.items():
+        _write_block(tx, block, changes)
+    tx.executemany(
+        "INSERT INTO search_child (child_id, terms) VALUES (:child, :terms)"
+        " ON CONFLICT (child_id) DO UPDATE SET terms = excluded.terms",
+        [{"child": child_id, "terms": _packed(terms)} for child_id, terms in now.items()],
+    )
+    gone = [{"child": child_id} for child_id in before.keys() - now.keys()]
+    tx.executemany("DELETE FROM search_child WHERE child_id = :child", gone)
+    # Where a child changed once more meanwhile, its stamp is another and it stays in the queue.
+    tx.executemany(
+        "DELETE FROM search_queue WHERE child_id = :child AND stamp = :stamp",
+        [{"child": child_id, "stamp": stamp} for child_id, stamp in queued],
+    )
+    return len(ids)
+
+
+@impersonal("a yes or a no")
+def is_behind(tx: Transaction) -> bool:
+    """Whether a child waits to be put into the index."""
+    return tx.value("SELECT 1 FROM search_queue LIMIT 1") is not None
+
+
+@impersonal(
+    "numbers of children, for the server's own work; what is shown of them is logged by `children.hits`"
+)
+def unindexed(tx: Transaction) -> list[int]:
+    """Children that the index does not hold as they are now, the newest first: at most one more than are looked
+    through in a search, which tells that there are more."""
+    rows = tx.rows(
+        "SELECT child_id FROM search_queue ORDER BY child_id DESC LIMIT :most",
+        {"most": UNINDEXED_READ_MAX + 1},
+    )
+    return [child_id for (child_id,) in rows]
+
+
+@impersonal(
+    "numbers of children, for the server's own work; what is shown of them is logged by `children.hits`"
+)
+def sets(tx: Transaction, terms: Iterable[int]) -> tuple[dict[int, Group], int]:
+    """(the children under each of these terms, how many children there are at most)."""
+    last = int(tx.value("SELECT MAX(child_id) FROM search_child") or 0)
+    blocks = range(block_of(last)[0] + 1)
+    found: dict[int, Group] = {}
+    for part in _parts(sorted(set(terms))):
+        in_terms, marks = _marks("t", part)
+        for some in _parts(blocks):
+            in_blocks, more = _marks("b", some)
+            for block, term, packed in tx.rows(
+                "SELECT block, term, children FROM search_posting"
+                f" WHERE block IN ({in_blocks}) AND term IN ({in_terms})",
+                marks | more,
+            ):
+                found.setdefault(term, {})[block] = unpack(bytes(packed))
+    return found, last
+
+
+@impersonal("for the server's own work; what is shown of them is logged by `children.hits`")
+def entries(tx: Transaction, child_ids: Sequence[int]) -> list[Entry]:
+    """The children with these numbers, in no order."""
+    found = []
+    for part in _parts(child_ids):
+        wanted, marks = _marks("c", part)
+        boroughs: dict[int, set[str]] = {}
+        for child_id, code in tx.rows(
+            f"SELECT child_id, borough FROM child_borough WHERE child_id IN ({wanted})", marks
+        ):
+            boroughs.setdefault(child_id, set()).add(code)
+        for child_id, record, restricted, standing, owner in tx.rows(
+            f"SELECT child_id, record, restricted, standing, owner_borough FROM child WHERE child_id IN ({wanted})",
+            marks,
+        ):
+            found.append(
+                Entry(
+                    child_id,
+                    decode_record(record),
+                    restricted == 1,
+                    standing == RETIRED,
+                    owner,
+                    frozenset(boroughs.get(child_id, ())),
+                )
+            )
+    return found
+
+
+@impersonal(
+    "numbers of children, for the server's own work; what is shown of them is logged by `children.hits`"
+)
+def referred(tx: Transaction, references: Sequence[str]) -> list[int]:
+    """The children whom an id of the registry, of a record or of a note stands for, retired ones too."""
+    found: list[int] = []
+    for text in references:
+        number = int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
+        rows = tx.rows(
+            "SELECT child_id FROM child WHERE registry_id IN (:text, :upper) OR child_id = :number"
+            " UNION SELECT s.child_id FROM subject s JOIN note n ON n.note_key = s.note_key"
+            " WHERE n.note_id = :note AND s.child_id IS NOT NULL ORDER BY 1",
+            {"text": text, "upper": text.upper(), "number": number, "note": text.lower()},
+        )
+        found += [child_id for (child_id,) in rows]
+    return list(dict.fromkeys(found))
+
+
+@impersonal(
+    "numbers of children, for the server's own work; what is shown of them is logged by `children.hits`"
+)
+def alerted(tx: Transaction, person: Person) -> list[int]:
+    """Children about whom an alert in this person's boroughs is not closed."""
+    wanted, marks = _marks("b", sorted(person.boroughs))
+    rows = tx.rows(
+        f"SELECT DISTINCT child_id FROM alert WHERE state <> 'closed' AND borough IN ({wanted or 'NULL'})"
+        " ORDER BY child_id DESC LIMIT :most",
+        marks | {"most": ALERTED_MAX},
+    )
+    return [child_id for (child_id,) in rows]
+
+
+@impersonal("how often a person searched, and nothing of what for")
+def count_use(tx: Transaction, person: Person, *, now: int) -> None:
+    """Count a search, in a read too. Raises SearchedTooOften where the person's limit is spent."""
+    values = {"person": person.username, "now": now, "since": now - MINUTE_MS}
+    # The use that must leave the window before another is let in.
+    blocking = tx.value(
+        "SELECT at FROM search_use WHERE person = :person AND at > :since ORDER BY at DESC LIMIT 1 OFFSET :skip",
+        values | {"skip": SEARCHES_PER_MINUTE_MAX - 1},
+    )
+    if blocking is not None:
+        raise SearchedTooOften(max(1, -(-(blocking + MINUTE_MS - now) // 1000)))
+
+    def keep(last: Transaction) -> None:
+        last.execute(
+            "INSERT INTO search_use (person, at) VALUES (:person, :now)",
+            {"person": person.username, "now": now},
+        )
+
+    tx.at_commit(keep)
+
+
+@impersonal("times of searches that no longer count")
+def prune(tx: Transaction, now: int) -> int:
+    """Forget searches that no longer count towards the limit; how many."""
+    return tx.execute("DELETE FROM search_use WHERE at <= :old", {"old": now - MINUTE_MS})
+
+
+def _write_block(tx: Transaction, block: int, changes: dict[int, tuple[list[int], list[int]]]) -> None:
+    held: dict[int, bytes] = {}
+    for part in _parts(sorted(changes)):
+        wanted, marks = _marks("t", part)
+        held |= tx.rows(
+            f"SELECT term, children FROM search_posting WHERE block = :block AND term IN ({wanted})",
+            marks | {"block": block},
+        )
+    kept, empty = [], []
+    for term, (added, removed) in changes.items():
+        packed = change(bytes(held.get(term, b"")), added, removed)
+        row: dict[str, object] = {"block": block, "term": term}
+        if packed:
+            kept.append(row | {"children": packed})
+        else:
+            empty.append(row)
+    tx.executemany(
+        "INSERT INTO search_posting (block, term, children) VALUES (:block, :term, :children)"
+        " ON CONFLICT (block, term) DO UPDATE SET children = excluded.children",
+        kept,
+    )
+    tx.executemany("DELETE FROM search_posting WHERE block = :block AND term = :term", empty)
+
+
+def _terms_of_indexed(tx: Transaction, child_ids: Sequence[int]) -> dict[int, frozenset[int]]:
+    found: dict[int, frozenset[int]] = {}
+    for part in _parts(child_ids):
+        wanted, marks = _marks("c", part)
+        rows = tx.rows(f"SELECT child_id, terms FROM search_child WHERE child_id IN ({wanted})", marks)
+        found |= {child_id: frozenset(_unpacked(bytes(terms))) for child_id, terms in rows}
+    return found
+
+
+def _packed(terms: Iterable[int]) -> bytes:
+    values = array("i", sorted(terms))
+    if sys.byteorder == "big":
+        values.byteswap()
+    return values.tobytes()
+
+
+def _unpacked(packed: bytes) -> array[int]:
+    values = array("i")
+    values.frombytes(packed)
+    if sys.byteorder == "big":
+        values.byteswap()
+    return values
+
+
+def _parts(values: Sequence[int]) -> Iterable[Sequence[int]]:
+    return [values[start : start + PARAMETERS_MAX] for start in range(0, len(values), PARAMETERS_MAX)]
+
+
+def _marks(letter: str, values: Sequence[object]) -> tuple[str, dict[str, object]]:
+    marks: dict[str, object] = {f"{letter}{index}": value for index, value in enumerate(values)}
+    return ", ".join(f":{name}" for name in marks), marks
