@@ -33,6 +33,7 @@ from server.http import (
     children,
     devices,
     health,
+    merging,
     problems,
     reviews,
     search,
@@ -74,6 +75,7 @@ HANDLERS: list[ControllerRouterHandler] = [
     *alerts.HANDLERS,
     *children.HANDLERS,
     *reviews.HANDLERS,
+    *merging.HANDLERS,
     *search.HANDLERS,
     problems.problem_page,
 ]

@@ -11,7 +11,7 @@ from server.access.errors import NotAllowed
 from server.access.identity import Person, person_from_row
 from server.access.policy import Permission, Policy
 from server.audit import Actor
-from server.placing import World
+from server.placing import WHO_IS_WHO, World
 from server.records import alerts, cases, children, notes
 from server.records.alerts import Alert, AlertConflict, State
 from server.storage.port import Transaction
@@ -100,6 +100,7 @@ def set_marker(
     """
     if not person.may(Permission.WORK_CASES):
         raise NotAllowed("Your role does not set markers.")
+    tx.lock(WHO_IS_WHO)
     marker_id = children.set_marker(tx, person, child_id, kind, reason, now=now, expires_at=expires_at)
     actor = Actor("person", person.username)
     cases.reassess(tx, actor, child_id, world.pack, now=now, channels=world.channels)

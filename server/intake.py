@@ -29,10 +29,6 @@ from sync.inbox import Arrival
 from sync.note import Amendment, Note, Withdrawal
 from sync.operations import Envelope, attachments_of, parse_envelope
 
-INTAKE_LOCK = "intake"
-"""On PostgreSQL one push at a time decides who is who: two that met the same unknown child at the same
-instant must end with one child (invariant 17). SQLite has one writer anyway."""
-
 log = structlog.get_logger()
 
 
@@ -88,7 +84,7 @@ def receive(
     Nearly every push has nothing wrong in it, and a savepoint for each op costs a quarter of the time: so the
     push is tried in one savepoint, and only where an op fails is it undone and taken again op by op.
     """
-    tx.lock(INTAKE_LOCK)
+    tx.lock(placing.WHO_IS_WHO)
     try:
         with tx.savepoint():
             return _receive(tx, sender, prepared, now, world, apart=False)

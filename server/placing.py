@@ -24,6 +24,7 @@ from server.linkage.decide import LINK, REVIEW, Decider, Decision
 from server.linkage.identifiable import identifiable
 from server.linkage.model import Model, default_model
 from server.linkage.names import remember
+from server.linkage.newly import Basis, new_evidence
 from server.linkage.standardise import Record, standardise
 from server.records import alerts, cases, children, index, links, notes, reference, reviewing
 from server.records.children import Details, Standing
@@ -46,6 +47,7 @@ RULED_OUT = "Ruled out by a person"
 RULED_IN = "A person took the ruling back"
 LEFT_OPEN = "A person could not tell"
 FOR_REVIEW_AGAIN = "For review again"
+NEW_EVIDENCE = "New evidence since a person ruled it out"
 
 
 class World(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,6 +133,12 @@ class Described(msgspec.Struct, frozen=True):
     record: Record
 
 
+WHO_IS_WHO = "intake"
+"""Lock of the database under which it is decided which child is which, by pushes and by people, one at a time.
+On PostgreSQL two that met the same unknown child at the same instant must end with one child (invariant 17), and
+a note that comes while its child is merged must be counted with it. SQLite has one writer anyway."""
+
+
 class ReviewClosed(Exception):
     """Somebody else has decided this review already."""
 
@@ -190,11 +198,13 @@ def decide(tx: Transaction, world: World, subjects: Sequence[Described]) -> list
     Two subjects of one note are two people, however alike their descriptions.
     """
     placements = []
-    taken: list[int] = []
+    taken: set[int] = set()
     for subject in subjects:
-        decision = world.decider.decide(subject.record, StoredIndex(tx), excluded=taken)
+        source = StoredIndex(tx)
+        decision = world.decider.decide(subject.record, source, excluded=taken)
         if decision.outcome == LINK and decision.child_id is not None:
-            taken.append(decision.child_id)
+            child_id = decision.child_id
+            taken |= children.whole(tx, [child_id]) if child_id in source.clusters else {child_id}
         placements.append(Placement(subject, decision))
     return placements
 
@@ -266,16 +276,58 @@ def place_again(
     standing = notes.subjects_of(tx, note_key)
     for (subject_id, child_id), subject in zip(standing, subjects, strict=False):
         events = links.history(tx, subject_id)
+        _consider_again(tx, world, subject_id, child_id, subject, now=now)
         if any(event.author not in (SYSTEM.kind, SYSTEM.id) for event in events):
             continue
-        taken = [other for _, other in standing if other != child_id]
-        decision = world.decider.decide(
-            subject.record, StoredIndex(tx), excluded={*taken, *links.ruled_out(tx, subject_id)}
-        )
-        if decision.outcome == LINK and decision.child_id not in (None, child_id):
-            assert decision.child_id is not None
+        taken = {other for _, other in standing if other != child_id}
+        excluded = children.whole(tx, taken | links.ruled_out(tx, subject_id))
+        decision = world.decider.decide(subject.record, StoredIndex(tx), excluded=excluded)
+        if decision.outcome == LINK and decision.child_id is not None:
+            if decision.child_id in children.whole(tx, [child_id]):
+                continue
             links.settle_review(tx, subject_id, f"same:{decision.child_id}", now=now)
             _move(tx, SYSTEM, world, subject_id, child_id, decision.child_id, decision.reason, now, decision)
+
+
+def _consider_again(
+    tx: Transaction, world: World, subject_id: int, child_id: int, subject: Described, *, now: int
+) -> None:
+    """Where an amendment brings new evidence on a child that a person ruled out, ask a person again.
+
+    The note stays where it stands, and linkage alone never undoes what a person has said.
+    """
+    reopened = []
+    for other, basis in links.ruled_out_on(tx, subject_id).items():
+        found = children.record_of(tx, other)
+        new = new_evidence(basis, Basis(subject.record, found))
+        if new is not None:
+            reason = f"{NEW_EVIDENCE}: {new}"
+            links.decide(tx, SYSTEM, subject_id, Action.MAYBE_SAME, other, now=now, reason=reason)
+            reopened.append(other)
+    if not reopened:
+        return
+    decision = world.decider.decide(subject.record, StoredIndex(tx))
+    if not {candidate.child_id for candidate in decision.candidates} & set(reopened):
+        return
+    reason = f"{decision.reason}; {NEW_EVIDENCE.lower()}"
+    links.decide(tx, SYSTEM, subject_id, Action.REVIEW, child_id, now=now, reason=reason, evidence=decision)
+    _ask(tx, subject_id, child_id, "", now)
+
+
+def _ask(tx: Transaction, subject_id: int, child_id: int, otherwise: str, now: int) -> int:
+    """Open a review of a subject, where the duty on the record is, with what is at stake there. Its number."""
+    danger, urgency = cases.stake(tx, child_id)
+    _, note_key, _ = notes.subject_record(tx, subject_id)
+    borough = children.owner(tx, child_id) or otherwise
+    return links.open_review(
+        tx,
+        subject_id,
+        borough,
+        danger=danger,
+        urgency=urgency,
+        noted_at=notes.observed_at(tx, note_key),
+        now=now,
+    )
 
 
 def answer_same(
@@ -289,6 +341,7 @@ def answer_same(
     reason: str | None = None,
 ) -> None:
     """A person says that the subject is this child. Raises NotAllowed and ReviewClosed."""
+    tx.lock(WHO_IS_WHO)
     review = links.require_review(tx, person, review_id)
     actor = Actor("person", person.username)
     if child_id not in _offered(tx, review.subject_id) or not children.candidates(
@@ -303,6 +356,7 @@ def answer_new(
     tx: Transaction, world: World, person: Person, review_id: int, *, now: int, reason: str | None = None
 ) -> None:
     """A person says that the subject is none of the known children. Raises NotAllowed and ReviewClosed."""
+    tx.lock(WHO_IS_WHO)
     review = links.require_review(tx, person, review_id)
     actor = Actor("person", person.username)
     _close(tx, person, review, "new", now)
@@ -322,6 +376,7 @@ def answer_not_same(
     reason: str | None = None,
 ) -> None:
     """A person rules one candidate out. It persists; the review stays open for the others."""
+    tx.lock(WHO_IS_WHO)
     review = links.require_review(tx, person, review_id)
     if review.closed_at is not None:
         raise ReviewClosed
@@ -337,13 +392,21 @@ def answer_not_same(
         child_id,
         now=now,
         reason=reason or RULED_OUT,
+        basis=Basis(_described_now(tx, review.subject_id), children.record_of(tx, child_id)),
     )
+
+
+def _described_now(tx: Transaction, subject_id: int) -> Record:
+    """A subject as its author describes it now, standardised."""
+    note, ordinal = notes.newest_body(tx, subject_id)
+    return standardise(details_of(note, ordinal).description())
 
 
 def answer_maybe_same(
     tx: Transaction, person: Person, review_id: int, child_id: int, *, now: int, reason: str | None = None
 ) -> None:
     """A person takes "not the same" back: the child is a candidate of this open review again."""
+    tx.lock(WHO_IS_WHO)
     review = links.require_review(tx, person, review_id)
     if review.closed_at is not None:
         raise ReviewClosed
@@ -359,6 +422,7 @@ def answer_cannot_tell(
     tx: Transaction, person: Person, review_id: int, *, now: int, reason: str | None = None
 ) -> None:
     """A person cannot tell. The note keeps its own record, with its duty, until more is known."""
+    tx.lock(WHO_IS_WHO)
     review = links.require_review(tx, person, review_id)
     _close(tx, person, review, "cannot_tell", now)
     actor, holding = Actor("person", person.username), review.holding_child_id
@@ -367,6 +431,7 @@ def answer_cannot_tell(
 
 def undo(tx: Transaction, world: World, person: Person, review_id: int, *, now: int) -> None:
     """Take a decision on a review back: the subject returns to a record that waits."""
+    tx.lock(WHO_IS_WHO)
     review = links.require_review(tx, person, review_id)
     if review.closed_at is None:
         return
@@ -380,6 +445,7 @@ def undo_link(
 
     The review that then waits. Raises NotAllowed, also where there is no such subject, and ReasonNeeded.
     """
+    tx.lock(WHO_IS_WHO)
     child_id = links.child_of(tx, subject_id)
     if child_id is None or not person.may(Permission.DECIDE_LINKS):
         raise NotAllowed("There is no such link among those you may undo.")
@@ -407,21 +473,16 @@ def take_back(tx: Transaction, world: World, person: Person, subject_id: int, *,
         links.decide(tx, actor, subject_id, Action.UNLINK, child_id, now=now, reason="Taken back by a person")
         _relocate(tx, actor, world, subject_id, child_id, holding, now)
     links.decide(tx, actor, subject_id, Action.REVIEW, holding, now=now, reason=FOR_REVIEW_AGAIN)
-    danger, urgency = cases.stake(tx, holding)
-    borough = children.owner(tx, holding) or person.borough or ""
-    noted_at = notes.observed_at(tx, note_key)
-    return links.open_review(
-        tx, subject_id, borough, danger=danger, urgency=urgency, noted_at=noted_at, now=now
-    )
+    return _ask(tx, subject_id, holding, person.borough or "", now)
 
 
 def _offered(tx: Transaction, subject_id: int) -> set[int]:
-    """The candidates that linkage found for a subject, less those ruled out."""
+    """The candidates that linkage found for a subject, less every record of the children ruled out."""
     offered: set[int] = set()
     for event in links.history(tx, subject_id):
         if event.evidence is not None:
             offered |= {candidate.child_id for candidate in event.evidence.candidates}
-    return offered - links.ruled_out(tx, subject_id)
+    return offered - children.whole(tx, links.ruled_out(tx, subject_id))
 
 
 def _close(tx: Transaction, person: Person, review: links.Review, answer: str, now: int) -> None:
@@ -468,10 +529,9 @@ def _relocate(
     tx: Transaction, actor: Actor, world: World, subject_id: int, from_child: int, to_child: int, now: int
 ) -> None:
     """Move a subject between timelines and judge both children anew."""
+    running = alerts.running_since(tx, from_child, notes.id_of_subject(tx, subject_id))
     links.move(tx, subject_id, to_child)
-    # Whoever had to do with the note there has to do with the child here.
-    children.add_boroughs(tx, to_child, children.boroughs(tx, from_child))
     if children.retire_if_empty(tx, actor, from_child, now=now):
         alerts.close(tx, actor, alerts.open_ids(tx, from_child), MOVED, now=now)
     cases.reassess(tx, actor, from_child, world.pack, now=now, channels=world.channels)
-    cases.reassess(tx, actor, to_child, world.pack, now=now, channels=world.channels)
+    cases.reassess(tx, actor, to_child, world.pack, now=now, channels=world.channels, running_since=running)

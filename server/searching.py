@@ -13,7 +13,8 @@ from __future__ import annotations
 import datetime
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import islice
 
 import msgspec
 
@@ -125,8 +126,12 @@ def search_for(
     )
     likely = [one for one in weighed if one.child_id in named or _speaks_for(one, slots)]
     likely.sort(key=lambda one: one.child_id not in named)
-    seen = [one for one in likely if _in_sight(person, entries[one.child_id])]
-    hits = _hits(tx, model, person, seen[:HITS_MAX], pool, named, now=now, reason=reason)
+    seen: dict[int, Candidate] = {}
+    for one in likely:
+        if _in_sight(person, entries[one.child_id]):
+            # Of several records of one child the likeliest speaks for it.
+            seen.setdefault(entries[one.child_id].kept_id, one)
+    hits = _hits(tx, model, person, dict(islice(seen.items(), HITS_MAX)), pool, named, now=now, reason=reason)
     return Found(
         asked=asked,
         told_back=told,
@@ -207,24 +212,24 @@ def _speaks_for(candidate: Candidate, slots: Sequence[Slot]) -> bool:
 
 def _in_sight(person: Person, entry: Entry) -> bool:
     """The rule of `children.require_sight`, of a record that is at hand."""
-    return person.sees_borough(None) or any(person.sees_borough(code) for code in entry.boroughs)
+    return person.sees_borough(None) or any(person.sees_borough(code) for code in entry.seen_by)
 
 
 def _hits(
     tx: Transaction,
     model: Model,
     person: Person,
-    seen: Sequence[Candidate],
+    seen: Mapping[int, Candidate],
     pool: _Pool,
     named: frozenset[int],
     *,
     now: int,
     reason: str | None,
 ) -> tuple[Hit, ...]:
-    ids = [candidate.child_id for candidate in seen]
-    shown = children.hits(tx, person, ids, now=now, reason=reason)
-    grades = overview.open_grades(tx, ids)
-    known = sum(candidate.probability for candidate in seen)
+    """`seen`: what speaks for each child, by the record that the child is shown as."""
+    shown = children.hits(tx, person, list(seen), now=now, reason=reason)
+    grades = overview.open_grades(tx, list(seen))
+    known = sum(candidate.probability for candidate in seen.values())
     tells = known >= LIKELY_MIN and not pool.fitting and not named
     return tuple(
         Hit(
@@ -240,7 +245,7 @@ def _hits(
             ),
             open_grades=grades.get(child.child_id, ()),
         )
-        for child, candidate in zip(shown, seen, strict=True)
+        for child, candidate in zip(shown, seen.values(), strict=True)
     )
 
 
@@ -256,13 +261,13 @@ def _elsewhere(
     """Boroughs to ask: of records out of sight that are more likely than not the child, or were named by id."""
     if not person.may(Permission.SEARCH_ELSEWHERE) or pool.fitting:
         return ()
-    ids = [
-        one.child_id
+    ids = {
+        entries[one.child_id].kept_id
         for one in likely
         if (one.probability >= LIKELY_MIN or one.child_id in named)
         and not _in_sight(person, entries[one.child_id])
-    ]
-    return tuple(children.elsewhere(tx, person, ids, now=now))
+    }
+    return tuple(children.elsewhere(tx, person, sorted(ids), now=now))
 
 
 def _decider(model: Model) -> Decider:

@@ -13,12 +13,13 @@ from server.explaining import Compared, Explained, Weighing, compared, evidence_
 from server.linkage.decide import Decider
 from server.linkage.model import Model
 from server.placing import details_of
-from server.records import alerts, attachments, cases, children, links, notes
+from server.records import alerts, attachments, cases, children, clusters, links, notes
 from server.records import steps as alert_steps
 from server.records.alerts import Alert
 from server.records.attachments import Named
 from server.records.cases import Flag
 from server.records.children import Child, Details
+from server.records.clusters import Event as MergeEvent
 from server.records.links import Event, Review
 from server.records.notes import Amended, Written
 from server.records.steps import AlertEvent
@@ -47,13 +48,14 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 class Timeline(msgspec.Struct, frozen=True, kw_only=True):
     """The single view: notes newest observed first, every flag (also those retracted), every alert with its
-    steps, oldest first."""
+    steps, oldest first, and every decision on whether its records are one child."""
 
     child: Child
     entries: tuple[Entry, ...]
     flags: tuple[Flag, ...]
     alerts: tuple[Alert, ...]
     steps: tuple[AlertEvent, ...]
+    merges: tuple[MergeEvent, ...] = ()
 
 
 class ReviewShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +78,7 @@ def child(
 ) -> ChildShown:
     """A child as a whole. Raises NotAllowed (also where there is none) and ReasonNeeded."""
     shown = children.show(tx, person, child_id, now=now, reason=reason)
+    child_id = shown.child_id
     return ChildShown(
         child=shown,
         flags=tuple(cases.flags_of(tx, child_id)),
@@ -89,6 +92,7 @@ def timeline(
 ) -> Timeline:
     """Everything that happened around a child. Raises NotAllowed (also where there is none) and ReasonNeeded."""
     shown = children.show(tx, person, child_id, now=now, reason=reason)
+    child_id = shown.child_id
     standing = links.standing_for_child(tx, child_id)
     decider = Decider(model)
     entries = []
@@ -100,7 +104,7 @@ def timeline(
             Entry(
                 note=note,
                 link=event,
-                evidence=_evidence(tx, decider, note, event, shown.details),
+                evidence=_evidence(tx, decider, note, event, shown),
                 attachments=named.get(note.note_key, ()),
             )
         )
@@ -111,6 +115,7 @@ def timeline(
         flags=tuple(cases.flags_of(tx, child_id, retracted=True)),
         alerts=tuple(found),
         steps=tuple(alert_steps.history(tx, [alert.alert_id for alert in found])),
+        merges=tuple(clusters.history(tx, [one.child_id for one in shown.records] or [child_id])),
     )
 
 
@@ -178,7 +183,7 @@ def _anew(amended: Amended) -> Note | None:
 
 
 def _evidence(
-    tx: Transaction, decider: Decider, note: Written, event: Event | None, details: Details
+    tx: Transaction, decider: Decider, note: Written, event: Event | None, shown: Child
 ) -> Compared | None:
     """What linkage weighed when it, or a person after it, put this note on this child."""
     if event is None or event.child_id is None:
@@ -190,4 +195,9 @@ def _evidence(
         return None
     weighed, candidate = found
     assert weighed.evidence is not None
-    return compared(candidate, details, _weighing(decider, note, weighed.at), weighed.evidence)
+    return compared(
+        candidate,
+        shown.record(event.child_id).details,
+        _weighing(decider, note, weighed.at),
+        weighed.evidence,
+    )

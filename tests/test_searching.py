@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from server import placing, searching
+from server import merging, placing, searching
 from server.access.errors import NotAllowed, SearchedTooOften
 from server.access.identity import Person
 from server.linkage.asking import Asked, from_fields, understand
@@ -258,3 +258,42 @@ def test_the_registry_can_change_a_child_and_the_old_words_find_nobody(road: Roa
         assert ids(look(road, "zielinski")) == [child_id]
         assert ids(look(road, "amara okonkwo")) == []
         fill(road)
+
+
+def merge(road: Road, one: int, other: int) -> None:
+    gaffer = somebody("gaffer", "force_duty_officer")
+    road.store.write_now(
+        lambda tx: merging.merge(
+            tx,
+            road.worlds.current(tx),
+            gaffer,
+            one,
+            other,
+            now=road.now,
+            reason="the same",
+            access_reason="Strategy discussion today",
+        )
+    )
+
+
+def test_a_merged_child_is_one_hit_found_by_what_either_record_says(road: Road) -> None:
+    kept = road.child(AMARA)
+    other = road.child(msgspec.structs.replace(AMARA, given_names="Amarachi", postcode="N1 9GU"), home=CAMDEN)
+    camden = somebody("camden", borough=CAMDEN)
+    assert ids(look(road, "amara okonkwo bright", camden)) == [other]
+    merge(road, kept, other)
+    for indexed in (False, True):
+        for typed in ("amara okonkwo bright", "amarachi okonkwo bright"):
+            assert ids(look(road, typed)) == [kept], (indexed, typed)
+            assert ids(look(road, typed, camden)) == [kept]
+        fill(road)
+
+
+def test_one_restricted_record_hides_every_record_of_the_child(road: Road) -> None:
+    one = road.child(AMARA)
+    other = road.child(msgspec.structs.replace(AMARA, given_names="Amarachi"), restricted=True)
+    assert ids(look(road, "amara okonkwo bright")) == [one]
+    merge(road, one, other)
+    for person in (RIVERA, somebody("camden", borough=CAMDEN)):
+        found = look(road, "amara okonkwo bright", person)
+        assert found.hits == () and found.elsewhere == ()

@@ -78,7 +78,8 @@ class ChildFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of the child besides the notes. Boroughs are ONS GSS codes.
 
     Markers are those in force now: the caller leaves out what has expired. `approximate_age` is in years
-    on the day `age_as_of`, and is used only where `date_of_birth` is unknown.
+    on the day `age_as_of`, and is used only where `date_of_birth` is unknown. `kept_id`: the record that the child
+    continues as, where several records were merged.
     """
 
     child_id: int
@@ -94,6 +95,7 @@ class ChildFacts(msgspec.Struct, frozen=True, kw_only=True):
     open_case_borough: str | None = None
     open_case_lead: str | None = None
     restricted: bool = False
+    kept_id: int | None = None
 
 
 def significant_words(text: str) -> frozenset[str]:

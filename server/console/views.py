@@ -88,6 +88,10 @@ class RestrictedPage(View, frozen=True, kw_only=True):
     least: int
     error: str | None = None
     reason: str = ""
+    action: str = ""
+    """Where the reason is sent; empty for the record's own page."""
+    other: str = ""
+    """The number of a second record, where two are to be opened."""
 
 
 class HomePage(View, frozen=True, kw_only=True):

@@ -85,6 +85,9 @@ class Identity(View, frozen=True, kw_only=True):
     also_known_as: tuple[str, ...] = ()
     uncertain: tuple[str, ...] = ()
     markers: tuple[Marker, ...] = ()
+    records: tuple[int, ...] = ()
+    """The numbers of the records that are this child, the kept one first."""
+    may_merge: bool = False
     responsible_authority: str | None = None
     owner: str | None = None
     provisional: bool = False
@@ -148,6 +151,8 @@ class NoteEntry(View, frozen=True, kw_only=True):
     attachments: tuple["Attachment", ...] = ()
     attachments_told: str | None = None
     """"2 of 3 photographs have arrived"; None where the note names none."""
+    stands_on: int | None = None
+    """The number of the record that the note stands on, where it is not the one that the child continues as."""
     same_incident_as: str | None = None
     """Where another officer's note tells of the same incident."""
 
@@ -229,6 +234,9 @@ class RecordEntry(View, frozen=True, kw_only=True):
     author: str
     detail: str | None = None
     link: LinkWords | None = None
+    undoes: int | None = None
+    """The decision on records that can be undone here; `undo_label` says how."""
+    undo_label: str = "Undo"
 
     @property
     def kind(self) -> str:

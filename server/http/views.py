@@ -121,7 +121,8 @@ class FlagView(View, frozen=True, kw_only=True):
 
 class ChildView(View, frozen=True, kw_only=True):
     """A known child. `standing`: known, provisional, awaiting_review or retired. `left_registry_at`: since when
-    the registry leaves out a child that it once had."""
+    the registry leaves out a child that it once had. `record_ids`: every record that is this child, the one that
+    it continues as (`child_id`) first."""
 
     child_id: int
     standing: str
@@ -132,6 +133,7 @@ class ChildView(View, frozen=True, kw_only=True):
     owner_borough: str | None
     markers: list[MarkerView]
     rev: int
+    record_ids: list[int]
 
 
 class ChildWhole(View, frozen=True, kw_only=True):
@@ -147,6 +149,7 @@ class LinkView(View, frozen=True, kw_only=True):
     """How a note came to this child. `evidence`, field by field, where linkage weighed it."""
 
     subject_id: int
+    child_id: int | None
     action: Action
     automatic: bool
     author: str
@@ -198,13 +201,28 @@ class NoteView(View, frozen=True, kw_only=True):
     link: LinkView | None
 
 
+class MergeView(View, frozen=True, kw_only=True):
+    """A decision on whether records are one child: merge, not_same, cannot_tell, confirm; undo takes `undoes` back."""
+
+    event_id: int
+    action: str
+    record_ids: list[int]
+    undoes: int | None
+    author: str
+    at: Instant
+    probability: float | None
+    reason: str
+
+
 class TimelineView(View, frozen=True, kw_only=True):
-    """The single view of a child: notes newest observed first, all flags, alerts with their steps."""
+    """The single view of a child: notes newest observed first, all flags, alerts with their steps, and what was
+    decided on its records. A note's `link.child_id` is the record that it stands on."""
 
     notes: list[NoteView]
     flags: list[FlagView]
     alerts: list[AlertView]
     steps: list[StepView]
+    merges: list[MergeView]
 
 
 class ReviewRow(View, frozen=True, kw_only=True):
@@ -315,6 +333,7 @@ def child_view(child: Child) -> ChildView:
         owner_borough=child.owner_borough,
         markers=[marker_view(marker) for marker in child.markers],
         rev=child.rev,
+        record_ids=[one.child_id for one in child.records] or [child.child_id],
     )
 
 
@@ -332,6 +351,7 @@ def link_view(event: Event, evidence: Compared | None = None) -> LinkView:
     """A decision on a subject as JSON has it."""
     return LinkView(
         subject_id=event.subject_id,
+        child_id=event.child_id,
         action=event.action,
         automatic=event.author == "system",
         author=event.author,
@@ -398,6 +418,19 @@ def timeline_view(timeline: Timeline) -> TimelineView:
         flags=[flag_view(flag) for flag in timeline.flags],
         alerts=[alert_view(alert) for alert in timeline.alerts],
         steps=[step_view(step) for step in timeline.steps],
+        merges=[
+            MergeView(
+                event_id=event.event_id,
+                action=event.action.value,
+                record_ids=[event.one_id] if event.other_id is None else [event.one_id, event.other_id],
+                undoes=event.undoes,
+                author=event.author,
+                at=instant(event.at),
+                probability=event.probability,
+                reason=event.reason,
+            )
+            for event in timeline.merges
+        ],
     )
 
 

@@ -5,7 +5,7 @@ A note costs its source one call of `children` (two when a key is oversized) and
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from server.linkage.blocking import blocking_keys, lookup_keys
@@ -22,7 +22,13 @@ class CandidateSource(Protocol):
     Over SQL, `children` is one statement (a `SELECT key, child_id FROM child_key WHERE key = :k0 LIMIT :n`
     for each key, joined by UNION ALL) and `records` another (`SELECT child_id, record, restricted FROM child
     WHERE child_id IN (...)`, each blob through `decode_record`).
+
+    `clusters`: for each record that `records` gave and that is one of several of one child, a number which
+    those share. They count as one candidate, and the likeliest of them speaks for the child.
     """
+
+    @property
+    def clusters(self) -> Mapping[int, int]: ...
 
     def children(self, keys: Sequence[int], limit: int) -> Sequence[tuple[int, int]]:
         """(key, child id) for every child stored under each of the keys. A key with more than `limit`
@@ -79,6 +85,7 @@ class MemoryIndex:
     """Known children in memory: for the `link` command, for tests, for the simulator."""
 
     def __init__(self) -> None:
+        self.clusters: dict[int, int] = {}
         # Most keys hold one child: an integer costs a fifth of a list.
         self._keys: dict[int, int | list[int]] = {}
         self._records: dict[int, Record] = {}

@@ -6,7 +6,7 @@ since a wrong link puts a note where nobody who needs it will look: see `_forbid
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from operator import itemgetter
 
 import msgspec
@@ -111,6 +111,8 @@ class Decider:
         if not scored:
             return self._new((), compared, too_common)
         scored.sort(reverse=True)
+        if source.clusters:
+            scored = _one_each(scored, source.clusters)
         return self._choose(scored, compared, too_common)
 
     def _choose(
@@ -249,6 +251,20 @@ def decide(
     """Decide one note. Pass a Decider where many follow one another: it remembers names it has compared."""
     decider = model if isinstance(model, Decider) else Decider(model)
     return decider.decide(record, source, excluded=excluded)
+
+
+def _one_each(
+    scored: list[tuple[float, int, bool, Scored]], clusters: Mapping[int, int]
+) -> list[tuple[float, int, bool, Scored]]:
+    """Of the records of one child, the likeliest alone; the likeliest come first."""
+    seen: set[int] = set()
+    kept = []
+    for item in scored:
+        child = clusters.get(-item[1], -item[1])
+        if child not in seen:
+            seen.add(child)
+            kept.append(item)
+    return kept
 
 
 _SURE_NAME = frozenset((lv.G_EXACT, lv.G_VARIANT, lv.G_SHORT, lv.G_ALIAS, lv.G_SWAPPED))

@@ -4,7 +4,7 @@ A child has at most one open alert in a borough: what comes while it is open mak
 `alert_event`, in commit order, which is both the alert's history and what the live stream sends.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -14,6 +14,7 @@ from server.access.identity import Person
 from server.access.policy import Permission
 from server.audit import Actor, Verb, audited, impersonal, record
 from server.records import steps
+from server.records.whole import WHOLE
 from server.storage.port import Transaction
 from sync.vocabulary import Grade
 
@@ -48,12 +49,15 @@ class Duty(msgspec.Struct, frozen=True, kw_only=True):
     grade: Grade
     why: str
     flag_ids: tuple[int, ...]
+    started_at: int
     deadline_at: int | None
     late_by_ms: int
     ladder: tuple[int, ...]
     copies: tuple[str, ...] = ()
     first: bool = False
     """The child was made a moment ago, so nothing about it can be open already."""
+    joint: bool = False
+    """For what the records of a merged child mean only together."""
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,11 +106,12 @@ def put(
     row = None
     if not duty.first:
         row = tx.row(
-            _ALERT + " FROM alert a WHERE a.child_id = :child AND a.borough = :borough AND a.state = 'open'",
+            _ALERT + " FROM alert a WHERE a.child_id = :child AND a.borough = :borough AND a.state = 'open'"
+            f" AND a.joint = {int(duty.joint)} ORDER BY a.alert_id LIMIT 1",
             {"child": duty.child_id, "borough": duty.borough},
         )
     if row is None:
-        alert_id = _open(tx, duty, now)
+        alert_id = _open(tx, duty)
         kind = steps.EventKind.RAISED
     else:
         alert_id = _grow(tx, _alert(row), duty, urgent)
@@ -128,21 +133,22 @@ def put(
     return alert_id
 
 
-def _open(tx: Transaction, duty: Duty, now: int) -> int:
+def _open(tx: Transaction, duty: Duty) -> int:
     alert_id: int = tx.insert(
         "INSERT INTO alert (child_id, borough, owner_reason, grade, why, state, started_at, deadline_at,"
-        " late_by_ms, escalates_at) VALUES (:child, :borough, :owner_reason, :grade, :why, 'open', :now,"
-        " :deadline, :late, :escalates)",
+        " late_by_ms, escalates_at, joint) VALUES (:child, :borough, :owner_reason, :grade, :why, 'open',"
+        " :started, :deadline, :late, :escalates, :joint)",
         {
             "child": duty.child_id,
             "borough": duty.borough,
             "owner_reason": duty.owner_reason,
             "grade": duty.grade.value,
             "why": duty.why,
-            "now": now,
+            "started": duty.started_at,
             "deadline": duty.deadline_at,
             "late": duty.late_by_ms,
             "escalates": duty.ladder[0] if duty.ladder else None,
+            "joint": int(duty.joint),
         },
         "alert_id",
     )
@@ -226,9 +232,11 @@ def queue(
 
 @audited(Verb.CONSULTATION)
 def of_child(tx: Transaction, person: Person, child_id: int, *, now: int) -> list[Alert]:
-    """Every alert on a child, newest first. Ask `children.require_sight` before."""
+    """Every alert on a child, on whichever of its records, newest first. Ask `children.require_sight` before."""
     rows = tx.rows(
-        _ALERT + " FROM alert a WHERE a.child_id = :child ORDER BY a.alert_id DESC", {"child": child_id}
+        f"{_ALERT} FROM alert a WHERE a.child_id IN {WHOLE} AND (a.joint = 0 OR EXISTS (SELECT 1 FROM child c"
+        " WHERE c.child_id = :child AND c.cluster_id = :child)) ORDER BY a.alert_id DESC",
+        {"child": child_id},
     )
     found = [_alert(row, is_copy=not person.sees_borough(row[2])) for row in rows]
     if found:
@@ -355,6 +363,58 @@ def open_ids(tx: Transaction, child_id: int) -> list[int]:
         {"child": child_id},
     )
     return [alert_id for (alert_id,) in rows]
+
+
+@impersonal("numbers of flags, for the server's own work")
+def flags_without(tx: Transaction, child_id: int, flag_ids: Sequence[int]) -> set[int]:
+    """Those of these flags that no alert on this record has carried."""
+    if not flag_ids:
+        return set()
+    marks = {f"f{index}": flag_id for index, flag_id in enumerate(flag_ids)}
+    wanted = ", ".join(f":{name}" for name in marks)
+    rows = tx.rows(
+        "SELECT DISTINCT l.flag_id FROM alert_flag l JOIN alert a ON a.alert_id = l.alert_id"
+        f" WHERE a.child_id = :child AND l.flag_id IN ({wanted})",
+        marks | {"child": child_id},
+    )
+    return set(flag_ids) - {flag_id for (flag_id,) in rows}
+
+
+@impersonal("one time of one alert")
+def running_since(tx: Transaction, child_id: int, note_id: str) -> int | None:
+    """Since when a clock runs on a record for this note that nobody has answered; None where none does."""
+    since: int | None = tx.value(
+        "SELECT MIN(a.started_at) FROM alert a JOIN alert_flag l ON l.alert_id = a.alert_id"
+        " JOIN flag_note n ON n.flag_id = l.flag_id"
+        " WHERE a.child_id = :child AND a.joint = 0 AND a.state = 'open' AND n.note_id = :note",
+        {"child": child_id, "note": note_id},
+    )
+    return since
+
+
+@impersonal("steps that name nobody; the merge that they tell of is logged where it is decided")
+def tell(
+    tx: Transaction,
+    child_ids: Collection[int],
+    kind: steps.EventKind,
+    actor: str,
+    *,
+    now: int,
+    channels: Sequence[str] = (),
+) -> None:
+    """Tell whoever has a duty on one of these records that they were put together or taken apart."""
+    if not child_ids:
+        return
+    marks = {f"c{index}": child_id for index, child_id in enumerate(sorted(child_ids))}
+    wanted = ", ".join(f":{name}" for name in marks)
+    for alert_id, borough, grade in tx.rows(
+        "SELECT alert_id, borough, grade FROM alert"
+        f" WHERE child_id IN ({wanted}) AND state <> 'closed' ORDER BY alert_id",
+        marks,
+    ):
+        steps.add(
+            tx, alert_id, borough, kind, Grade(grade), actor, now=now, told="investigators", channels=channels
+        )
 
 
 @impersonal("ids and times of alerts that are due; what is done to them is logged by `escalate`")

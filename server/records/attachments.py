@@ -12,6 +12,7 @@ import msgspec
 from server.access.identity import DeviceIdentity, Person
 from server.audit import Actor, Verb, audited, impersonal, record
 from server.casework.facts import milliseconds
+from server.records.whole import WHOLE
 from server.storage.port import Transaction
 from sync.media import ACCEPTED, MediaKind
 from sync.note import Attached
@@ -124,11 +125,11 @@ def of_notes(tx: Transaction, note_keys: Sequence[int]) -> dict[int, tuple[Named
 
 @audited(Verb.CONSULTATION)
 def show(tx: Transaction, person: Person, child_id: int, digest: str, *, now: int) -> Kept | None:
-    """An attachment of a note on this child's timeline. Ask `children.require_sight` before."""
+    """An attachment of a note on this child's timeline, of all its records. Ask `children.require_sight` before."""
     row = tx.row(
         "SELECT a.digest, a.size, a.media_type, a.form_state FROM attachment a"
         " JOIN note_attachment r ON r.digest = a.digest JOIN subject s ON s.note_key = r.note_key"
-        f" WHERE a.digest = :digest AND s.child_id = :child AND {_HANDED_IN} LIMIT 1",
+        f" WHERE a.digest = :digest AND s.child_id IN {WHOLE} AND {_HANDED_IN} LIMIT 1",
         {"digest": digest, "child": child_id},
     )
     if row is None:

@@ -1,7 +1,11 @@
 """What all the notes about one child mean together: flags kept equal to what the rules say, and their duties.
 
 `reassess` is called in the transaction of whatever changed the child's notes (a note, an amendment, a
-withdrawal, a link decided or undone): it asks casework what the flags should be, and makes them so.
+withdrawal, a link decided or undone, a merge): it asks casework what the flags should be, and makes them so.
+
+Every record has flags and alerts of its own, from the notes that stand on it, and no merge touches them: so
+taking a merge back has nothing to put right. A child of several records has *joint* flags besides, from all its
+notes together, which are what is shown of it; and a joint alert for what its records mean only together.
 """
 
 from collections.abc import Sequence
@@ -12,30 +16,23 @@ from server.audit import Actor, Verb, audited, impersonal, record
 from server.casework.assess import RaisedFlag, assess
 from server.casework.clocks import deadline, escalations
 from server.casework.facts import ChildFacts, NoteFact, in_danger
-from server.casework.pack import Pack
+from server.casework.pack import CONCERN, Pack
 from server.casework.routing import Ownership, route
-from server.records import alerts, children, links, notes
+from server.records import alerts, children, flags, links, notes, sight
+from server.records.flags import GROUNDS_GONE, SEPARATE, Flag, flags_of
 from server.storage.port import Transaction
 from sync.vocabulary import Grade
 
-GROUNDS_GONE = "The notes that raised it no longer stand on this child"
-
-
-class Flag(msgspec.Struct, frozen=True, kw_only=True):
-    """A flag as it is kept."""
-
-    flag_id: int
-    flag_key: str
-    rule: str
-    rule_version: str
-    grade: Grade
-    sentence: str
-    proposes: str | None
-    raised_at: int
-    changed_at: int
-    retracted_at: int | None
-    retraction: str | None
-    note_ids: tuple[str, ...]
+__all__ = [
+    "GROUNDS_GONE",
+    "Arrival",
+    "Flag",
+    "Outcome",
+    "flags_of",
+    "reassess",
+    "reassess_together",
+    "reroute",
+]
 
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,27 +55,17 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     alert_id: int | None
 
 
-@impersonal("what the rules keep for a child; a person sees it with the child, whose showing is logged")
-def flags_of(tx: Transaction, child_id: int, *, retracted: bool = False) -> list[Flag]:
-    """The flags of a child, oldest first; with those retracted where asked for."""
-    condition = "" if retracted else " AND f.retracted_at IS NULL"
-    rows = tx.rows(
-        "SELECT f.flag_id, f.flag_key, f.rule, f.rule_version, f.grade, f.sentence, f.proposes, f.raised_at,"
-        " f.changed_at, f.retracted_at, f.retraction, n.note_id FROM flag f"
-        f" LEFT JOIN flag_note n ON n.flag_id = f.flag_id WHERE f.child_id = :child{condition}"
-        " ORDER BY f.flag_id, n.note_id",
-        {"child": child_id},
-    )
-    found: dict[int, tuple[Sequence[object], list[str]]] = {}
-    for *values, note_id in rows:
-        kept = found.setdefault(values[0], (values, []))
-        if note_id is not None:
-            kept[1].append(note_id)
-    names = [field for field in Flag.__struct_fields__ if field != "note_ids"]
-    return [
-        msgspec.convert(dict(zip(names, values, strict=True)) | {"note_ids": tuple(ids)}, Flag)
-        for values, ids in found.values()
-    ]
+class _Ground(msgspec.Struct, frozen=True, kw_only=True):
+    """What a reassessment goes by: the child, its notes, and what caused it."""
+
+    child: ChildFacts
+    facts: list[NoteFact]
+    arrival: Arrival | None
+    pack: Pack
+    now: int
+    channels: Sequence[str]
+    running_since: int | None
+    first: bool = False
 
 
 @audited(Verb.ALTERATION)
@@ -92,49 +79,61 @@ def reassess(
     arrival: Arrival | None = None,
     channels: Sequence[str] = (),
     made_for: tuple[children.Details, NoteFact] | None = None,
+    running_since: int | None = None,
 ) -> Outcome:
-    """Make a child's flags what the rules say, and see that somebody has the duty.
+    """Make the flags of a record, and of the child that it is part of, what the rules say, and see that somebody
+    has the duty.
 
     `made_for` says that the child was made a moment ago for this one note, so that what is stored of it
-    need not be read back.
+    need not be read back. `running_since`: a note was moved here from a duty whose clock has run since then and
+    which nobody has answered, so the clock runs on.
     """
     if made_for is not None:
         child, facts = children.facts_of_new(child_id, made_for[0]), [made_for[1]]
     else:
         child = children.facts(tx, child_id, now=now)
         facts = notes.facts_of_child(tx, child_id)
-    assessment = assess(child, facts, pack, now)
-    stored = {} if made_for else {flag.flag_key: flag for flag in flags_of(tx, child_id)}
-    wanted = {flag.flag_key: flag for flag in assessment.flags}
-    gone = [flag for key, flag in stored.items() if key not in wanted]
+    ground = _Ground(
+        child=child, facts=facts, arrival=arrival, pack=pack, now=now, channels=channels,
+        running_since=running_since, first=made_for is not None,
+    )  # fmt: skip
+    stored = {} if made_for else {flag.flag_key: flag for flag in flags.own(tx, child_id)}
+    grade, fresh = _judge(tx, actor, ground, stored, GROUNDS_GONE, joint=False)
     if made_for is None:
         # A record made for this note a moment ago has no review yet.
-        urgency = assessment.grade.urgency if assessment.grade else 0
-        links.keep_stake(tx, child_id, danger=in_danger(facts), urgency=urgency)
-    if gone:
-        _retract(tx, actor, child_id, gone, now)
-    fresh: list[tuple[int, RaisedFlag]] = []
-    for key, flag in wanted.items():
-        before = stored.get(key)
-        if before is None:
-            fresh.append((_raise(tx, child_id, flag, now), flag))
-        elif _update(tx, before, flag, now):
-            fresh.append((before.flag_id, flag))
-    record(tx, actor, Verb.ALTERATION, "child", [child_id], now=now)
-    if not fresh:
-        return Outcome(grade=assessment.grade, owner=None, raised=0, alert_id=None)
-    ownership = _ownership(child, facts, arrival, pack)
-    duty = _duty(child_id, fresh, ownership, facts, arrival, pack, now, first=made_for is not None)
-    urgent = any(flag.flag_key not in stored for _, flag in fresh)
-    alert_id = alerts.put(tx, duty, now=now, urgent=urgent, channels=channels)
-    tx.execute(
-        "UPDATE child SET owner_borough = :owner WHERE child_id = :child"
-        " AND (owner_borough IS NULL OR owner_borough <> :owner)",
-        {"owner": ownership.owner, "child": child_id},
+        links.keep_stake(tx, child_id, danger=in_danger(facts), urgency=grade.urgency if grade else 0)
+    # A note that comes only adds to who has to do with the child; anything else may have taken away.
+    ownership = _by_arrival(child, arrival, pack) if arrival else sight.settle(tx, child, facts, pack)
+    outcome = Outcome(grade=grade, owner=None, raised=0, alert_id=None)
+    if fresh:
+        alert_id = _alert(tx, ground, fresh, stored, ownership, joint=False)
+        outcome = Outcome(grade=grade, owner=ownership.owner, raised=len(fresh), alert_id=alert_id)
+        children.set_owner(tx, child_id, ownership.owner)
+        if arrival is not None:
+            brought = (ownership.owner, *ownership.copies, arrival.found_borough, arrival.author_borough)
+            children.add_boroughs(tx, child_id, dict.fromkeys(code for code in brought if code))
+    if child.kept_id is not None:
+        _together(tx, actor, child.kept_id, ground)
+    return outcome
+
+
+@audited(Verb.ALTERATION)
+def reassess_together(
+    tx: Transaction, actor: Actor, kept_id: int, pack: Pack, *, now: int, channels: Sequence[str] = ()
+) -> None:
+    """The same for a child as a whole, whose records were put together or taken apart.
+
+    What is joint ends where the child has one record only.
+    """
+    child = children.facts(tx, kept_id, now=now)
+    ground = _Ground(
+        child=child, facts=[], arrival=None, pack=pack, now=now, channels=channels, running_since=None
     )
-    seen_by = (ownership.owner, *ownership.copies, *_where_found(arrival))
-    children.add_boroughs(tx, child_id, dict.fromkeys(seen_by))
-    return Outcome(grade=assessment.grade, owner=ownership.owner, raised=len(fresh), alert_id=alert_id)
+    if child.kept_id == kept_id:
+        _together(tx, actor, kept_id, ground)
+    else:
+        stored = {flag.flag_key: flag for flag in flags.joint(tx, kept_id)}
+        _judge(tx, actor, ground, stored, SEPARATE, joint=True)
 
 
 @audited(Verb.ALTERATION)
@@ -147,18 +146,11 @@ def reroute(
     where it is while an alert is live: a transfer needs acceptance, and the sender owns until then.
     """
     outcome = reassess(tx, actor, child_id, pack, now=now, channels=channels)
-    facts = notes.facts_of_child(tx, child_id)
-    ownership = _ownership(children.facts(tx, child_id, now=now), facts, None, pack)
-    concerned = (ownership.owner, *ownership.copies)
-    live = alerts.open_ids(tx, child_id)
-    for alert_id in live:
+    child, facts = children.facts(tx, child_id, now=now), notes.facts_of_child(tx, child_id)
+    ownership = sight.owner(tx, child, facts, pack)
+    for alert_id in alerts.open_ids(tx, child_id):
+        concerned = (ownership.owner, *ownership.copies)
         alerts.copy_to(tx, actor, alert_id, concerned, now=now, channels=channels)
-    if not live:
-        tx.execute(
-            "UPDATE child SET owner_borough = :owner WHERE child_id = :child",
-            {"owner": ownership.owner, "child": child_id},
-        )
-    children.add_boroughs(tx, child_id, concerned)
     return outcome
 
 
@@ -169,117 +161,100 @@ def stake(tx: Transaction, child_id: int) -> tuple[bool, int]:
     return in_danger(notes.facts_of_child(tx, child_id)), urgency
 
 
-def _where_found(arrival: Arrival | None) -> list[str]:
-    named = (arrival.found_borough, arrival.author_borough) if arrival else ()
-    return [code for code in named if code]
+def _together(tx: Transaction, actor: Actor, kept_id: int, ground: _Ground) -> None:
+    """Joint flags from the notes of all records; a joint alert only for what no record's own alerts say."""
+    child = children.facts_together(tx, kept_id, now=ground.now)
+    ground = msgspec.structs.replace(
+        ground, child=child, facts=notes.facts_together(tx, kept_id), first=False
+    )
+    stored = {flag.flag_key: flag for flag in flags.joint(tx, kept_id)}
+    own = flags.own_of_all(tx, kept_id)
+    _, grown = _judge(tx, actor, ground, stored, GROUNDS_GONE, joint=True, said=own)
+    arrival, pack = ground.arrival, ground.pack
+    ownership = _by_arrival(child, arrival, pack) if arrival else sight.owner(tx, child, ground.facts, pack)
+    children.set_owner(tx, kept_id, ownership.owner, together=True)
+    held = flags.joint(tx, kept_id)
+    # What a record's own alert said until now may have gone with its flag: then nobody has been told of it.
+    silent = alerts.flags_without(tx, kept_id, [flag.flag_id for flag in held])
+    wanted = {flag.flag_key: flag for flag in assess(child, ground.facts, pack, ground.now).flags}
+    fresh = dict(grown) | {flag.flag_id: wanted[flag.flag_key] for flag in held if flag.flag_id in silent}
+    untold = [(flag_id, flag) for flag_id, flag in fresh.items() if not _said(flag, own)]
+    if untold:
+        _alert(tx, ground, untold, stored, ownership, joint=True)
 
 
-def _ownership(
-    child: ChildFacts, facts: Sequence[NoteFact], arrival: Arrival | None, pack: Pack
-) -> Ownership:
-    """Who owns the child, by the note that came; without one (a link decided later), by the newest note."""
-    if arrival is None and facts:
-        newest = max(facts, key=lambda fact: (fact.received_at, fact.note_id))
-        return route(child, newest.borough, newest.danger_now, None, pack)
-    if arrival is None:
-        return route(child, None, False, None, pack)
+def _said(flag: RaisedFlag, own: Sequence[Flag]) -> bool:
+    """Whether a record's own flags, and so their duties, say all of it already.
+
+    A concern says no more than its notes do; what a rule finds in several notes is said only by a flag of that
+    rule with all of them.
+    """
+    if flag.rule == CONCERN:
+        as_grave = [one for one in own if one.grade.urgency >= flag.grade.urgency]
+        return set(flag.note_ids) <= {note_id for one in as_grave for note_id in one.note_ids}
+    return any(flags.says(one, flag) for one in own)
+
+
+def _judge(
+    tx: Transaction,
+    actor: Actor,
+    ground: _Ground,
+    stored: dict[str, Flag],
+    why: str,
+    *,
+    joint: bool,
+    said: Sequence[Flag] = (),
+) -> tuple[Grade | None, list[tuple[int, RaisedFlag]]]:
+    """Make the stored flags what the rules say, and close the alerts whose grounds are gone.
+
+    The grade proposed, and the flags that are new, have a new note, or became graver.
+    """
+    child_id, now = ground.child.child_id, ground.now
+    assessment = assess(ground.child, ground.facts, ground.pack, now)
+    wanted = {flag.flag_key for flag in assessment.flags}
+    gone = [flag for key, flag in stored.items() if key not in wanted]
+    groundless = flags.retract(tx, child_id, gone, why, now, joint=joint)
+    alerts.close(tx, actor, groundless, why, now=now)
+    fresh = flags.write(tx, child_id, assessment.flags, stored, now, joint=joint, said=said)
+    record(tx, actor, Verb.ALTERATION, "child", [child_id], now=now)
+    return assessment.grade, fresh
+
+
+def _by_arrival(child: ChildFacts, arrival: Arrival, pack: Pack) -> Ownership:
     return route(child, arrival.found_borough, arrival.danger_now, arrival.author_borough, pack)
 
 
-def _raise(tx: Transaction, child_id: int, flag: RaisedFlag, now: int) -> int:
-    flag_id: int = tx.insert(
-        "INSERT INTO flag (child_id, flag_key, rule, rule_version, grade, sentence, proposes, raised_at,"
-        " changed_at) VALUES (:child, :key, :rule, :version, :grade, :sentence, :proposes, :now, :now)",
-        {
-            "child": child_id,
-            "key": flag.flag_key,
-            "rule": flag.rule,
-            "version": flag.rule_version,
-            "grade": flag.grade.value,
-            "sentence": flag.sentence,
-            "proposes": flag.proposes,
-            "now": now,
-        },
-        "flag_id",
-    )
-    tx.executemany(
-        "INSERT INTO flag_note (flag_id, note_id) VALUES (:flag, :note)",
-        [{"flag": flag_id, "note": note_id} for note_id in flag.note_ids],
-    )
-    return flag_id
-
-
-def _update(tx: Transaction, before: Flag, flag: RaisedFlag, now: int) -> bool:
-    """Make a stored flag what the rules say now; True where a note was added or it became graver."""
-    old, new = set(before.note_ids), set(flag.note_ids)
-    if old == new and before.grade is flag.grade and before.sentence == flag.sentence:
-        return False
-    tx.execute(
-        "UPDATE flag SET grade = :grade, sentence = :sentence, rule_version = :version, proposes = :proposes,"
-        " changed_at = :now WHERE flag_id = :flag",
-        {
-            "grade": flag.grade.value,
-            "sentence": flag.sentence,
-            "version": flag.rule_version,
-            "proposes": flag.proposes,
-            "now": now,
-            "flag": before.flag_id,
-        },
-    )
-    tx.executemany(
-        "INSERT INTO flag_note (flag_id, note_id) VALUES (:flag, :note)",
-        [{"flag": before.flag_id, "note": note_id} for note_id in sorted(new - old)],
-    )
-    tx.executemany(
-        "DELETE FROM flag_note WHERE flag_id = :flag AND note_id = :note",
-        [{"flag": before.flag_id, "note": note_id} for note_id in sorted(old - new)],
-    )
-    return bool(new - old) or flag.grade.urgency > before.grade.urgency
-
-
-def _retract(tx: Transaction, actor: Actor, child_id: int, gone: Sequence[Flag], now: int) -> None:
-    """Withdraw flags whose grounds are gone, and close the alerts that had no other flag."""
-    for flag in gone:
-        tx.execute(
-            "UPDATE flag SET retracted_at = :now, retraction = :why, changed_at = :now WHERE flag_id = :flag",
-            {"now": now, "why": GROUNDS_GONE, "flag": flag.flag_id},
-        )
-    groundless = tx.rows(
-        "SELECT a.alert_id FROM alert a WHERE a.child_id = :child AND a.state <> 'closed' AND NOT EXISTS"
-        " (SELECT 1 FROM alert_flag l JOIN flag f ON f.flag_id = l.flag_id"
-        " WHERE l.alert_id = a.alert_id AND f.retracted_at IS NULL)",
-        {"child": child_id},
-    )
-    alerts.close(tx, actor, [alert_id for (alert_id,) in groundless], GROUNDS_GONE, now=now)
-
-
-def _duty(
-    child_id: int,
+def _alert(
+    tx: Transaction,
+    ground: _Ground,
     fresh: Sequence[tuple[int, RaisedFlag]],
+    stored: dict[str, Flag],
     ownership: Ownership,
-    facts: Sequence[NoteFact],
-    arrival: Arrival | None,
-    pack: Pack,
-    now: int,
     *,
-    first: bool,
-) -> alerts.Duty:
+    joint: bool,
+) -> int:
     """One duty for all that is fresh: the gravest flag names it and sets its clock."""
+    arrival, pack, now = ground.arrival, ground.pack, ground.now
     # Of several as grave and as new, the first in the pack's order of telling names the alert.
     _, gravest = max(fresh, key=lambda pair: (pair[1].grade.urgency, pair[1].raised_at))
-    observed_at = arrival.observed_at if arrival else max(fact.observed_at for fact in facts)
-    clock = deadline(gravest.grade, pack.preset_of(ownership.owner), now, observed_at, pack)
+    observed_at = arrival.observed_at if arrival else max(fact.observed_at for fact in ground.facts)
+    starts_at = now if ground.running_since is None else ground.running_since
+    clock = deadline(gravest.grade, pack.preset_of(ownership.owner), starts_at, observed_at, pack)
     ladder = escalations(gravest.grade, clock.starts_at, clock.deadline_at, pack)
-    return alerts.Duty(
-        child_id=child_id,
+    urgent = any(flag.flag_key not in stored for _, flag in fresh)
+    duty = alerts.Duty(
+        child_id=ground.child.child_id,
         borough=ownership.owner,
         owner_reason=ownership.reason,
         grade=gravest.grade,
         why=gravest.sentence,
         flag_ids=tuple(flag_id for flag_id, _ in fresh),
+        started_at=clock.starts_at,
         deadline_at=clock.deadline_at,
         late_by_ms=clock.late_by_ms,
         ladder=tuple(step.at for step in ladder),
         copies=ownership.copies,
-        first=first,
+        first=ground.first,
+        joint=joint,
     )
+    return alerts.put(tx, duty, now=now, urgent=urgent, channels=ground.channels)

@@ -1,8 +1,9 @@
 """Known children: who they are, which boroughs have to do with them, and who may see the record."""
 
 import datetime
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from enum import StrEnum
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -15,6 +16,7 @@ from server.casework.facts import ChildFacts
 from server.linkage.standardise import Description, Record, decode_record, encode_record
 from server.records import index, search
 from server.records.index import Entry, index_entry
+from server.records.whole import RESTRICTED
 from server.storage.port import Transaction
 
 MARKER_EXPLOITATION = "exploitation"
@@ -117,6 +119,12 @@ class Child(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     left_registry_at: int | None = None
     """Since when the registry has left out a child that it once had, in milliseconds."""
+    records: tuple["Child", ...] = ()
+    """Of a merged child each record by itself, the kept one first; empty where nothing was merged."""
+
+    def record(self, child_id: int) -> "Child":
+        """One record of this child by itself."""
+        return next((one for one in self.records if one.child_id == child_id), self)
 
 
 encode_details = msgspec.json.Encoder().encode
@@ -206,16 +214,52 @@ def set_standing(tx: Transaction, actor: Actor, child_id: int, standing: Standin
 
 @impersonal("what the rules need, for the server's own work; nothing is shown")
 def facts(tx: Transaction, child_id: int, *, now: int) -> ChildFacts:
-    """What casework needs to know of a child."""
-    row = tx.row(
-        "SELECT date_of_birth, looked_after, home_borough, school_borough, responsible_authority,"
-        " restricted, details, (SELECT COUNT(*) FROM marker m WHERE m.child_id = c.child_id"
-        " AND m.kind = :kind AND (m.expires_at IS NULL OR m.expires_at > :now))"
-        " FROM child c WHERE c.child_id = :child",
-        {"child": child_id, "kind": MARKER_EXPLOITATION, "now": now},
-    )
+    """What casework needs to know of one record."""
+    row = tx.row(_FACTS + " WHERE c.child_id = :child", _facts_marks(child_id, now))
     assert row is not None, "a child that notes point to is never deleted"
-    born, looked_after, home, school, authority, is_restricted, details, marked = row
+    return _facts(row)
+
+
+@impersonal("what the rules need, for the server's own work; nothing is shown")
+def facts_together(tx: Transaction, kept_id: int, *, now: int) -> ChildFacts:
+    """What casework needs to know of a merged child: the kept record, its gaps filled from the others."""
+    rows = tx.rows(_FACTS + " WHERE c.cluster_id = :child ORDER BY c.child_id", _facts_marks(kept_id, now))
+    found = sorted(map(_facts, rows), key=lambda one: one.child_id != kept_id)
+    kept = found[0]
+    dated = next((one for one in found if one.date_of_birth is not None), None)
+    aged = next((one for one in found if one.approximate_age is not None), kept)
+
+    def first(name: str) -> str | None:
+        return next((code for one in found if (code := getattr(one, name)) is not None), None)
+
+    return msgspec.structs.replace(
+        kept,
+        date_of_birth=dated.date_of_birth if dated else None,
+        approximate_age=None if dated else aged.approximate_age,
+        age_as_of=None if dated else aged.age_as_of,
+        looked_after=any(one.looked_after for one in found),
+        exploitation_marker=any(one.exploitation_marker for one in found),
+        home_borough=first("home_borough"),
+        school_borough=first("school_borough"),
+        responsible_authority=first("responsible_authority"),
+        restricted=any(one.restricted for one in found),
+    )
+
+
+_FACTS = (
+    "SELECT c.child_id, c.date_of_birth, c.looked_after, c.home_borough, c.school_borough,"
+    " c.responsible_authority, c.restricted, c.details, (SELECT COUNT(*) FROM marker m"
+    " WHERE m.child_id = c.child_id AND m.kind = :kind AND (m.expires_at IS NULL OR m.expires_at > :now)),"
+    " c.cluster_id FROM child c"
+)
+
+
+def _facts_marks(child_id: int, now: int) -> dict[str, object]:
+    return {"child": child_id, "kind": MARKER_EXPLOITATION, "now": now}
+
+
+def _facts(row: Sequence[Any]) -> ChildFacts:
+    child_id, born, looked_after, home, school, authority, is_restricted, details, marked, kept_id = row
     age = None if born else _details_decoder.decode(details)
     return ChildFacts(
         child_id=child_id,
@@ -228,6 +272,7 @@ def facts(tx: Transaction, child_id: int, *, now: int) -> ChildFacts:
         school_borough=school,
         responsible_authority=authority,
         restricted=bool(is_restricted),
+        kept_id=kept_id,
     )
 
 
@@ -235,9 +280,21 @@ def facts(tx: Transaction, child_id: int, *, now: int) -> ChildFacts:
 def owner(tx: Transaction, child_id: int) -> str | None:
     """The borough that owns a child, once a note has given it one."""
     code: str | None = tx.value(
-        "SELECT owner_borough FROM child WHERE child_id = :child", {"child": child_id}
+        "SELECT COALESCE(cluster_owner, owner_borough) FROM child WHERE child_id = :child",
+        {"child": child_id},
     )
     return code
+
+
+@impersonal("a borough code; what decided it is logged with the notes")
+def set_owner(tx: Transaction, child_id: int, owner: str, *, together: bool = False) -> None:
+    """Write down who owns a record, or, `together`, the merged child that it continues as."""
+    column = "cluster_owner" if together else "owner_borough"
+    tx.execute(
+        f"UPDATE child SET {column} = :owner WHERE child_id = :child"
+        f" AND ({column} IS NULL OR {column} <> :owner)",
+        {"owner": owner, "child": child_id},
+    )
 
 
 @impersonal("a count of subjects; the change of standing is logged by `set_standing`")
@@ -264,9 +321,62 @@ def facts_of_new(child_id: int, details: Details) -> ChildFacts:
 
 @impersonal("borough codes, asked in order to decide whether the child may be shown")
 def boroughs(tx: Transaction, child_id: int) -> frozenset[str]:
-    """The boroughs that have to do with a child."""
-    rows = tx.rows("SELECT borough FROM child_borough WHERE child_id = :child", {"child": child_id})
+    """The boroughs that have to do with a child: with any of its records, where several were merged."""
+    rows = tx.rows(
+        "SELECT borough FROM child_borough WHERE child_id = :child UNION SELECT b.borough FROM child c"
+        " JOIN child m ON m.cluster_id = c.cluster_id JOIN child_borough b ON b.child_id = m.child_id"
+        " WHERE c.child_id = :child AND c.cluster_id IS NOT NULL",
+        {"child": child_id},
+    )
     return frozenset(code for (code,) in rows)
+
+
+@impersonal("borough codes beside a child's number; showing the child is what is logged")
+def set_boroughs(tx: Transaction, child_id: int, wanted: Collection[str]) -> None:
+    """Let these boroughs see the record and no other."""
+    rows = tx.rows("SELECT borough FROM child_borough WHERE child_id = :child", {"child": child_id})
+    stored = {code for (code,) in rows}
+    tx.executemany(
+        "DELETE FROM child_borough WHERE child_id = :child AND borough = :borough",
+        [{"child": child_id, "borough": code} for code in sorted(stored.difference(wanted))],
+    )
+    add_boroughs(tx, child_id, sorted(set(wanted) - stored))
+
+
+@impersonal("a word on the record")
+def standing_of(tx: Transaction, child_id: int) -> Standing:
+    """How sure the server is of a record."""
+    return Standing(tx.value("SELECT standing FROM child WHERE child_id = :child", {"child": child_id}))
+
+
+@impersonal("the standardised description, for the server's own work; nothing is shown")
+def record_of(tx: Transaction, child_id: int) -> Record:
+    """A record as linkage compares it."""
+    encoded = tx.value("SELECT record FROM child WHERE child_id = :child", {"child": child_id})
+    return decode_record(encoded)
+
+
+@impersonal("a record's number")
+def kept(tx: Transaction, child_id: int) -> int:
+    """The record that a record continues as: itself, where it was merged into none."""
+    found: int | None = tx.value("SELECT cluster_id FROM child WHERE child_id = :child", {"child": child_id})
+    return child_id if found is None else found
+
+
+@impersonal("numbers of records")
+def whole(tx: Transaction, child_ids: Iterable[int]) -> frozenset[int]:
+    """These records and every other record of the same children."""
+    given = frozenset(child_ids)
+    if not given:
+        return given
+    marks = {f"c{index}": child_id for index, child_id in enumerate(sorted(given))}
+    wanted = ", ".join(f":{name}" for name in marks)
+    rows = tx.rows(
+        "SELECT m.child_id FROM child c JOIN child m ON m.cluster_id = c.cluster_id"
+        f" WHERE c.child_id IN ({wanted})",
+        marks,
+    )
+    return given.union(child_id for (child_id,) in rows)
 
 
 @impersonal("a yes or a no; raises NotAllowed without saying whether there is such a child")
@@ -275,34 +385,45 @@ def require_sight(tx: Transaction, person: Person, child_id: int, reason: str | 
 
     A record that is kept only because its notes moved elsewhere tells of the children they moved to.
     """
-    row = tx.row("SELECT restricted, standing FROM child WHERE child_id = :child", {"child": child_id})
-    in_scope = row is not None and any(person.sees_borough(code) for code in boroughs(tx, child_id))
-    if row is None or not person.may(Permission.SEE_CHILDREN) or not (in_scope or person.sees_borough(None)):
-        raise NotAllowed("There is no such child among those you may see.")
-    restricted.require(person, restricted=bool(row[0]), reason=reason)
-    if row[1] == Standing.RETIRED.value:
-        for (other,) in tx.rows(
+    row = tx.row(
+        f"SELECT {RESTRICTED}, c.standing, c.cluster_id FROM child c WHERE c.child_id = :child",
+        {"child": child_id},
+    )
+    led_to: list[tuple[int]] = []
+    if row is not None and row[1] == Standing.RETIRED.value and row[2] is None:
+        led_to = tx.rows(
             "SELECT DISTINCT s.child_id FROM link_event e JOIN subject s ON s.subject_id = e.subject_id"
             " WHERE e.child_id = :child AND s.child_id <> :child",
             {"child": child_id},
-        ):
-            require_sight(tx, person, other, reason)
+        )
+    # Nothing stands any more on a record whose notes moved, so it belongs to whoever sees where they went.
+    in_scope = bool(led_to) or any(person.sees_borough(code) for code in boroughs(tx, child_id))
+    if row is None or not person.may(Permission.SEE_CHILDREN) or not (in_scope or person.sees_borough(None)):
+        raise NotAllowed("There is no such child among those you may see.")
+    restricted.require(person, restricted=bool(row[0]), reason=reason)
+    for (other,) in led_to:
+        require_sight(tx, person, other, reason)
 
 
 @audited(Verb.CONSULTATION)
 def show(tx: Transaction, person: Person, child_id: int, *, now: int, reason: str | None = None) -> Child:
-    """A child whom `person` may see. Raises NotAllowed (also where there is none) and ReasonNeeded."""
+    """A child whom `person` may see, whole: any of its records leads to the kept one.
+
+    Raises NotAllowed (also where there is none) and ReasonNeeded.
+    """
     require_sight(tx, person, child_id, reason)
-    found = _read(tx, [child_id])[0]
+    kept_id = kept(tx, child_id)
+    others = sorted(whole(tx, [kept_id]) - {kept_id})
+    found = _together(_read(tx, [kept_id, *others]))
     given = restricted.plain_reason(reason) if found.circumstances.restricted else None
     if given is not None:
-        _keep_reason(tx, person, child_id, given, now)
+        _keep_reason(tx, person, kept_id, given, now)
     record(
         tx,
         Actor("person", person.username),
         Verb.CONSULTATION,
         "child",
-        [child_id],
+        [kept_id, *others],
         now=now,
         reason="restricted record" if given else None,
     )
@@ -412,7 +533,7 @@ def elsewhere(tx: Transaction, person: Person, child_ids: Sequence[int], *, now:
     rows = tx.rows(
         "SELECT c.child_id, COALESCE(c.owner_borough, (SELECT MIN(b.borough) FROM child_borough b"
         " WHERE b.child_id = c.child_id)) FROM child c"
-        f" WHERE c.restricted = 0 AND c.child_id IN ({', '.join(f':{name}' for name in marks)})"
+        f" WHERE {RESTRICTED} = 0 AND c.child_id IN ({', '.join(f':{name}' for name in marks)})"
         " ORDER BY c.child_id",
         marks,
     )
@@ -437,9 +558,9 @@ def _read(tx: Transaction, child_ids: Sequence[int]) -> list[Child]:
     ):
         markers.setdefault(child_id, []).append(Marker(*rest))
     rows = tx.rows(
-        "SELECT child_id, standing, registry_id, details, home_borough, school_borough,"
-        " responsible_authority, looked_after, restricted, owner_borough, rev, created_at, left_registry_at"
-        f" FROM child WHERE child_id IN ({wanted})",
+        "SELECT c.child_id, c.standing, c.registry_id, c.details, c.home_borough, c.school_borough,"
+        f" c.responsible_authority, c.looked_after, {RESTRICTED}, COALESCE(c.cluster_owner, c.owner_borough),"
+        f" c.rev, c.created_at, c.left_registry_at FROM child c WHERE c.child_id IN ({wanted})",
         marks,
     )
     found = {
@@ -464,3 +585,41 @@ def _read(tx: Transaction, child_ids: Sequence[int]) -> list[Child]:
         for row in rows
     }
     return [found[child_id] for child_id in dict.fromkeys(child_ids) if child_id in found]
+
+
+def _together(records: Sequence[Child]) -> Child:
+    """Several records as the one child they are: the first, its gaps filled from the others in their order."""
+    kept_record, *others = records
+    if not others:
+        return kept_record
+    details, circumstances = kept_record.details, kept_record.circumstances
+    aliases = list(details.aliases)
+    for other in others:
+        called = " ".join(part for part in (other.details.given_names, other.details.family_name) if part)
+        mine = " ".join(part for part in (details.given_names, details.family_name) if part)
+        aliases += [name for name in (called, *other.details.aliases) if name and name != mine]
+        details, circumstances = _filled(details, other.details), _filled(circumstances, other.circumstances)
+    standing = next(
+        (one.standing for one in records if one.standing is not Standing.RETIRED), kept_record.standing
+    )
+    return msgspec.structs.replace(
+        kept_record,
+        standing=standing,
+        details=msgspec.structs.replace(details, aliases=tuple(dict.fromkeys(aliases))),
+        circumstances=circumstances,
+        markers=tuple(marker for one in records for marker in one.markers),
+        records=tuple(records),
+    )
+
+
+_Known = TypeVar("_Known", Details, Circumstances)
+
+
+def _filled(known: _Known, other: _Known) -> _Known:
+    """What is known, and what only the other knows."""
+    gaps = {
+        name: value
+        for name in known.__struct_fields__
+        if not getattr(known, name) and (value := getattr(other, name))
+    }
+    return msgspec.structs.replace(known, **gaps)

@@ -18,6 +18,7 @@ from server.linkage.blocking import blocking_keys
 from server.linkage.model import TermFrequencies, count_terms
 from server.linkage.standardise import Record, decode_record
 from server.records import reference
+from server.records.whole import RESTRICTED
 from server.storage.port import Store, Transaction
 
 FREQUENCIES = "linkage.term_frequencies"
@@ -195,6 +196,7 @@ class StoredIndex:
 
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
+        self.clusters: dict[int, int] = {}
 
     def children(self, keys: Sequence[int], limit: int) -> list[tuple[int, int]]:
         """(key, child) for every child under each key, at most `limit + 1` for a key."""
@@ -217,6 +219,7 @@ class StoredIndex:
             marks = {f"c{index}": child_id for index, child_id in enumerate(part)}
             rows = self._tx.rows(_records_sql(len(part)), marks)
             found += [(row[0], decode_record(row[1]), row[2] == 1) for row in rows]
+            self.clusters |= {row[0]: row[3] for row in rows if row[3] is not None}
         return found
 
 
@@ -258,7 +261,9 @@ def _run_sql(count: int) -> str:
 def _records_sql(count: int) -> str:
     if count not in _RECORDS_SQL:
         wanted = ", ".join(f":c{index}" for index in range(count))
-        _RECORDS_SQL[count] = f"SELECT child_id, record, restricted FROM child WHERE child_id IN ({wanted})"
+        _RECORDS_SQL[count] = (
+            f"SELECT c.child_id, c.record, {RESTRICTED}, c.cluster_id FROM child c WHERE c.child_id IN ({wanted})"
+        )
     return _RECORDS_SQL[count]
 
 

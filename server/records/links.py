@@ -13,6 +13,8 @@ from server.access.identity import Person
 from server.access.policy import Permission
 from server.audit import Actor, Verb, audited, impersonal, record
 from server.linkage.decide import Decision
+from server.linkage.newly import Basis
+from server.records.whole import WHOLE
 from server.storage.port import Transaction
 
 REVIEWS_SHOWN_MAX = 200
@@ -26,9 +28,9 @@ class Action(StrEnum):
     REVIEW = "review"
     """Linkage leaves it to a person."""
     NOT_SAME = "not_same"
-    """A person says that the subject is not this child. It persists."""
+    """A person says that the subject is not this child. It persists, until there is new evidence."""
     MAYBE_SAME = "maybe_same"
-    """A person takes that back: the child is a candidate again."""
+    """The child is a candidate again: a person took that back, or there is new evidence and a person is to decide."""
     UNLINK = "unlink"
 
 
@@ -70,6 +72,7 @@ class Review(msgspec.Struct, frozen=True, kw_only=True):
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Decision)
+_basis_decoder = msgspec.msgpack.Decoder(Basis)
 
 
 @audited(Verb.COMBINATION)
@@ -83,12 +86,16 @@ def decide(
     now: int,
     reason: str,
     evidence: Decision | None = None,
+    basis: Basis | None = None,
 ) -> int:
-    """Write down a decision; the event's id. LINK, NEW and REVIEW put the subject on `child_id`."""
+    """Write down a decision; the event's id. LINK, NEW and REVIEW put the subject on `child_id`.
+
+    `basis`: the descriptions of subject and child, with NOT_SAME, so that new evidence is known when it comes.
+    """
     event_id: int = tx.insert(
         "INSERT INTO link_event (subject_id, action, child_id, author, at, probability, weight, model_version,"
-        " reason, evidence) VALUES (:subject, :action, :child, :author, :now, :probability, :weight, :model,"
-        " :reason, :evidence)",
+        " reason, evidence, basis) VALUES (:subject, :action, :child, :author, :now, :probability, :weight,"
+        " :model, :reason, :evidence, :basis)",
         {
             "subject": subject_id,
             "action": action.value,
@@ -100,6 +107,7 @@ def decide(
             "model": evidence.model_version if evidence else None,
             "reason": reason,
             "evidence": _encoder.encode(evidence) if evidence else None,
+            "basis": _encoder.encode(basis) if basis else None,
         },
         "event_id",
     )
@@ -127,14 +135,29 @@ def child_of(tx: Transaction, subject_id: int) -> int | None:
 
 @impersonal("numbers of children that a person has ruled out, for the server's own work")
 def ruled_out(tx: Transaction, subject_id: int) -> frozenset[int]:
-    """The children that this subject is known not to be: those whose last ruling was not taken back."""
-    rows = tx.rows(
-        "SELECT child_id, action FROM link_event WHERE subject_id = :subject AND action IN (:out, :back)"
-        " AND child_id IS NOT NULL ORDER BY event_id",
-        {"subject": subject_id, "out": Action.NOT_SAME.value, "back": Action.MAYBE_SAME.value},
+    """The children that this subject is known not to be."""
+    return frozenset(child_id for child_id, _ in _ruled_out(tx, subject_id))
+
+
+@impersonal("numbers of children and standardised descriptions, for the server's own work")
+def ruled_out_on(tx: Transaction, subject_id: int) -> dict[int, Basis]:
+    """For each child that this subject is known not to be, what both were described as when a person said so."""
+    return {
+        child_id: _basis_decoder.decode(basis)
+        for child_id, basis in _ruled_out(tx, subject_id)
+        if basis is not None
+    }
+
+
+def _ruled_out(tx: Transaction, subject_id: int) -> list[tuple[int, bytes | None]]:
+    """(child, basis) of each "not the same" with nothing new since, oldest first."""
+    return tx.rows(
+        "SELECT e.child_id, e.basis FROM link_event e WHERE e.subject_id = :subject AND e.action = 'not_same'"
+        " AND e.child_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM link_event r WHERE r.action = 'maybe_same'"
+        " AND r.subject_id = e.subject_id AND r.child_id = e.child_id AND r.event_id > e.event_id)"
+        " ORDER BY e.event_id",
+        {"subject": subject_id},
     )
-    standing: dict[int, str] = dict(rows)
-    return frozenset(child_id for child_id, action in standing.items() if action == Action.NOT_SAME.value)
 
 
 @impersonal("decisions by number; a person sees them with the child or the review, whose showing is logged")
@@ -151,7 +174,7 @@ def standing_for_child(tx: Transaction, child_id: int) -> dict[int, Event]:
     """For each subject on this child, the event that put it there."""
     rows = tx.rows(
         _EVENT + " WHERE event_id IN (SELECT MAX(e.event_id) FROM link_event e JOIN subject s"
-        " ON s.subject_id = e.subject_id AND s.child_id = e.child_id WHERE s.child_id = :child"
+        f" ON s.subject_id = e.subject_id AND s.child_id = e.child_id WHERE s.child_id IN {WHOLE}"
         " AND e.action IN ('link', 'new', 'review') GROUP BY e.subject_id)",
         {"child": child_id},
     )
@@ -251,7 +274,7 @@ def reviews_of_child(tx: Transaction, child_id: int) -> list[int]:
     """The open reviews whose subject stands on this child."""
     rows = tx.rows(
         "SELECT r.review_id FROM review r JOIN subject s ON s.subject_id = r.subject_id"
-        " WHERE s.child_id = :child AND r.closed_at IS NULL ORDER BY r.review_id",
+        f" WHERE s.child_id IN {WHOLE} AND r.closed_at IS NULL ORDER BY r.review_id",
         {"child": child_id},
     )
     return [review_id for (review_id,) in rows]

@@ -11,6 +11,7 @@ from server.audit import Actor, Verb, audited, impersonal, record
 from server.casework.facts import NoteFact
 from server.linkage.standardise import Record
 from server.records import changes
+from server.records.whole import WHOLE
 from server.storage.port import Transaction
 from sync.envelope import ChangeOp
 from sync.note import Amendment, Note, Withdrawal
@@ -202,11 +203,21 @@ def taken_ids(tx: Transaction, note_ids: Sequence[str]) -> set[str]:
 
 @impersonal("what the rules need, for the server's own work; nothing is shown")
 def facts_of_child(tx: Transaction, child_id: int) -> list[NoteFact]:
-    """Every note about a child as casework takes it, oldest first by when it came."""
+    """Every note on one record as casework takes it, oldest first by when it came."""
+    return _facts_where(tx, "s.child_id = :child", child_id)
+
+
+@impersonal("what the rules need, for the server's own work; nothing is shown")
+def facts_together(tx: Transaction, kept_id: int) -> list[NoteFact]:
+    """The same for all records of a merged child."""
+    return _facts_where(tx, f"s.child_id IN {WHOLE}", kept_id)
+
+
+def _facts_where(tx: Transaction, condition: str, child_id: int) -> list[NoteFact]:
     found = []
     for encoded, withdrawn_at in tx.rows(
         "SELECT s.facts, n.withdrawn_at FROM subject s JOIN note n ON n.note_key = s.note_key"
-        " WHERE s.child_id = :child ORDER BY n.note_key",
+        f" WHERE {condition} ORDER BY n.note_key",
         {"child": child_id},
     ):
         fact = _facts_decoder.decode(encoded)
@@ -335,7 +346,7 @@ def own_revisions(tx: Transaction, author: str) -> list[tuple[str, str, int]]:
 def about_child(tx: Transaction, person: Person, child_id: int, *, now: int) -> list[Written]:
     """The notes on a child's timeline, newest observed first. Ask `children.require_sight` before."""
     rows = tx.rows(
-        _WRITTEN + " WHERE s.child_id = :child ORDER BY n.observed_at DESC, n.note_key DESC LIMIT :most",
+        f"{_WRITTEN} WHERE s.child_id IN {WHOLE} ORDER BY n.observed_at DESC, n.note_key DESC LIMIT :most",
         {"child": child_id, "most": TIMELINE_NOTES_MAX},
     )
     return _shown(tx, person, rows, now)
@@ -380,6 +391,22 @@ def body_of_subject(tx: Transaction, subject_id: int) -> tuple[Note, int]:
     body = parse_body(Kind.NOTE_WRITE, parse_envelope(bytes(row[0])).body)
     assert isinstance(body, Note)
     return body, row[1]
+
+
+@impersonal("the note as its author describes it now, for the server's own work; nothing is shown")
+def newest_body(tx: Transaction, subject_id: int) -> tuple[Note, int]:
+    """The same as of the newest amendment that writes the note anew."""
+    note, ordinal = body_of_subject(tx, subject_id)
+    for (line,) in tx.rows(
+        "SELECT o.line FROM subject s JOIN amendment a ON a.note_key = s.note_key JOIN op o ON o.op_id = a.op_id"
+        " WHERE s.subject_id = :id ORDER BY a.amendment_id",
+        {"id": subject_id},
+    ):
+        envelope = parse_envelope(bytes(line))
+        said = parse_body(Kind(envelope.kind), envelope.body)
+        if isinstance(said, Amendment) and said.note is not None and ordinal < len(said.note.subjects):
+            note = said.note
+    return note, ordinal
 
 
 @impersonal("an id")

@@ -10,7 +10,9 @@ import msgspec
 from server.access.identity import Person
 from server.access.policy import Permission
 from server.audit import impersonal
+from server.records.children import Standing
 from server.records.links import Action
+from server.records.whole import WHOLE
 from server.storage.port import Transaction
 from sync.vocabulary import Grade
 
@@ -99,17 +101,26 @@ def reviews_decided(tx: Transaction, person: Person, *, since: int) -> int:
 
 @impersonal("numbers of flags beside numbers of alerts")
 def flags_of_alerts(tx: Transaction, alert_ids: Sequence[int]) -> dict[int, tuple[int, ...]]:
-    """The flags behind each of these alerts."""
+    """The flags behind each of these alerts; of a merged child, also the joint flags with a note of the alert's."""
     if not alert_ids:
         return {}
     wanted, marks = _marks(alert_ids)
     found: dict[int, tuple[int, ...]] = {}
     for alert_id, flag_id in tx.rows(
-        f"SELECT alert_id, flag_id FROM alert_flag WHERE alert_id IN ({wanted}) ORDER BY alert_id, flag_id",
+        f"SELECT alert_id, flag_id FROM alert_flag WHERE alert_id IN ({wanted}) UNION {_TOLD_TOGETHER}"
+        f" WHERE l.alert_id IN ({wanted}) ORDER BY alert_id, flag_id",
         marks,
     ):
         found[alert_id] = (*found.get(alert_id, ()), flag_id)
     return found
+
+
+_TOLD_TOGETHER = (
+    "SELECT l.alert_id, j.flag_id FROM alert_flag l JOIN alert a ON a.alert_id = l.alert_id"
+    " JOIN child c ON c.child_id = a.child_id JOIN flag_note n ON n.flag_id = l.flag_id"
+    " JOIN flag j ON j.child_id = c.cluster_id AND j.joint = 1 AND j.retracted_at IS NULL"
+    " JOIN flag_note m ON m.flag_id = j.flag_id AND m.note_id = n.note_id"
+)
 
 
 @impersonal("counts only")
@@ -119,7 +130,9 @@ def notes_on(tx: Transaction, child_ids: Sequence[int]) -> dict[int, int]:
         return {}
     wanted, marks = _marks(child_ids)
     rows = tx.rows(
-        f"SELECT child_id, COUNT(DISTINCT note_key) FROM subject WHERE child_id IN ({wanted}) GROUP BY child_id",
+        "SELECT c.child_id, COUNT(DISTINCT s.note_key) FROM child c JOIN child m ON m.child_id = c.child_id"
+        " OR m.cluster_id = c.cluster_id JOIN subject s ON s.child_id = m.child_id"
+        f" WHERE c.child_id IN ({wanted}) GROUP BY c.child_id",
         marks,
     )
     return {child_id: int(number) for child_id, number in rows}
@@ -133,7 +146,9 @@ def open_grades(tx: Transaction, child_ids: Sequence[int]) -> dict[int, tuple[Gr
     wanted, marks = _marks(child_ids)
     found: dict[int, tuple[Grade, ...]] = {}
     for child_id, grade in tx.rows(
-        f"SELECT child_id, grade FROM alert WHERE state <> 'closed' AND child_id IN ({wanted})", marks
+        "SELECT COALESCE(c.cluster_id, c.child_id), a.grade FROM child c JOIN alert a ON a.child_id = c.child_id"
+        f" WHERE a.state <> 'closed' AND (c.child_id IN ({wanted}) OR c.cluster_id IN ({wanted}))",
+        marks,
     ):
         found[child_id] = (*found.get(child_id, ()), Grade(grade))
     return {one: tuple(sorted(grades, key=lambda grade: -grade.urgency)) for one, grades in found.items()}
@@ -144,7 +159,7 @@ def taken_off(tx: Transaction, child_id: int) -> list[Undone]:
     """The links to this child that a person took back, oldest first."""
     rows = tx.rows(
         "SELECT event_id, subject_id, author, at FROM link_event"
-        " WHERE child_id = :child AND action = :unlink ORDER BY event_id",
+        f" WHERE child_id IN {WHOLE} AND action = :unlink ORDER BY event_id",
         {"child": child_id, "unlink": Action.UNLINK.value},
     )
     return [Undone(event_id=row[0], subject_id=row[1], author=row[2], at=row[3]) for row in rows]
@@ -152,7 +167,11 @@ def taken_off(tx: Transaction, child_id: int) -> list[Undone]:
 
 @impersonal("numbers only")
 def continues_as(tx: Transaction, child_id: int) -> int | None:
-    """For a record that holds nothing any more: the one record that all its notes are on now."""
+    """The record that this one continues as: what it was merged into, or, where it holds nothing any more, the
+    one record that all its notes are on now."""
+    row = tx.row("SELECT cluster_id, standing FROM child WHERE child_id = :child", {"child": child_id})
+    if row is None or row[0] is not None or row[1] != Standing.RETIRED.value:
+        return None if row is None or row[0] == child_id else row[0]
     rows = tx.rows(
         "SELECT DISTINCT s.child_id FROM link_event e JOIN subject s ON s.subject_id = e.subject_id"
         " WHERE e.child_id = :child AND e.action IN ('link', 'new', 'review') AND s.child_id <> :child",
@@ -167,7 +186,7 @@ def beside(tx: Transaction, child_id: int) -> dict[tuple[str, int], int]:
     rows = tx.rows(
         "SELECT n.note_id, o.ordinal, o.child_id FROM subject s JOIN subject o ON o.note_key = s.note_key"
         " JOIN note n ON n.note_key = s.note_key"
-        " WHERE s.child_id = :child AND o.subject_id <> s.subject_id AND o.child_id <> :child",
+        f" WHERE s.child_id IN {WHOLE} AND o.subject_id <> s.subject_id AND o.child_id NOT IN {WHOLE}",
         {"child": child_id},
     )
     return {(note_id, ordinal): other for note_id, ordinal, other in rows}

@@ -213,6 +213,7 @@ def alter(
         if has_notes:
             judged.append(child_id)
         else:
+            children.set_boroughs(tx, child_id, row.boroughs())
             tx.execute(
                 "UPDATE child SET owner_borough = :owner WHERE child_id = :child",
                 {"owner": row.owner_borough, "child": child_id},

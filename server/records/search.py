@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
@@ -20,6 +20,7 @@ from server.linkage.postings import block_of, change, unpack
 from server.linkage.selecting import Group
 from server.linkage.standardise import Record, decode_record
 from server.linkage.terms import terms_of
+from server.records.whole import RESTRICTED
 from server.storage.port import Transaction
 
 INDEXED_PER_ROUND_MAX = 2_000
@@ -41,11 +42,16 @@ class Entry(msgspec.Struct, frozen=True):
     """A child as search needs it: standardised, and who may see it."""
 
     child_id: int
+    kept_id: int
+    """The record that the child is shown as: another one where several records were merged."""
     record: Record
     restricted: bool
     retired: bool
     owner: str | None
     boroughs: frozenset[str]
+    """Of the record itself, which its terms tell."""
+    seen_by: frozenset[str]
+    """Of all records of the child."""
 
 
 @impersonal("numbers of children, for the server's own work")
@@ -146,21 +152,42 @@ def entries(tx: Transaction, child_ids: Sequence[int]) -> list[Entry]:
             f"SELECT child_id, borough FROM child_borough WHERE child_id IN ({wanted})", marks
         ):
             boroughs.setdefault(child_id, set()).add(code)
-        for child_id, record, restricted, standing, owner in tx.rows(
-            f"SELECT child_id, record, restricted, standing, owner_borough FROM child WHERE child_id IN ({wanted})",
+        rows = tx.rows(
+            f"SELECT c.child_id, c.record, {RESTRICTED}, c.standing, c.owner_borough, c.cluster_id FROM child c"
+            f" WHERE c.child_id IN ({wanted})",
             marks,
-        ):
+        )
+        merged = _boroughs_of_merged(tx, {row[5] for row in rows if row[5] is not None})
+        for child_id, record, restricted, standing, owner, cluster_id in rows:
+            own = frozenset(boroughs.get(child_id, ()))
             found.append(
                 Entry(
                     child_id,
+                    cluster_id or child_id,
                     decode_record(record),
                     restricted == 1,
                     standing == RETIRED,
                     owner,
-                    frozenset(boroughs.get(child_id, ())),
+                    own,
+                    merged.get(cluster_id, own),
                 )
             )
     return found
+
+
+def _boroughs_of_merged(tx: Transaction, kept_ids: Collection[int]) -> dict[int, frozenset[str]]:
+    """The boroughs that have to do with any record of these children."""
+    if not kept_ids:
+        return {}
+    wanted, marks = _marks("k", sorted(kept_ids))
+    found: dict[int, set[str]] = {}
+    for kept_id, code in tx.rows(
+        "SELECT c.cluster_id, b.borough FROM child c JOIN child_borough b ON b.child_id = c.child_id"
+        f" WHERE c.cluster_id IN ({wanted})",
+        marks,
+    ):
+        found.setdefault(kept_id, set()).add(code)
+    return {kept_id: frozenset(codes) for kept_id, codes in found.items()}
 
 
 @impersonal(

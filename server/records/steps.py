@@ -25,6 +25,10 @@ class EventKind(StrEnum):
     ACKNOWLEDGED = "acknowledged"
     HANDED_OVER = "handed_over"
     CLOSED = "closed"
+    JOINED = "joined"
+    """The record was merged with another: the duty stands, and concerns all of the child."""
+    SEPARATED = "separated"
+    """A merge was taken back: the duty stands on its own record."""
 
 
 class AlertEvent(msgspec.Struct, frozen=True, kw_only=True):

@@ -46,6 +46,7 @@ from server.console.views_review import (
     ReviewRow,
     SubjectColumn,
 )
+from server.console.views_same import OtherColumn, SamePage
 from server.console.views_search import Agreeing, SearchForm, SearchPage, SearchRow
 from server.console.words import DAY_MS, HOUR_MS, MINUTE_MS
 from server.linkage.explain import Step
@@ -583,6 +584,29 @@ def child(**changes: object) -> ChildPage:
         "here": "/children/7",
     }
     return ChildPage(**(base | changes))  # type: ignore[arg-type]  # the mapping is the constructor's own
+
+
+def same(**changes: object) -> SamePage:
+    """A child beside two records that may be the same."""
+    fields = explanation("doubt").fields
+    base: dict[str, object] = {
+        "child_id": 7,
+        "name": "Jay Okafor",
+        "fields": tuple((field.label, field.described) for field in fields),
+        "others": (
+            OtherColumn(
+                child_id=201, name="Jayden Okafor", age="13", fields=fields, probability=0.93, notes=2,
+                household="Same address: could be a brother or a sister.",
+            ),
+            OtherColumn(
+                child_id=202, name="Joshua Okafor", age="15", fields=fields, notes=0,
+                apart="DC Marcus Hale said: not the same child, yesterday.",
+            ),
+        ),
+        "elsewhere": 1,
+        "provisional": True,
+    }  # fmt: skip
+    return SamePage(**(base | changes))  # type: ignore[arg-type]  # the mapping is the constructor's own
 
 
 def review(**changes: object) -> ReviewPage:

@@ -20,6 +20,7 @@ PAGES = {
     "child.html": samples.child(),
     "review.html": samples.review(),
     "reviews.html": samples.reviews(),
+    "same.html": samples.same(error="Say why, in a few words."),
     "search.html": samples.search(),
     "sign_in.html": samples.sign_in("The user name or the password is wrong."),
     "home.html": samples.home(),

@@ -39,6 +39,7 @@ class BlobIndex:
 
     def __init__(self, index: MemoryIndex, blobs: dict[int, bytes]) -> None:
         self._index, self._blobs = index, blobs
+        self.clusters = index.clusters
 
     def children(self, keys: Sequence[int], limit: int) -> Sequence[tuple[int, int]]:
         return self._index.children(keys, limit)

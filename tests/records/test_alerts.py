@@ -39,6 +39,7 @@ def duty(child: int, grade: Grade = Grade.GREEN, **changes: object) -> Duty:
         "grade": grade,
         "why": f"A {grade.value} worry",
         "flag_ids": (),
+        "started_at": NOW,
         "deadline_at": NOW + 6 * HOUR_MS,
         "late_by_ms": 0,
         "ladder": (NOW + 15 * MINUTE_MS, NOW + 30 * MINUTE_MS),

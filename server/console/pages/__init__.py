@@ -3,11 +3,11 @@
 - `web` has what all of them use: the frame, forms, redirects that stay here, what is said once afterwards.
 - `alert_rows`, `note_words`, `child_story`, `around_child` and `comparing` turn records into the shapes of `views`;
   they change nothing.
-- `sign_in`, `alerts`, `alert_endings`, `children`, `reviews` and `search` are the doors.
+- `sign_in`, `alerts`, `alert_endings`, `children`, `reviews`, `same` and `search` are the doors.
 - `errors` is the page of a failed request.
 """
 
-from server.console.pages import alert_endings, alerts, children, reviews, search, sign_in
+from server.console.pages import alert_endings, alerts, children, reviews, same, search, sign_in
 from server.console.pages.errors import problem_page
 
 HANDLERS = [
@@ -16,6 +16,7 @@ HANDLERS = [
     *alert_endings.HANDLERS,
     *children.HANDLERS,
     *reviews.HANDLERS,
+    *same.HANDLERS,
     *search.HANDLERS,
 ]
 

@@ -30,7 +30,7 @@ PEOPLE_SHOWN = 12
 MARKERS = {"exploitation": "Risk of exploitation"}
 
 
-def identity(shown: Timeline, telling: Telling, waiting: int) -> Identity:
+def identity(shown: Timeline, telling: Telling, waiting: int, *, may_merge: bool) -> Identity:
     """The identity bar, with what is uncertain about this record in sentences."""
     child, details = shown.child, shown.child.details
     authority = child.circumstances.responsible_authority or child.owner_borough
@@ -47,6 +47,8 @@ def identity(shown: Timeline, telling: Telling, waiting: int) -> Identity:
         also_known_as=details.aliases,
         uncertain=tuple(_uncertain(shown, waiting)),
         markers=tuple(_markers(child, telling)),
+        records=tuple(one.child_id for one in child.records),
+        may_merge=may_merge,
         responsible_authority=telling.borough(authority) if authority else None,
         owner=owner,
         provisional=child.standing in (Standing.PROVISIONAL, Standing.AWAITING_REVIEW),

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
-from server import placing
+from server import merging, placing
 from server.console import words
 from server.console.pages import attached
 from server.console.pages.alert_rows import Telling
@@ -26,6 +26,7 @@ from server.console.views_child import (
 from server.records.alerts import Alert
 from server.records.cases import Flag
 from server.records.children import Standing
+from server.records.clusters import Action as Joining
 from server.records.links import Action
 from server.records.notes import Written
 from server.records.overview import Undone
@@ -93,7 +94,7 @@ class Story:
             for flag in self.shown.flags
             if entry.note.note_id in flag.note_ids and flag.retracted_at is None
         )
-        return note_entry(
+        told = note_entry(
             entry.note,
             self.telling,
             link=self.link(entry),
@@ -101,6 +102,8 @@ class Story:
             attachments=attached.shown(entry.attachments, self.address, originals=self.may_see_originals),
             attachments_told=attached.told(entry.attachments),
         )
+        on = entry.link.child_id if entry.link else None
+        return told if on == self.shown.child.child_id else msgspec.structs.replace(told, stands_on=on)
 
     def link(self, entry: Entry) -> LinkWords | None:
         """How the note came here, with why."""
@@ -191,20 +194,27 @@ class Story:
         if step.kind is EventKind.HANDED_OVER:
             why = f": “{step.detail}”" if step.detail else ""
             return Event(at=step.at, text=f"Handed over by {who} to {names.name(step.told or '')}{why}")
+        if step.kind is EventKind.JOINED:
+            return Event(at=step.at, text=f"Told the investigators of {borough}: the records were merged")
+        if step.kind is EventKind.SEPARATED:
+            return Event(at=step.at, text=f"Told the investigators of {borough}: a merge was undone")
         why = f": {step.detail}" if step.detail else ""
         return Event(at=step.at, text=f"Closed by {who}{why}", tone="done")
 
     def record_entries(self) -> Iterable[RecordEntry]:
         """What was done to the record itself."""
         child = self.shown.child
-        if child.registry_id is None:
+        yield from self.merge_entries()
+        for made in child.records or (child,):
+            if made.registry_id is not None:
+                continue
             yield RecordEntry(
-                entry_id="made",
-                at=child.created_at,
+                entry_id=f"made-{made.child_id}",
+                at=made.created_at,
                 title="This record was made",
                 author="the server",
                 detail="From a note about a child who was not known."
-                if child.standing is not Standing.AWAITING_REVIEW
+                if made.standing is not Standing.AWAITING_REVIEW
                 else "To hold a note until a person says which child it is about.",
             )
         for entry in self.shown.entries:
@@ -235,6 +245,39 @@ class Story:
                 author=self.telling.names.name(marker.author),
                 detail=f"“{marker.reason}”",
             )
+
+    def merge_entries(self) -> Iterable[RecordEntry]:
+        """What was decided on whether this child's records are one child, and with which others."""
+        decided = {event.event_id: event for event in self.shown.merges}
+        undone = {event.undoes for event in self.shown.merges}
+        mine = {one.child_id for one in self.shown.child.records} or {self.shown.child.child_id}
+        for event in self.shown.merges:
+            about = decided[event.undoes] if event.undoes is not None else event
+            others = [one for one in (about.one_id, about.other_id) if one is not None]
+            if about.action is Joining.MERGE and mine.issuperset(others):
+                with_words = f"records {others[0]} and {others[1]}"
+            else:
+                with_words = f"record {next((one for one in others if one not in mine), others[-1])}"
+            title, label = _JOINING[about.action]
+            title = title.format(with_words)
+            stands = event.undoes is None and event.event_id not in undone
+            yield RecordEntry(
+                entry_id=f"merge-{event.event_id}",
+                at=event.at,
+                title=f"Undone: {title[0].lower()}{title[1:]}" if event.undoes is not None else title,
+                author=self.author(event.author),
+                detail=f"“{event.reason}”" if event.reason != merging.TAKEN_BACK else None,
+                undoes=event.event_id if stands and self.may_undo else None,
+                undo_label=label,
+            )
+
+
+_JOINING = {
+    Joining.MERGE: ("Merged, the same child: {}", "Undo merge"),
+    Joining.NOT_SAME: ("Not the same child: {}", "Undo: it may be the same child"),
+    Joining.CANNOT_TELL: ("Could not be told whether the same child: {}", "Undo"),
+    Joining.CONFIRM: ("Confirmed: a child of their own", "Undo: provisional again"),
+}
 
 
 def together(flags: Iterable[FlagEntry]) -> Iterable[FlagEntry]:

@@ -40,7 +40,7 @@ from server.http.auth import requires
 from server.http.services import Services
 from server.records import children, links, overview
 from server.records.alerts import State
-from server.records.children import Child, Standing
+from server.records.children import Child
 from server.storage.port import Transaction
 
 LOG_ENTRIES_READ = 200  # enough for the newest lookers of a record that is opened many times a day
@@ -114,10 +114,11 @@ def child_page(
     """Everything about a child, in one transaction. Raises NotAllowed, ReasonNeeded and Continues."""
     world = services.worlds.current(tx)
     shown = showing.timeline(tx, world.decider.model, person, child_id, now=now, reason=reason)
-    continues = overview.continues_as(tx, child_id) if shown.child.standing is Standing.RETIRED else None
+    continues = overview.continues_as(tx, child_id)
     if continues is not None:
         raise Continues(continues)
     telling = telling_for(tx, services, person, now)
+    records = [one.child_id for one in shown.child.records] or [child_id]
     alert_ids = [alert.alert_id for alert in shown.alerts]
     waiting = links.reviews_of_child(tx, child_id)
     carried = overview.flags_of_alerts(tx, alert_ids)
@@ -141,11 +142,16 @@ def child_page(
         ),
     )
     live_flags = {flag_id for alert in live for flag_id in carried.get(alert.alert_id, ())}
-    log = history_of(tx, Actor("person", person.username), "child", child_id, now=now, limit=LOG_ENTRIES_READ)
-    looks = looks_of(log, telling)
+    actor = Actor("person", person.username)
+    log = [
+        entry
+        for one in records
+        for entry in history_of(tx, actor, "child", one, now=now, limit=LOG_ENTRIES_READ)
+    ]
+    looks = looks_of(sorted(log, key=lambda entry: -entry.at), telling)
     return ChildPage(
-        identity=identity(shown, telling, len(waiting)),
-        live=telling.rows(live, {child_id: shown.child}, whole=True),
+        identity=identity(shown, telling, len(waiting), may_merge=person.may(Permission.DECIDE_LINKS)),
+        live=telling.rows(live, dict.fromkeys(records, shown.child), whole=True),
         also=also_of(
             (flag for flag in shown.flags if flag.flag_id in live_flags), {alert.why for alert in live}
         ),

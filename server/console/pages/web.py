@@ -53,6 +53,10 @@ _NOTICES: dict[str, tuple[str, bool]] = {
     ),
     "review-undone": ("Undone. The note waits for a decision again.", True),
     "unlinked": ("The note is off that record. Say whose it is here, or leave it for later.", True),
+    "merged": ("Merged: one child from now on. It can be undone on the timeline.", True),
+    "kept-apart": ("Noted: not the same child. They will not be proposed again without something new.", True),
+    "confirmed": ("Confirmed: a child of their own.", True),
+    "merge-undone": ("Undone. Each record is as it would be without it.", True),
     "password": ("Your password is changed. You were signed out everywhere else.", True),
 }
 """What may be said: the words, and whether it is good news."""

@@ -73,8 +73,12 @@ CREATE TABLE child (
     indexed $bytes, -- what stands in the index for this child, so that exactly that can be taken out
     rev $integer NOT NULL DEFAULT 1,
     created_at $integer NOT NULL,
-    updated_at $integer NOT NULL
+    updated_at $integer NOT NULL,
+    -- The record that this one continues as, for all records of one child (that one included); see `Merges`.
+    cluster_id $integer,
+    cluster_owner TEXT
 ) $strict;
+CREATE INDEX child_by_cluster ON child (cluster_id) WHERE cluster_id IS NOT NULL;
 
 -- Blocking keys: under which a known child is looked for.
 CREATE TABLE child_key (
@@ -226,7 +230,8 @@ CREATE TABLE link_event (
     weight $real,
     model_version TEXT,
     reason TEXT NOT NULL,
-    evidence $bytes
+    evidence $bytes,
+    basis $bytes -- of "not the same": what both descriptions were
 ) $strict;
 CREATE INDEX link_event_by_subject ON link_event (subject_id, event_id);
 
@@ -312,6 +317,46 @@ CREATE TABLE note_attachment (
 ) $strict_without_rowid;
 CREATE INDEX note_attachment_by_digest ON note_attachment (digest);
 
+-- Merges -----------------------------------------------------------------------------------------------
+
+-- Every decision on whether two records are one child. Nothing is ever changed here: a decision that was taken
+-- back has a later event that names it. `child.cluster_id` is what the merges that stand come to.
+CREATE TABLE merge_event (
+    event_id $identity,
+    action TEXT NOT NULL, -- merge, not_same, cannot_tell, confirm; undo
+    one_id $integer NOT NULL REFERENCES child (child_id),
+    other_id $integer REFERENCES child (child_id),
+    undoes $integer UNIQUE REFERENCES merge_event (event_id),
+    author TEXT NOT NULL,
+    at $integer NOT NULL,
+    probability $real,
+    weight $real,
+    reason TEXT NOT NULL,
+    evidence $bytes,
+    basis $bytes
+) $strict;
+CREATE INDEX merge_event_by_one ON merge_event (one_id);
+CREATE INDEX merge_event_by_other ON merge_event (other_id);
+
+-- Pairs of records that may be one child, for a person to decide. `child_a` has the lower number.
+CREATE TABLE merge_proposal (
+    proposal_id $identity,
+    child_a $integer NOT NULL REFERENCES child (child_id),
+    child_b $integer NOT NULL REFERENCES child (child_id),
+    author TEXT NOT NULL,
+    proposed_at $integer NOT NULL,
+    probability $real,
+    weight $real,
+    reason TEXT NOT NULL,
+    evidence $bytes,
+    closed_at $integer,
+    closed_by TEXT,
+    answer TEXT,
+    event_id $integer REFERENCES merge_event (event_id),
+    UNIQUE (child_a, child_b)
+) $strict;
+CREATE INDEX merge_proposal_open ON merge_proposal (proposed_at) WHERE closed_at IS NULL;
+
 -- Flags and alerts -------------------------------------------------------------------------------------
 
 CREATE TABLE flag (
@@ -326,11 +371,12 @@ CREATE TABLE flag (
     raised_at $integer NOT NULL,
     changed_at $integer NOT NULL,
     retracted_at $integer,
-    retraction TEXT
+    retraction TEXT,
+    joint $integer NOT NULL DEFAULT 0 -- 1: of all records of a merged child together
 ) $strict;
--- One active flag of a kind on a child; the retracted ones stand beside it, so that one index serves all.
+-- One active flag of a kind on a record by itself; the others stand beside it, so that one index serves all.
 CREATE UNIQUE INDEX flag_by_child ON flag
-    (child_id, flag_key, (CASE WHEN retracted_at IS NULL THEN 0 ELSE flag_id END));
+    (child_id, flag_key, (CASE WHEN retracted_at IS NULL AND joint = 0 THEN 0 ELSE flag_id END));
 
 CREATE TABLE flag_note (
     flag_id $integer NOT NULL REFERENCES flag (flag_id),
@@ -356,13 +402,14 @@ CREATE TABLE alert (
     acknowledged_by TEXT,
     closed_at $integer,
     closed_reason TEXT,
-    rev $integer NOT NULL DEFAULT 1
+    rev $integer NOT NULL DEFAULT 1,
+    joint $integer NOT NULL DEFAULT 0 -- 1: for what the records of a merged child mean only together
 ) $strict;
 CREATE INDEX alert_queue ON alert (state, borough, deadline_at);
 CREATE INDEX alert_escalation ON alert (escalates_at) WHERE state = 'open' AND escalates_at IS NOT NULL;
--- One open alert for a child in a borough; the others stand beside it, so that one index serves all.
+-- One open alert for a record in a borough; the others stand beside it, so that one index serves all.
 CREATE UNIQUE INDEX alert_by_child ON alert
-    (child_id, borough, (CASE WHEN state = 'open' THEN 0 ELSE alert_id END));
+    (child_id, borough, (CASE WHEN state = 'open' AND joint = 0 THEN 0 ELSE alert_id END));
 
 -- Boroughs that are told for information; the alert's own borough has the duty.
 CREATE TABLE alert_copy (

@@ -1,0 +1,205 @@
+"""Flags as they are kept: each says what a rule found in notes, and names them. Nothing is ever deleted.
+
+A flag is of one record, or *joint*: of all records of a merged child, and kept on the one that it continues as.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from server.audit import impersonal
+from server.casework.assess import RaisedFlag
+from server.records.whole import WHOLE
+from server.storage.port import Transaction
+from sync.vocabulary import Grade
+
+GROUNDS_GONE = "The notes that raised it no longer stand on this child"
+SEPARATE = "The records that raised it together are separate again"
+
+
+class Flag(msgspec.Struct, frozen=True, kw_only=True):
+    """A flag as it is kept."""
+
+    flag_id: int
+    flag_key: str
+    rule: str
+    rule_version: str
+    grade: Grade
+    sentence: str
+    proposes: str | None
+    raised_at: int
+    changed_at: int
+    retracted_at: int | None
+    retraction: str | None
+    note_ids: tuple[str, ...]
+
+
+@impersonal("what the rules keep for a record, for the server's own work")
+def own(tx: Transaction, child_id: int) -> list[Flag]:
+    """The flags that hold on one record by itself, oldest first."""
+    return _flags(tx, "f.child_id = :child AND f.joint = 0 AND f.retracted_at IS NULL", child_id)
+
+
+@impersonal("what the rules keep for a child, for the server's own work")
+def own_of_all(tx: Transaction, kept_id: int) -> list[Flag]:
+    """The flags that hold on each record of a child by itself."""
+    return _flags(tx, f"f.child_id IN {WHOLE} AND f.joint = 0 AND f.retracted_at IS NULL", kept_id)
+
+
+@impersonal("what the rules keep for a child, for the server's own work")
+def joint(tx: Transaction, kept_id: int) -> list[Flag]:
+    """The joint flags that hold on a merged child."""
+    return _flags(tx, "f.child_id = :child AND f.joint = 1 AND f.retracted_at IS NULL", kept_id)
+
+
+@impersonal("what the rules keep for a child; a person sees it with the child, whose showing is logged")
+def flags_of(tx: Transaction, child_id: int, *, retracted: bool = False) -> list[Flag]:
+    """The flags of a child, oldest first; with those retracted where asked for.
+
+    Of the kept record of a merged child these are the joint flags, and what was retracted on any of its records.
+    """
+    merged = tx.value(
+        "SELECT 1 FROM child WHERE child_id = :child AND cluster_id = :child", {"child": child_id}
+    )
+    if merged is None:
+        past = "f.child_id = :child AND f.joint = 0"
+        return _flags(tx, past, child_id) if retracted else own(tx, child_id)
+    # A joint flag that went without ever having told anybody is no part of the story.
+    past = (
+        f"f.child_id IN {WHOLE} AND (CASE WHEN f.joint = 0 THEN f.retracted_at IS NOT NULL ELSE"
+        " f.retracted_at IS NULL OR EXISTS (SELECT 1 FROM alert_flag l WHERE l.flag_id = f.flag_id) END)"
+    )
+    return _flags(tx, past, child_id) if retracted else joint(tx, child_id)
+
+
+def _flags(tx: Transaction, condition: str, child_id: int) -> list[Flag]:
+    rows = tx.rows(
+        "SELECT f.flag_id, f.flag_key, f.rule, f.rule_version, f.grade, f.sentence, f.proposes, f.raised_at,"
+        " f.changed_at, f.retracted_at, f.retraction, n.note_id FROM flag f"
+        f" LEFT JOIN flag_note n ON n.flag_id = f.flag_id WHERE {condition}"
+        " ORDER BY f.flag_id, n.note_id",
+        {"child": child_id},
+    )
+    found: dict[int, tuple[Sequence[object], list[str]]] = {}
+    for *values, note_id in rows:
+        kept = found.setdefault(values[0], (values, []))
+        if note_id is not None:
+            kept[1].append(note_id)
+    names = [field for field in Flag.__struct_fields__ if field != "note_ids"]
+    return [
+        msgspec.convert(dict(zip(names, values, strict=True)) | {"note_ids": tuple(ids)}, Flag)
+        for values, ids in found.values()
+    ]
+
+
+@impersonal("flags; the change of what holds on the child is logged by its caller")
+def write(
+    tx: Transaction,
+    child_id: int,
+    wanted: Sequence[RaisedFlag],
+    stored: dict[str, Flag],
+    now: int,
+    *,
+    joint: bool,
+    said: Sequence[Flag] = (),
+) -> list[tuple[int, RaisedFlag]]:
+    """Make the stored flags what the rules say; those that are new, have a new note, or became graver.
+
+    Those that no longer hold stay as they are: `retract` them. `said`: flags that hold on single records, since
+    when a joint flag stands that says no more than they do.
+    """
+    fresh: list[tuple[int, RaisedFlag]] = []
+    for flag in wanted:
+        before = stored.get(flag.flag_key)
+        if before is None:
+            since = [one.raised_at for one in said if says(one, flag)]
+            fresh.append((_raise(tx, child_id, flag, min(since, default=now), now, joint=joint), flag))
+        elif _update(tx, before, flag, now):
+            fresh.append((before.flag_id, flag))
+    return fresh
+
+
+@impersonal("flags; the change of what holds on the child is logged by its caller")
+def retract(
+    tx: Transaction, child_id: int, gone: Sequence[Flag], why: str, now: int, *, joint: bool
+) -> list[int]:
+    """Withdraw flags, with the reason. The alerts on the child that have no other flag now."""
+    if not gone:
+        return []
+    for flag in gone:
+        tx.execute(
+            "UPDATE flag SET retracted_at = :now, retraction = :why, changed_at = :now WHERE flag_id = :flag",
+            {"now": now, "why": why, "flag": flag.flag_id},
+        )
+    groundless = tx.rows(
+        f"SELECT a.alert_id FROM alert a WHERE a.child_id = :child AND a.joint = {int(joint)}"
+        " AND a.state <> 'closed' AND NOT EXISTS"
+        " (SELECT 1 FROM alert_flag l JOIN flag f ON f.flag_id = l.flag_id"
+        " WHERE l.alert_id = a.alert_id AND f.retracted_at IS NULL)",
+        {"child": child_id},
+    )
+    return [alert_id for (alert_id,) in groundless]
+
+
+@impersonal("compares two flags")
+def says(one: Flag, flag: RaisedFlag) -> bool:
+    """Whether a flag that stands says all that another would: the same rule, as grave, with all its notes."""
+    return (
+        one.rule == flag.rule
+        and one.grade.urgency >= flag.grade.urgency
+        and set(flag.note_ids) <= set(one.note_ids)
+    )
+
+
+def _raise(tx: Transaction, child_id: int, flag: RaisedFlag, raised_at: int, now: int, *, joint: bool) -> int:
+    flag_id: int = tx.insert(
+        "INSERT INTO flag (child_id, flag_key, rule, rule_version, grade, sentence, proposes, raised_at,"
+        " changed_at, joint) VALUES (:child, :key, :rule, :version, :grade, :sentence, :proposes, :raised, :now,"
+        " :joint)",
+        {
+            "child": child_id,
+            "key": flag.flag_key,
+            "rule": flag.rule,
+            "version": flag.rule_version,
+            "grade": flag.grade.value,
+            "sentence": flag.sentence,
+            "proposes": flag.proposes,
+            "raised": raised_at,
+            "now": now,
+            "joint": int(joint),
+        },
+        "flag_id",
+    )
+    tx.executemany(
+        "INSERT INTO flag_note (flag_id, note_id) VALUES (:flag, :note)",
+        [{"flag": flag_id, "note": note_id} for note_id in flag.note_ids],
+    )
+    return flag_id
+
+
+def _update(tx: Transaction, before: Flag, flag: RaisedFlag, now: int) -> bool:
+    """Make a stored flag what the rules say now; True where a note was added or it became graver."""
+    old, new = set(before.note_ids), set(flag.note_ids)
+    if old == new and before.grade is flag.grade and before.sentence == flag.sentence:
+        return False
+    tx.execute(
+        "UPDATE flag SET grade = :grade, sentence = :sentence, rule_version = :version, proposes = :proposes,"
+        " changed_at = :now WHERE flag_id = :flag",
+        {
+            "grade": flag.grade.value,
+            "sentence": flag.sentence,
+            "version": flag.rule_version,
+            "proposes": flag.proposes,
+            "now": now,
+            "flag": before.flag_id,
+        },
+    )
+    tx.executemany(
+        "INSERT INTO flag_note (flag_id, note_id) VALUES (:flag, :note)",
+        [{"flag": before.flag_id, "note": note_id} for note_id in sorted(new - old)],
+    )
+    tx.executemany(
+        "DELETE FROM flag_note WHERE flag_id = :flag AND note_id = :note",
+        [{"flag": before.flag_id, "note": note_id} for note_id in sorted(old - new)],
+    )
+    return bool(new - old) or flag.grade.urgency > before.grade.urgency
