@@ -113,8 +113,10 @@ def test_a_note_comes_before_its_photographs_and_says_how_many_have_arrived(
     told = attachments_on_timeline(desk, child_id)
     assert [one["state"] for one in told] == ["ready"] * 3
     assert told[0]["taken_at"] == "2026-03-04T15:20:00Z" and told[0]["size"] == len(first)
-    page = desk.get(f"/children/{child_id}").text
-    assert "Attached: 2 photographs; 1 recording" in page
+    answer = desk.get(f"/children/{child_id}")
+    page = answer.text
+    assert "media-src 'self'" in answer.headers["content-security-policy"], "else the browser plays nothing"
+    assert "Attached: 2 photographs; 1 recording" in page and 'aria-label="Recording 1' in page
     for sha256 in (digest(first), digest(second)):
         assert f'src="{address(child_id, sha256, "thumbnail")}"' in page
     assert "<audio" in page

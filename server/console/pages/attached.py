@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from server.console import words
@@ -44,7 +45,9 @@ def told(named: Sequence[Named]) -> str | None:
 def shown(named: Sequence[Named], address: Address, *, originals: bool) -> tuple[Attachment, ...]:
     """Those that have arrived, with where to look. `originals`: the reader may see them as they came."""
     found = []
-    for number, each in enumerate(named, start=1):
+    numbers: Counter[MediaKind | None] = Counter()
+    for each in named:
+        numbers[each.kind] += 1
         kept = each.kept
         if kept is None or each.kind is None:
             continue
@@ -53,7 +56,8 @@ def shown(named: Sequence[Named], address: Address, *, originals: bool) -> tuple
         found.append(
             Attachment(
                 kind=each.kind.value,
-                label=f"{noun} {number}" + (f", taken {words.exact(each.taken_at)}" if each.taken_at else ""),
+                label=f"{noun} {numbers[each.kind]}"
+                + (f", taken {words.exact(each.taken_at)}" if each.taken_at else ""),
                 shown_href=address(kept.digest, "shown") if made else None,
                 thumbnail_href=address(kept.digest, "thumbnail")
                 if made and each.kind is MediaKind.PHOTOGRAPH
