@@ -31,6 +31,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
+from server.storage.copies import flush
+
 if sys.platform != "win32":
     import fcntl
 
@@ -215,7 +217,7 @@ class Blobs:
         with _told():
             _make_folder(self._objects)
             _make_folder(target.parent)
-            _sync_file(part)
+            flush(part)
             os.link(part, aside)
             os.chmod(aside, 0o400)
             os.replace(aside, target)
@@ -283,7 +285,7 @@ class Blobs:
             yield aside
             with _told():
                 if aside.exists():
-                    _sync_file(aside)
+                    flush(aside)
                     os.replace(aside, self.made_path(digest, form))
                     _sync_folder(self._made)
         finally:
@@ -327,14 +329,6 @@ def _make_folder(folder: Path) -> None:
         _sync_folder(folder.parent)
 
 
-def _sync_file(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _sync_folder(folder: Path) -> None:
     if sys.platform != "win32":  # Windows opens no folder, and writes its entries through
-        _sync_file(folder)
+        flush(folder)
