@@ -46,6 +46,8 @@ class Report(msgspec.Struct, kw_only=True):
     pulled: int = 0
     forgotten: int = 0
     wiped: bool = False
+    attachments: int = 0
+    """Photographs and recordings that the server signed for."""
     all_sent: bool = False
     problems: list[str] = msgspec.field(default_factory=list)
 

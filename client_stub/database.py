@@ -13,7 +13,7 @@ from client_stub.protection import Description, Protection
 
 DATABASE_FILE = "outbox.db"
 LOCK_FILE = "sync.lock"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_MS = 10_000
 """How long a command waits for another one on the same store; a note is written in milliseconds."""
 
@@ -46,6 +46,23 @@ CREATE TABLE held (
     PRIMARY KEY (bucket, kind, id)
 ) WITHOUT ROWID;
 """
+
+SCHEMA_OF_ATTACHMENTS = """
+CREATE TABLE attachment (
+    digest TEXT NOT NULL UNIQUE,
+    note_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    sent INTEGER NOT NULL DEFAULT 0,
+    state TEXT NOT NULL,
+    address TEXT
+);
+CREATE TABLE attachment_piece (
+    digest TEXT NOT NULL, ordinal INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (digest, ordinal)
+);
+"""
+UPGRADES = (SCHEMA, SCHEMA_OF_ATTACHMENTS)
+"""What brings a store from each version to the next."""
 
 
 class StoreError(Exception):
@@ -119,23 +136,27 @@ class Database:
         ):
             self._connection.execute(f"PRAGMA {pragma}")
         self._connection.execute("BEGIN IMMEDIATE")
-        (version,) = self._one("PRAGMA user_version")
-        if version == 0:
-            for statement in SCHEMA.split(";"):
+        (version,) = self.one("PRAGMA user_version")
+        for upgrade in UPGRADES[version:]:
+            for statement in upgrade.split(";"):
                 self._connection.execute(statement)
+        if version < SCHEMA_VERSION:
             self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         self._connection.execute("COMMIT")
         if version > SCHEMA_VERSION:
             raise StoreError("The store was made by a newer earlysign-device.", "Update this one.")
 
-    def _run(self, sql: str, *values: object) -> Any:
+    def run(self, sql: str, *values: object) -> Any:
+        """Run one statement. Call it in a transaction where it changes something."""
         with self._meaningful_errors():
             return self._connection.execute(sql, values)
 
-    def _one(self, sql: str, *values: object) -> Any:
-        return self._run(sql, *values).fetchone()
+    def one(self, sql: str, *values: object) -> Any:
+        """The first row, or None."""
+        return self.run(sql, *values).fetchone()
 
-    def _all(self, sql: str, *values: object) -> list[Any]:
+    def every(self, sql: str, *values: object) -> list[Any]:
+        """All rows."""
         with self._meaningful_errors():
             return list(self._connection.execute(sql, values))
 

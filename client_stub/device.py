@@ -10,12 +10,13 @@ import os
 import random
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
-from client_stub import keys
+from client_stub import album, keys
+from client_stub.album import Album, AttachmentState, Picture
 from client_stub.keys import ServerKey
 from client_stub.protection import Protection
 from client_stub.store import Item, Store
@@ -78,8 +79,16 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     protection: Protection
     state: SyncState
     items: list[Item]
+    attachments: list[Picture]
     lent_rows: int
     last_sync_at: int | None
+
+    @property
+    def all_sent(self) -> bool:
+        """Notes and what they name: everything receipted (invariant 16)."""
+        return self.state.all_sent and all(
+            one.state is not AttachmentState.WAITING for one in self.attachments
+        )
 
 
 class Device:
@@ -167,13 +176,13 @@ class Device:
 
     # Writing
 
-    def write(self, note: Note, *, note_id: str | None = None) -> str:
-        """Keep a new note and give its id. Needs no signal. Raises DeviceError."""
-        return self._append(Kind.NOTE_WRITE, note_id or self.surroundings.new_id(), note)
+    def write(self, note: Note, *, note_id: str | None = None, attach: Sequence[Path] = ()) -> str:
+        """Keep a new note, with files, and give its id. Needs no signal. Raises DeviceError, AttachmentProblem."""
+        return self._append(Kind.NOTE_WRITE, note_id or self.surroundings.new_id(), note, attach)
 
-    def amend(self, note_id: str, amendment: Amendment) -> str:
-        """Keep an amendment to the note of that id. Raises DeviceError."""
-        return self._append(Kind.NOTE_AMEND, note_id, amendment)
+    def amend(self, note_id: str, amendment: Amendment, *, attach: Sequence[Path] = ()) -> str:
+        """Keep an amendment to the note of that id, with files. Raises DeviceError, AttachmentProblem."""
+        return self._append(Kind.NOTE_AMEND, note_id, amendment, attach)
 
     def withdraw(self, note_id: str, withdrawal: Withdrawal) -> str:
         """Keep the withdrawal of the note of that id. Raises DeviceError."""
@@ -192,11 +201,16 @@ class Device:
             )
         return found[0]
 
-    def _append(self, kind: Kind, entity_id: str, body: Body) -> str:
+    def _append(self, kind: Kind, entity_id: str, body: Body, attach: Sequence[Path] = ()) -> str:
         identity = self.enrolled()
+        chosen = album.choose(attach)
+        if chosen and not isinstance(body, Withdrawal):
+            named = (*body.attachments, *(one.attached for one in chosen))
+            body = msgspec.structs.replace(body, attachments=named)
         with self.store.transaction():
             epoch = self.current_epoch()
             self.append_frozen(identity, epoch, kind, entity_id, body)
+            Album(self.store).keep(chosen, entity_id)
             self.surroundings.reached("write.before_commit")
         self.surroundings.reached("write.after_commit")
         return entity_id
@@ -259,10 +273,15 @@ class Device:
             identity=self.identity(),
             protection=self.store.protection,
             state=sync_state(self.store.all_entries()),
+            attachments=Album(self.store).all(),
             items=[item for item in self.store.items() if not item.reissued],
             lent_rows=sum(len(rows) for rows in self.store.holdings().values()),
             last_sync_at=None if last is None else int(last),
         )
+
+    def attachments_waiting(self) -> int:
+        """How many photographs and recordings the server has not signed for."""
+        return sum(one.state is AttachmentState.WAITING for one in Album(self.store).all())
 
     # Leaving
 
@@ -272,6 +291,11 @@ class Device:
         if state.waiting:
             raise DeviceError(
                 f"{state.waiting} of your entries are only on this device, so it is not wiped.",
+                "Sync first: earlysign-device sync",
+            )
+        if waiting := self.attachments_waiting():
+            raise DeviceError(
+                f"{waiting} photographs or recordings are only on this device, so it is not wiped.",
                 "Sync first: earlysign-device sync",
             )
         self.store.erase(self.surroundings.now_ms(), why)

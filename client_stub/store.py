@@ -66,12 +66,12 @@ class Store(Database):
 
     def get(self, key: str) -> str | None:
         """A fact by name, or None."""
-        row = self._one("SELECT value FROM meta WHERE key = ?", key)
+        row = self.one("SELECT value FROM meta WHERE key = ?", key)
         return None if row is None else str(row[0])
 
     def put(self, key: str, value: str) -> None:
         """Keep a fact. Call it in a transaction."""
-        self._run(
+        self.run(
             "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
             key,
             value,
@@ -98,9 +98,9 @@ class Store(Database):
         `freeze(seq)` makes (line, digest). Call it in a transaction: number and bytes reach the disk
         together.
         """
-        seq = int(self._one("SELECT COALESCE(max(seq), 0) + 1 FROM outbox WHERE epoch = ?", epoch)[0])
+        seq = int(self.one("SELECT COALESCE(max(seq), 0) + 1 FROM outbox WHERE epoch = ?", epoch)[0])
         line, digest = freeze(seq)
-        cursor = self._run(
+        cursor = self.run(
             "INSERT INTO outbox (epoch, seq, kind, entity_id, digest, size, line, state, written_at) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             *(epoch, seq, kind, entity_id, digest, len(line), line, State.QUEUED.value, written_at),
@@ -119,7 +119,7 @@ class Store(Database):
         """The frozen bytes of `entries`, in the same order."""
         found = []
         for entry in entries:
-            row = self._one("SELECT line FROM outbox WHERE epoch = ? AND seq = ?", entry.epoch, entry.seq)
+            row = self.one("SELECT line FROM outbox WHERE epoch = ? AND seq = ?", entry.epoch, entry.seq)
             found.append(bytes(row[0]))
         return found
 
@@ -127,19 +127,19 @@ class Store(Database):
         """Store the states of `entries`. Never their bytes: those do not change."""
         for entry in entries:
             outcome = None if entry.outcome is None else entry.outcome.value
-            self._run(
+            self.run(
                 "UPDATE outbox SET state = ?, outcome = ?, code = ? WHERE epoch = ? AND seq = ?",
                 *(entry.state.value, outcome, entry.code, entry.epoch, entry.seq),
             )
 
     def keep_receipt(self, text: str, covered: Iterable[Entry], received_at: int) -> None:
         """Store the server's signed receipt beside the ops that it covers."""
-        self._run(
+        self.run(
             "INSERT INTO receipts (text, received_at) VALUES (?, ?) ON CONFLICT DO NOTHING", text, received_at
         )
-        (number,) = self._one("SELECT id FROM receipts WHERE text = ?", text)
+        (number,) = self.one("SELECT id FROM receipts WHERE text = ?", text)
         for entry in covered:
-            self._run(
+            self.run(
                 "UPDATE outbox SET receipt = ?, settled_at = COALESCE(settled_at, ?) "
                 "WHERE epoch = ? AND seq = ?",
                 *(number, received_at, entry.epoch, entry.seq),
@@ -147,20 +147,20 @@ class Store(Database):
 
     def receipts(self) -> dict[int, str]:
         """Every receipt that the server has signed, by its number here."""
-        return {int(number): str(text) for number, text in self._all("SELECT id, text FROM receipts")}
+        return {int(number): str(text) for number, text in self.every("SELECT id, text FROM receipts")}
 
     def receipt_numbers(self) -> dict[tuple[str, int], int]:
         """By (epoch, seq): the number of the receipt that covers the op."""
-        rows = self._all("SELECT epoch, seq, receipt FROM outbox WHERE receipt IS NOT NULL")
+        rows = self.every("SELECT epoch, seq, receipt FROM outbox WHERE receipt IS NOT NULL")
         return {(str(epoch), int(seq)): int(number) for epoch, seq, number in rows}
 
     def say_where(self, entry: Entry, at: str) -> None:
         """Keep which field of the op the server could not use (a JSON path)."""
-        self._run("UPDATE outbox SET at = ? WHERE epoch = ? AND seq = ?", at, entry.epoch, entry.seq)
+        self.run("UPDATE outbox SET at = ? WHERE epoch = ? AND seq = ?", at, entry.epoch, entry.seq)
 
     def items(self, entity_id: str | None = None) -> list[Item]:
         """The ops as the officer may see them, oldest first; those of one note where it is named."""
-        rows = self._all(
+        rows = self.every(
             "SELECT position, epoch, seq, kind, entity_id, state, outcome, code, at, written_at, "
             "settled_at, line, reissued_as IS NOT NULL "
             "FROM outbox WHERE COALESCE(?, entity_id) = entity_id ORDER BY position",
@@ -173,13 +173,13 @@ class Store(Database):
 
     def reissued(self, position: int, successor: int) -> None:
         """Mark the op at `position` as sent again, under a new epoch, by the op at `successor`."""
-        self._run("UPDATE outbox SET reissued_as = ? WHERE position = ?", successor, position)
+        self.run("UPDATE outbox SET reissued_as = ? WHERE position = ?", successor, position)
 
     def forget_lines(self, entries: Iterable[Entry], before: int) -> int:
         """Drop the bytes of `entries` that were receipted before that time; gives how many."""
         dropped = 0
         for entry in entries:
-            dropped += self._run(
+            dropped += self.run(
                 "UPDATE outbox SET line = NULL WHERE epoch = ? AND seq = ? AND state = 'receipted' "
                 "AND settled_at < ? AND line IS NOT NULL",
                 *(entry.epoch, entry.seq, before),
@@ -189,15 +189,15 @@ class Store(Database):
     def durable(self) -> dict[str, int]:
         """By epoch: every seq to this one survives the server's loss of power, as it last said."""
         return {
-            str(epoch): int(through) for epoch, through in self._all("SELECT epoch, through FROM durable")
+            str(epoch): int(through) for epoch, through in self.every("SELECT epoch, through FROM durable")
         }
 
     def put_durable(self, durable: Mapping[str, int], *, anew: bool = False) -> None:
         """Keep what the server said to be durable; `anew` forgets what it said before (it was restored)."""
         if anew:
-            self._run("DELETE FROM durable")
+            self.run("DELETE FROM durable")
         for epoch, through in durable.items():
-            self._run(
+            self.run(
                 "INSERT INTO durable VALUES (?, ?) ON CONFLICT (epoch) DO UPDATE "
                 "SET through = max(through, excluded.through)",
                 *(epoch, through),
@@ -208,7 +208,7 @@ class Store(Database):
     def holdings(self) -> Holdings:
         """The rows that the server lent this device."""
         found: Holdings = {}
-        for bucket, kind, row_id, rev, data in self._all("SELECT bucket, kind, id, rev, data FROM held"):
+        for bucket, kind, row_id, rev, data in self.every("SELECT bucket, kind, id, rev, data FROM held"):
             found.setdefault(bucket, {})[kind, row_id] = Held(rev, msgspec.json.decode(data))
         return found
 
@@ -217,10 +217,10 @@ class Store(Database):
         for bucket in before.keys() | after.keys():
             old, new = before.get(bucket, {}), after.get(bucket, {})
             for kind, row_id in old.keys() - new.keys():
-                self._run("DELETE FROM held WHERE bucket = ? AND kind = ? AND id = ?", bucket, kind, row_id)
+                self.run("DELETE FROM held WHERE bucket = ? AND kind = ? AND id = ?", bucket, kind, row_id)
             for (kind, row_id), held in new.items():
                 if old.get((kind, row_id)) != held:
-                    self._run(
+                    self.run(
                         "INSERT OR REPLACE INTO held VALUES (?, ?, ?, ?, ?)",
                         *(bucket, kind, row_id, held.rev, msgspec.json.encode(held.data).decode()),
                     )
@@ -248,7 +248,7 @@ class Store(Database):
                 code=code,
                 held=bool(held),
             )
-            for epoch, seq, digest, size, state, outcome, code, held in self._all(
+            for epoch, seq, digest, size, state, outcome, code, held in self.every(
                 f"SELECT {ENTRY_COLUMNS} FROM outbox {where}"
             )
         ]

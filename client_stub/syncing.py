@@ -1,4 +1,5 @@
-"""One sync: hello, push until the server has signed for everything, pull to the end, forget what may go.
+"""One sync: hello, push until the server has signed for everything, pull to the end, send photographs and
+recordings, forget what may go.
 
 It ends early, with everything still on the device, whenever the line or the server fails too often. Whatever
 step it is killed at, the next sync goes on from what is on disk: a resend is recognised by the server.
@@ -15,6 +16,7 @@ from client_stub import keys
 from client_stub.conversation import Conversation, Patience, Report, Stopped
 from client_stub.device import Device
 from client_stub.transport import NotUnderstood, Refused, Revoked, Transport, TransportError
+from client_stub.uploading import Uploading
 from sync import limits, receipts
 from sync.envelope import Code, Hello, PullAnswer, PullRequest, PushAnswer, join_lines
 from sync.holdings import apply_page, wrong_buckets
@@ -107,6 +109,10 @@ class Sync:
         if not revoked:
             try:
                 self._pull_all(limits_now)
+                uploads = Uploading(
+                    self._device, self._transport, self._talk, self.report, self._open_receipt
+                )
+                uploads.run(partial(self._tell, "upload"))
             except Revoked:
                 revoked = True
         if revoked:
@@ -118,7 +124,7 @@ class Sync:
 
     def _last_words(self) -> None:
         state = sync_state(self._store.all_entries())
-        self.report.all_sent = state.all_sent
+        self.report.all_sent = state.all_sent and not self._device.attachments_waiting()
         if not self.report.problems:
             with self._store.transaction():
                 self._store.put("last_sync_at", str(self._around.now_ms()))
@@ -202,7 +208,7 @@ class Sync:
 
     def _store_answer(self, batch: Sequence[Entry], answer: PushAnswer) -> list[Entry]:
         """Keep what the answer changes, in one transaction; gives the entries as they are now."""
-        receipt = self._open_receipt(answer)
+        receipt = None if answer.receipt is None else self._open_receipt(answer.receipt)
         after = on_answer(batch, answer, receipt)
         covered = [entry for entry in after if entry.state is State.RECEIPTED]
         now = self._around.now_ms()
@@ -219,12 +225,10 @@ class Sync:
         self.report.receipted += len(covered)
         return after
 
-    def _open_receipt(self, answer: PushAnswer) -> Receipt | None:
+    def _open_receipt(self, text: str) -> Receipt | None:
         """The receipt once its signature held and it speaks of this device, else None."""
-        if answer.receipt is None:
-            return None
         try:
-            receipt = receipts.open_sealed(answer.receipt, self._verify)
+            receipt = receipts.open_sealed(text, self._verify)
         except ReceiptError as error:
             self._problem(f"A receipt was not accepted: {error}. Tell the administrator.")
             return None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from client_stub.album import AttachmentState, Picture
 from client_stub.device import Status
 from client_stub.store import Item
 from sync.envelope import Code, Outcome
@@ -32,12 +34,32 @@ REASONS: dict[str, str] = {
 }
 
 
-def headline(state: SyncState) -> str:
+def headline(state: SyncState, attachments: Sequence[Picture] = ()) -> str:
     """The sync state in one sentence, true by construction."""
+    return _of_notes(state, attachments) + _of_attachments(attachments)
+
+
+def _of_attachments(attachments: Sequence[Picture]) -> str:
+    """How many photographs and recordings have arrived, where there are any."""
+    if not attachments:
+        return ""
+    arrived = sum(one.state is AttachmentState.RECEIPTED for one in attachments)
+    refused = sum(one.state is AttachmentState.REFUSED for one in attachments)
+    sentence = f" Photographs and recordings: {arrived} of {len(attachments)} received."
+    if refused:
+        sentence += f" {refused} not taken by the server, kept on this device."
+    return sentence
+
+
+def _of_notes(state: SyncState, attachments: Sequence[Picture]) -> str:
     total = state.waiting + state.unconfirmed + state.receipted
     if total == 0:
         return "Nothing has been written on this device yet."
-    if state.all_sent:
+    if state.all_sent and any(one.state is AttachmentState.WAITING for one in attachments):
+        sentence = (
+            f"Not all sent: the server has signed for all {total} entries, and files wait on this device."
+        )
+    elif state.all_sent:
         sentence = f"All sent. The server has signed for all {total}."
     else:
         parts = []
@@ -99,11 +121,22 @@ def json_of(shown: Status) -> dict[str, Any]:
         "user": None if shown.identity is None else shown.identity.user,
         "server": None if shown.identity is None else shown.identity.server,
         "protection": shown.protection.value,
-        "all_sent": shown.state.all_sent,
+        "all_sent": shown.all_sent,
         "waiting": shown.state.waiting,
         "unconfirmed": shown.state.unconfirmed,
         "receipted": shown.state.receipted,
         "quarantined": shown.state.quarantined,
+        "attachments": [
+            {
+                "sha256": one.digest,
+                "note_id": one.note_id,
+                "kind": one.kind,
+                "size": one.size,
+                "sent": one.sent,
+                "state": one.state.value,
+            }
+            for one in shown.attachments
+        ],
         "lent_rows": shown.lent_rows,
         "last_sync_at": shown.last_sync_at,
         "notes": [

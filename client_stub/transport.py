@@ -16,6 +16,7 @@ TLS certificates are always verified. Plain http is let through to this computer
 
 from __future__ import annotations
 
+import base64
 import datetime
 import gzip
 import ssl
@@ -43,6 +44,8 @@ ANSWER_BYTES_MAX = 32 * 1024 * 1024
 """Far above any page or push answer: a wrong server cannot fill the phone's memory."""
 PROBLEM_TYPE = "application/problem+json"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+ATTACHMENTS = "/api/attachments"
+TUS = {"Tus-Resumable": "1.0.0"}
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
@@ -116,6 +119,12 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
 
     access_token: str
     expires_in: int
+
+
+class Signed(msgspec.Struct, frozen=True, kw_only=True):
+    """The server's receipt for one file."""
+
+    receipt: str
 
 
 class AddressProblem(ValueError):
@@ -194,6 +203,31 @@ class Transport:
             "POST", "/api/sync/pull", PullAnswer, token=token, content=msgspec.json.encode(request)
         )
 
+    def begin_upload(self, token: str, *, size: int, sha256: str) -> str:
+        """Begin to upload a file (tus); gives the upload's address on this server."""
+        declared = base64.b64encode(sha256.encode("ascii")).decode("ascii")
+        headers = TUS | {"Upload-Length": str(size), "Upload-Metadata": f"sha256 {declared}"}
+        response, _ = self._exchange("POST", ATTACHMENTS, token=token, headers=headers)
+        address: str = urlsplit(response.headers.get("Location", "")).path
+        if not address.startswith(ATTACHMENTS + "/"):
+            raise NotUnderstood("The server gave no address for an upload.", "Check the server's address.")
+        return address
+
+    def upload_offset(self, token: str, *, address: str) -> int:
+        """How many bytes of an upload are on the server's disk."""
+        response, _ = self._exchange("HEAD", address, token=token, headers=TUS)
+        return _offset_of(response)
+
+    def send_bytes(self, token: str, *, address: str, offset: int, data: bytes) -> int:
+        """Send bytes from an offset on; gives the offset that the server has then."""
+        headers = TUS | {"Upload-Offset": str(offset), "Content-Type": "application/offset+octet-stream"}
+        response, _ = self._exchange("PATCH", address, token=token, content=data, headers=headers)
+        return _offset_of(response)
+
+    def attachment_receipt(self, token: str, *, sha256: str) -> str:
+        """The server's receipt for a file that this device has handed in whole."""
+        return self._ask("GET", f"{ATTACHMENTS}/receipts/{sha256}", Signed, token=token).receipt
+
     def _ask(
         self,
         method: str,
@@ -205,6 +239,26 @@ class Transport:
         data: dict[str, str] | None = None,
         headers: dict[str, str] | None = None,
     ) -> T:
+        _, body = self._exchange(method, path, token=token, content=content, data=data, headers=headers)
+        try:
+            return msgspec.json.decode(body, type=type_)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise NotUnderstood(
+                f"The answer from {path} is not what this program knows.",
+                "Check the server's address: a sign-in page of the network may be in between.",
+            ) from error
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str | None = None,
+        content: bytes | None = None,
+        data: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> tuple[httpx.Response, bytes]:
+        """One request that succeeded: its answer and the answer's body. Raises TransportError."""
         sent = dict(headers or {})
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"
@@ -218,13 +272,14 @@ class Transport:
             raise NoSignal(f"The server did not answer ({type(error).__name__}).") from error
         if not response.is_success:
             raise _error_of(response, body)
-        try:
-            return msgspec.json.decode(body, type=type_)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise NotUnderstood(
-                f"The answer from {path} is not what this program knows.",
-                "Check the server's address: a sign-in page of the network may be in between.",
-            ) from error
+        return response, body
+
+
+def _offset_of(response: httpx.Response) -> int:
+    said = response.headers.get("Upload-Offset", "")
+    if not (said.isascii() and said.isdigit()) or len(said) > 16:
+        raise NotUnderstood("The server does not say how far an upload is.", "Check the server's address.")
+    return int(said)
 
 
 def _read_bounded(response: httpx.Response) -> bytes:

@@ -28,20 +28,36 @@ from server.casework.boroughs import default_force, load_force
 from server.casework.pack import Pack, default_pack_text, load_pack
 from server.clock import now_ms
 from server.console import pages
-from server.http import alerts, children, devices, health, merging, problems, reviews, search, sign_in, sync
+from server.http import (
+    alerts,
+    attachments,
+    children,
+    devices,
+    health,
+    merging,
+    problems,
+    reviews,
+    search,
+    shown_attachments,
+    sign_in,
+    sync,
+)
 from server.http.auth import OPEN, authenticate, provide_device, provide_person, provide_services
 from server.http.csrf import COOKIE, HEADER, CSRFCheck
 from server.http.docs import StrictStructSchemaPlugin, openapi_config
 from server.http.media import CheckedRequest, no_options, read_expected_type
 from server.http.metrics import Metrics
+from server.http.notes_first import NotesFirst
 from server.http.observe import Observe
 from server.http.services import Services
+from server.http.turns import Turns
 from server.jobs import escalation
 from server.jobs.scheduler import Jobs
 from server.placing import Worlds
 from server.records import reference, steps
-from server.settings import Settings
+from server.settings import MEGABYTE, Settings
 from server.storage import DEFAULTS, StorageSettings, Store, open_store
+from server.storage.blobs import Blobs
 
 STATIC = Path(__file__).parent / "console" / "static"
 # Ten minutes: a page asks for its style sheet once, and an upgrade is seen soon after.
@@ -54,6 +70,8 @@ HANDLERS: list[ControllerRouterHandler] = [
     *sign_in.HANDLERS,
     *health.HANDLERS,
     *sync.HANDLERS,
+    *attachments.HANDLERS,
+    *shown_attachments.HANDLERS,
     *pages.HANDLERS,
     *alerts.HANDLERS,
     *children.HANDLERS,
@@ -114,6 +132,10 @@ def make_services(
         worlds=worlds,
         incarnation=store.write_now(reference.incarnation),
         cursor_key=derive(secret, "cursor"),
+        pass_key=derive(secret, "pass"),
+        blobs=Blobs(settings.attachments, settings.attachment_reserve_megabytes * MEGABYTE),
+        turns=Turns(),
+        notes_first=NotesFirst(),
         hub=Hub(store, steps.TOPIC, steps.steps_after, steps.newest_event, alerts.encode_step),
     )
 
@@ -121,7 +143,15 @@ def make_services(
 @asynccontextmanager
 async def background(services: Services, channels: Sequence[Channel]) -> AsyncIterator[None]:
     """The live stream and, where the settings say so, the jobs, for as long as the server runs."""
-    jobs = Jobs(services.store, services.worlds, channels, services.session_rules, services.limits, now_ms)
+    jobs = Jobs(
+        services.store,
+        services.worlds,
+        channels,
+        services.session_rules,
+        services.limits,
+        now_ms,
+        services.blobs,
+    )
     await services.hub.start()
     try:
         if services.settings.jobs:
@@ -177,6 +207,7 @@ def create_app(
                     yield
             finally:
                 services.passwords.close()
+                services.blobs.close()
         finally:
             if store is None:
                 await opened.close()

@@ -21,13 +21,13 @@ from server.access.identity import DeviceIdentity
 from server.audit import Actor
 from server.casework.facts import NoteFact, milliseconds, note_fact
 from server.placing import Described, World
-from server.records import cases, ledger, notes
+from server.records import attachments, cases, ledger, notes
 from server.storage.port import StorageUnavailable, Transaction
 from sync import inbox, limits
 from sync.envelope import CUSTODY, Code, Outcome, Verdict
 from sync.inbox import Arrival
 from sync.note import Amendment, Note, Withdrawal
-from sync.operations import Envelope, parse_envelope
+from sync.operations import Envelope, attachments_of, parse_envelope
 
 log = structlog.get_logger()
 
@@ -225,7 +225,7 @@ def _apply(trip: _Trip, stream: ledger.Stream, item: Prepared) -> tuple[Verdict,
         trip.awaited.add(envelope.entity_id)
         return arrival.verdict(Outcome.PARKED, code), op_id
     op_id = ledger.keep(trip.tx, stream, arrival, Outcome.APPLIED, now=trip.now)
-    rev = _follow_up(trip, note, op_id, body, item.subjects, author=envelope.user)
+    rev = _follow_up(trip, note, op_id, body, item.subjects, envelope)
     return arrival.verdict(Outcome.APPLIED, rev=rev), op_id
 
 
@@ -271,6 +271,7 @@ def _write(
         ),
     )
     facts = _facts(trip, envelope.entity_id, note, found_borough, now, observed_at)
+    attachments.name(tx, note_key, attachments_of(envelope.blobs, note))
     placing.place(tx, trip.world, note_key, placements, facts, cause, now=now)
     if envelope.entity_id in trip.awaited:
         _apply_parked(trip, envelope.entity_id)
@@ -291,7 +292,7 @@ def _apply_parked(trip: _Trip, note_id: str) -> None:
             if not isinstance(body, Amendment | Withdrawal):
                 raise _Refused(arrival.fault or Code.FAILED)
             with tx.savepoint():
-                _follow_up(trip, note, op_id, body, prepared.subjects, author=arrival.envelope.user)
+                _follow_up(trip, note, op_id, body, prepared.subjects, arrival.envelope)
                 ledger.settle(tx, op_id, Outcome.APPLIED)
             continue
         except _Refused as refused:
@@ -310,17 +311,17 @@ def _follow_up(
     op_id: int,
     body: Amendment | Withdrawal,
     subjects: Sequence[Described],
-    *,
-    author: str,
+    envelope: Envelope,
 ) -> int:
     """Amend or withdraw a note, and judge its children anew. The note's new rev."""
     tx, now = trip.tx, trip.now
-    if note.author != author:
+    if note.author != envelope.user:
         raise _Refused(Code.NOT_THE_AUTHOR)
     if isinstance(body, Withdrawal):
         rev = notes.withdraw(tx, trip.actor, note, op_id, now=now)
     else:
         rev = notes.amend(tx, trip.actor, note, op_id, now=now)
+        attachments.name(tx, note.note_key, attachments_of(envelope.blobs, body))
         if body.note is not None:
             received_at = note.received_at
             observed_at, _ = _observed(body.note, received_at)

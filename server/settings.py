@@ -20,6 +20,8 @@ from msgspec import Meta
 PREFIX = "EARLYSIGN_"
 OTHER_PROGRAMS = ("EARLYSIGN_DEVICE_", "EARLYSIGN_TEST_", "EARLYSIGN_DEMO_", "EARLYSIGN_BENCH_")
 DATABASE_FILE = "earlysign.db"
+ATTACHMENTS_FOLDER = "attachments"
+MEGABYTE = 1_000_000
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -153,6 +155,30 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             le=600,
         ),
     ] = 60
+    attachment_megabytes: Annotated[
+        int,
+        Meta(
+            description="The largest photograph or recording that is taken, in MB.",
+            ge=1,
+            le=4_000,
+        ),
+    ] = 100
+    attachment_upload_hours: Annotated[
+        int,
+        Meta(
+            description="An upload that has not moved for this long is given up; the phone begins it again.",
+            ge=1,
+            le=24 * 366,
+        ),
+    ] = 168
+    attachment_reserve_megabytes: Annotated[
+        int,
+        Meta(
+            description="So much of the disk is left free by attachments, in MB, so that notes are still taken.",
+            ge=0,
+            le=1_000_000,
+        ),
+    ] = 512
     webhook_url: Annotated[
         str,
         Meta(
@@ -184,6 +210,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def sqlite_path(self) -> Path:
         """The database file of the embedded default."""
         return self.data / DATABASE_FILE
+
+    @property
+    def attachments(self) -> Path:
+        """The folder of attachments, whichever database engine is used."""
+        return self.data / ATTACHMENTS_FOLDER
 
     @property
     def migrates_on_start(self) -> bool:

@@ -13,9 +13,10 @@ from server.explaining import Compared, Explained, Weighing, compared, evidence_
 from server.linkage.decide import Decider
 from server.linkage.model import Model
 from server.placing import details_of
-from server.records import alerts, cases, children, clusters, grades, links, notes
+from server.records import alerts, attachments, cases, children, clusters, grades, links, notes
 from server.records import steps as alert_steps
 from server.records.alerts import Alert
+from server.records.attachments import Named
 from server.records.cases import Flag
 from server.records.children import Child, Details
 from server.records.clusters import Event as MergeEvent
@@ -37,11 +38,13 @@ class ChildShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """A note on a timeline: how it came there (`link`), and on what evidence, where linkage weighed it."""
+    """A note on a timeline: how it came there (`link`), on what evidence, where linkage weighed it, and the
+    photographs and recordings that it names, whether they have arrived or not."""
 
     note: Written
     link: Event | None
     evidence: Compared | None
+    attachments: tuple[Named, ...] = ()
 
 
 class Timeline(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,9 +99,18 @@ def timeline(
     standing = links.standing_for_child(tx, child_id)
     decider = Decider(model)
     entries = []
-    for note in notes.about_child(tx, person, child_id, now=now):
+    written = notes.about_child(tx, person, child_id, now=now)
+    named = attachments.of_notes(tx, [note.note_key for note in written])
+    for note in written:
         event = standing.get(note.subject_id)
-        entries.append(Entry(note=note, link=event, evidence=_evidence(tx, decider, note, event, shown)))
+        entries.append(
+            Entry(
+                note=note,
+                link=event,
+                evidence=_evidence(tx, decider, note, event, shown),
+                attachments=named.get(note.note_key, ()),
+            )
+        )
     found = alerts.of_child(tx, person, child_id, now=now)
     alert_ids = [alert.alert_id for alert in found]
     return Timeline(

@@ -1,6 +1,7 @@
 """The language that phone and server both speak. Values in, values out: no I/O, no clock, no randomness.
 
 note, vocabulary      what an officer writes
+media                 which photographs and recordings travel
 operations            how it travels: one frozen line, known by (device, epoch, seq)
 envelope              hello, push and pull as types
 outbox                the phone's side as a state machine: what to send, what an answer changes

@@ -33,6 +33,9 @@ ALIASES_PER_SUBJECT_MAX = 20
 CATEGORIES_PER_NOTE_MAX = 10
 BLOBS_PER_OP_MAX = 30
 
+ATTACHMENT_BYTES_MAX = 100_000_000
+"""One photograph or recording: an hour of speech, or the largest picture of a phone ten times over."""
+
 CLOCK_AHEAD_MS_MAX = 24 * 60 * 60 * 1000
 """A note observed more than a day after the server received it has a wrong clock or a mistyped date."""
 
@@ -55,3 +58,4 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     push_wire_bytes: int = PUSH_WIRE_BYTES_MAX
     push_unpacked_bytes: int = PUSH_UNPACKED_BYTES_MAX
     pull_changes: int = PULL_CHANGES_MAX
+    attachment_bytes: int = ATTACHMENT_BYTES_MAX

@@ -10,6 +10,7 @@ from typing import Annotated
 import msgspec
 
 from sync import limits
+from sync.media import MediaKind
 from sync.vocabulary import Category, ChildSeen, RiskLevel, Sex, SubjectRole
 
 NO_NUL = r"^[^\x00]*$"
@@ -24,6 +25,20 @@ Years = Annotated[float, msgspec.Meta(ge=0, le=130)]
 """Of anybody in a note: a suspect may be grown up."""
 Hours = Annotated[float, msgspec.Meta(ge=0, le=25 * 24 * 366)]
 """Some children are missing for years."""
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}(?!\n)$")]
+"""In hex. Without `(?!\\n)` the `$` would let a last newline pass."""
+
+
+class Attached(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A photograph or recording that belongs to a note: known by the digest of its bytes, which travel apart."""
+
+    sha256: Sha256
+    kind: MediaKind | None = None
+    taken_at: Instant | None = None
+    """When it was taken, by the device's clock."""
+
+
+Attachments = Annotated[tuple[Attached, ...], msgspec.Meta(max_length=limits.BLOBS_PER_OP_MAX)]
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -99,6 +114,7 @@ class Note(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     subjects: Annotated[
         tuple[Subject, ...], msgspec.Meta(min_length=1, max_length=limits.SUBJECTS_PER_NOTE_MAX)
     ]
+    attachments: Attachments = ()
 
     @property
     def categories(self) -> tuple[Category, ...]:
@@ -117,6 +133,8 @@ class Amendment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
     reason: Text
     text: Text = ""
     note: Note | None = None
+    attachments: Attachments = ()
+    """More photographs or recordings for the note. None is ever taken away from it."""
 
 
 class Withdrawal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -13,7 +13,7 @@ from typing import Annotated
 import msgspec
 
 from sync import limits
-from sync.note import Amendment, Note, Withdrawal
+from sync.note import Amendment, Attached, Note, Sha256, Withdrawal
 
 SCHEMA_NEWEST = 1
 SCHEMA_OLDEST = 1
@@ -21,7 +21,6 @@ SCHEMA_OLDEST = 1
 Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._~-]+(?!\n)$")]
 """Safe in a log, a path and a database. Without `(?!\\n)` the `$` would let a last newline pass."""
 Seq = Annotated[int, msgspec.Meta(ge=1, le=limits.SEQ_MAX)]
-Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}(?!\n)$")]
 
 
 class Kind(StrEnum):
@@ -89,7 +88,10 @@ def freeze(
     body: Body,
     blobs: tuple[str, ...] = (),
 ) -> bytes:
-    """The line of a new op. Call it once, store the bytes, and send those bytes ever after."""
+    """The line of a new op. Call it once, store the bytes, and send those bytes ever after.
+
+    `blobs` are named beside those that the body speaks of.
+    """
     raw = _encoder.encode(body)
     return _encoder.encode(
         Envelope(
@@ -100,11 +102,21 @@ def freeze(
             schema=SCHEMA_NEWEST,
             kind=kind.value,
             entity_id=entity_id,
-            blobs=blobs,
+            blobs=tuple(attached.sha256 for attached in attachments_of(blobs, body)),
             body=msgspec.Raw(raw),
             body_sha256=hashlib.sha256(raw).hexdigest(),
         )
     )
+
+
+def attachments_of(blobs: tuple[str, ...], body: Body) -> tuple[Attached, ...]:
+    """Every attachment that an op names, each once, with what its body says of it."""
+    said = () if isinstance(body, Withdrawal) else body.attachments
+    if isinstance(body, Amendment) and body.note is not None:
+        said += body.note.attachments
+    found = {attached.sha256: attached for attached in reversed(said)}
+    named = dict.fromkeys((*blobs, *(attached.sha256 for attached in said)))
+    return tuple(found.get(digest) or Attached(sha256=digest) for digest in named)
 
 
 def parse_envelope(line: bytes) -> Envelope:

@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.prompt import Prompt
 
 from client_stub import protection, simulator, store, writing
+from client_stub.album import AttachmentProblem
 from client_stub.database import StoreError
 from client_stub.device import Device, DeviceError
 from client_stub.keys import KeyProblem
@@ -57,6 +58,10 @@ NotEncrypted = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+Attach = Annotated[
+    list[Path] | None,
+    typer.Option("--attach", help="A photograph or recording to send with it. May be given several times."),
+]
 NoteFile = Annotated[
     Path | None,
     typer.Option("--file", help="File with the JSON of the whole body; - for standard input."),
@@ -79,7 +84,13 @@ def plain_errors() -> Iterator[None]:
         fail(str(error), error.hint)
     except TransportError as error:
         fail(str(error), error.hint, STILL_WAITING)
-    except (AddressProblem, KeyProblem, writing.WritingProblem, simulator.InputProblem) as error:
+    except (
+        AddressProblem,
+        AttachmentProblem,
+        KeyProblem,
+        writing.WritingProblem,
+        simulator.InputProblem,
+    ) as error:
         fail(str(error))
 
 

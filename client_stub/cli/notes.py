@@ -12,6 +12,7 @@ from rich.markup import escape
 from client_stub import writing
 from client_stub.cli.common import (
     AsJson,
+    Attach,
     NoteFile,
     StoreFolder,
     content,
@@ -28,6 +29,7 @@ from sync.note import Amendment, Note, Withdrawal
 def note(
     folder: StoreFolder,
     file: NoteFile = None,
+    attach: Attach = None,
     given_names: Annotated[str | None, typer.Option(help="Who: given names.")] = None,
     family_name: Annotated[str | None, typer.Option(help="Who: family name.")] = None,
     age: Annotated[float | None, typer.Option(help="About how old, in years.")] = None,
@@ -113,7 +115,7 @@ def note(
                 },
             )
         _advise(body)
-        _kept(device, device.write(body), as_json)
+        _kept(device, device.write(body, attach=attach or ()), as_json)
 
 
 def _given(**fields: object) -> dict[str, object]:
@@ -126,6 +128,7 @@ def amend(
     reason: Annotated[str, typer.Option(help="Why you add to it.")] = "",
     text: Annotated[str, typer.Option(help="What to add.")] = "",
     file: NoteFile = None,
+    attach: Attach = None,
     as_json: AsJson = False,
 ) -> None:
     """Add to, or correct, a note of yours. The note itself never changes; both stay on record."""
@@ -133,12 +136,12 @@ def amend(
         device.enrolled()
         if file is not None:
             body = writing.read(Amendment, content(file))
-        elif not text:
+        elif not text and not attach:
             fail("There is nothing to add.", "Give --text, or --file with a whole amendment.")
         else:
             body = Amendment(recorded_at=local_now(), reason=reason, text=text)
         _advise(body)
-        _kept(device, device.amend(device.find_note(note_id), body), as_json)
+        _kept(device, device.amend(device.find_note(note_id), body, attach=attach or ()), as_json)
 
 
 def withdraw(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from client_stub import protection, syncing
+from client_stub.album import AttachmentState
 from client_stub.cli.common import ALL_SENT, STILL_WAITING, AsJson, StoreFolder, err, open_device, out
 from client_stub.conversation import Patience
 from client_stub.device import Status
@@ -22,6 +24,7 @@ from client_stub.telling import headline, json_of, sentence_of, summary_of
 from client_stub.transport import Transport
 from sync.operations import Kind
 
+WORDS = {"push": "Sending", "pull": "Fetching", "upload": "Sending files"}
 UNPROVEN_SHOWN_MAX = 20
 
 
@@ -41,7 +44,7 @@ def sync(
             task = bar.add_task("Sending", total=None)
 
             def show(step: syncing.Progress) -> None:
-                words = "Sending" if step.phase == "push" else "Fetching"
+                words = WORDS[step.phase]
                 bar.update(task, description=words, completed=step.done, total=step.total)
 
             patience = Patience(tries_max=tries)
@@ -55,7 +58,8 @@ def sync(
                 out.print("The server had this device wiped. Your notes had arrived before.")
             else:
                 out.print(f"Sent and signed for: {report.receipted}. Changes fetched: {report.pulled}.")
-                out.print(headline(device.status().state), soft_wrap=True)
+                shown = device.status()
+                out.print(headline(shown.state, shown.attachments), soft_wrap=True)
     raise typer.Exit(ALL_SENT if report.all_sent else STILL_WAITING)
 
 
@@ -67,7 +71,7 @@ def status(folder: StoreFolder, as_json: AsJson = False) -> None:
             typer.echo(msgspec.json.encode(json_of(shown)))
         else:
             _print_status(shown)
-    raise typer.Exit(ALL_SENT if shown.state.all_sent else STILL_WAITING)
+    raise typer.Exit(ALL_SENT if shown.all_sent else STILL_WAITING)
 
 
 def verify_receipts(
@@ -101,7 +105,7 @@ def verify_receipts(
 
 
 def _print_status(shown: Status) -> None:
-    out.print(f"[bold]{headline(shown.state)}[/bold]", soft_wrap=True)
+    out.print(f"[bold]{headline(shown.state, shown.attachments)}[/bold]", soft_wrap=True)
     if shown.identity is None:
         out.print("This device is not enrolled.")
     else:
@@ -113,6 +117,8 @@ def _print_status(shown: Status) -> None:
     if not shown.items:
         return
     table = Table("Note", "Written", "What", "Where it is")
+    named = Counter(one.note_id for one in shown.attachments)
+    arrived = Counter(one.note_id for one in shown.attachments if one.state is AttachmentState.RECEIPTED)
     for item in shown.items:
         written = datetime.datetime.fromtimestamp(item.written_at / 1000).astimezone()
         what = {Kind.NOTE_AMEND.value: "Addition: ", Kind.NOTE_WITHDRAW.value: "Withdrawal"}.get(
@@ -122,6 +128,11 @@ def _print_status(shown: Status) -> None:
             item.entity_id[:8],
             written.strftime("%d %b %H:%M"),
             escape(what + summary_of(item)),
-            escape(sentence_of(item)),
+            escape(sentence_of(item) + _files(named[item.entity_id], arrived[item.entity_id], item.kind)),
         )
     out.print(table)
+
+
+def _files(named: int, arrived: int, kind: str) -> str:
+    """How many of a note's files have arrived, beside the note itself."""
+    return f"; {arrived} of {named} files received" if named and kind == Kind.NOTE_WRITE else ""

@@ -40,6 +40,8 @@ class Permission(StrEnum):
     LOWER_GRADES = "grades.lower"
     WORK_CASES = "cases.work"
     SEE_RESTRICTED = "restricted.view"
+    SEE_ORIGINALS = "originals.view"
+    """Attachments as they came, with where they were taken; others see the picture and hear the sound."""
     SUPERVISE = "supervision.view"
     SAMPLE = "scrutiny.sample"
     READ_AUDIT = "audit.read"

@@ -11,6 +11,7 @@ import sys
 import typer
 
 from server.cli import (
+    attachments,
     audit,
     backup,
     database,
@@ -37,6 +38,7 @@ GROUPS = (
     rules,
     people,
     devices,
+    attachments,
     audit,
     linking,
     training,

@@ -22,11 +22,13 @@ from rich.table import Table
 from server.access.crypto import SECRET_BYTES, SECRET_FILE
 from server.access.policy import Permission, PolicyError, load_policy
 from server.app import STATIC
+from server.cli.attachments import known
 from server.cli.common import FAILED, OK, DataOption, examples, out, settings_from
 from server.clock import now_ms
-from server.records import ledger
+from server.records import attachments, ledger
 from server.settings import LOOPBACK, Settings, settings_table
 from server.storage import StorageError, Store, open_store
+from server.storage.blobs import Blobs
 from server.storage.migrate import read_migrations, shipped_migrations
 
 GIBIBYTE = 1024**3
@@ -235,6 +237,7 @@ def _inside(store: Store, settings: Settings) -> Iterator[Finding]:
         return
     engine = "SQLite" if settings.uses_sqlite else "PostgreSQL"
     yield Finding("Database", Verdict.OK, f"{engine}, up to date")
+    yield from _attachments(store, Blobs(settings.attachments))
     policy = load_policy(settings.policy, settings.boroughs)
     people = store.read_now(lambda tx: tx.rows("SELECT role FROM person WHERE active = 1"))
     unknown_roles = sorted({role for (role,) in people if role not in policy.roles})
@@ -259,6 +262,19 @@ def _inside(store: Store, settings: Settings) -> Iterator[Finding]:
             "Set the clock (timedatectl set-ntp true) before the server runs again: deadlines depend on it."
         )
         yield Finding("Clock", Verdict.FAIL, "it is behind the newest entry of the database", todo)
+
+
+def _attachments(store: Store, blobs: Blobs) -> Iterator[Finding]:
+    """Whether every attachment's file is there, with the size that it had. Their bytes are another command's."""
+    kept, awaited = store.read_now(attachments.counts)
+    wrong = sum(blobs.size(digest) != size for digest, size in known(store))
+    if wrong:
+        todo = "earlysign attachments verify names them; restore attachments/ from a backup."
+        yield Finding("Attachments", Verdict.FAIL, f"{wrong} of {kept} files are missing or cut short", todo)
+    else:
+        yield Finding(
+            "Attachments", Verdict.OK, f"{kept} files; {awaited} more are named by notes and still on phones"
+        )
 
 
 def _backup(store: Store) -> Finding:

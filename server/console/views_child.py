@@ -148,7 +148,9 @@ class NoteEntry(View, frozen=True, kw_only=True):
     flags: tuple[FlagWords, ...] = ()
     amendments: tuple["Amendment", ...] = ()
     withdrawn: str | None = None
-    attachments: tuple[str, ...] = ()
+    attachments: tuple["Attachment", ...] = ()
+    attachments_told: str | None = None
+    """"2 of 3 photographs have arrived"; None where the note names none."""
     stands_on: int | None = None
     """The number of the record that the note stands on, where it is not the one that the child continues as."""
     same_incident_as: str | None = None
@@ -165,6 +167,18 @@ class NoteEntry(View, frozen=True, kw_only=True):
     @property
     def anchor(self) -> str:
         return f"note-{self.note_id}"
+
+
+class Attachment(View, frozen=True, kw_only=True):
+    """A photograph or recording that has arrived. The addresses are None where it cannot be shown (yet)."""
+
+    kind: Literal["photograph", "audio"]
+    label: str
+    """"Photograph 1, taken 4 March at 15:20"."""
+    shown_href: str | None = None
+    thumbnail_href: str | None = None
+    original_href: str | None = None
+    remark: str | None = None
 
 
 class Amendment(View, frozen=True, kw_only=True):

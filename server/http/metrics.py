@@ -36,6 +36,15 @@ class Metrics:
             ("outcome",),
             registry=self.registry,
         )
+        self.uploads = Counter(
+            "earlysign_uploads",
+            "Attachments from phones, by how the upload ended.",
+            ("end",),
+            registry=self.registry,
+        )
+        self.upload_bytes = Counter(
+            "earlysign_upload_bytes", "Bytes of attachments that reached the disk.", registry=self.registry
+        )
 
     def render(self, linked: Sequence[tuple[str, bool, int]] = ()) -> bytes:
         """All of them, as Prometheus reads them; with what linkage made of the subjects of notes, counted in the

@@ -21,11 +21,14 @@ from litestar.params import FromPath
 from litestar.types import ExceptionHandlersMap
 
 from server.access import errors as access
+from server.storage.blobs import BlobError, NoRoom, PartBusy
 from server.storage.port import StorageUnavailable
+from sync import media
 
 PROBLEM_JSON = "application/problem+json"
 PROBLEM_PATH = "/problems/"
 ERRORS_MAX = 20  # as many wrong fields as anybody mends at once
+BLOBS_RETRY_AFTER_S = "60"  # a full or failing disk needs a person
 FIELD_LENGTH_MAX = 80  # a field's name may be repeated to who sent it, cut to this
 
 log = structlog.get_logger("server.problem")
@@ -108,6 +111,47 @@ UNSUPPORTED_TYPE = _kind(
 )
 UNSUPPORTED_ENCODING = _kind(
     "unsupported-encoding", 415, "That compression is not read here", "Use Content-Encoding: gzip, or none."
+)
+TUS_VERSION = _kind("tus-version", 412, "Another version of tus", "Send the header Tus-Resumable: 1.0.0.")
+OFFSET_MISMATCH = _kind(
+    "offset-mismatch",
+    409,
+    "The upload is at another place",
+    "Ask with HEAD how far it is, and go on from there.",
+)
+CHECKSUM_MISMATCH = _kind(
+    "checksum-mismatch",
+    460,
+    "The bytes are not those that were meant",
+    "Nothing of them was kept. Send them again.",
+)
+UPLOAD_GONE = _kind("upload-gone", 410, "This upload cannot go on", "Begin a new one.")
+UPLOAD_BUSY = _kind(
+    "upload-busy",
+    423,
+    "This upload is being received already",
+    "Wait a moment, ask with HEAD, and go on from there.",
+)
+MEDIA_REFUSED = _kind(
+    "media-refused",
+    415,
+    "That is not a photograph or recording that is taken here",
+    f"These are taken: {media.IN_WORDS}. Keep the original, and tell the borough what it is.",
+)
+TOO_MANY_UPLOADS = _kind(
+    "too-many-uploads", 429, "Too many uploads are unfinished", "Finish or delete some of them first."
+)
+DAMAGED = _kind(
+    "damaged",
+    500,
+    "A file on the server is damaged",
+    "Tell the administrator: `earlysign attachments verify` names it, and a backup or the phone may still have it.",
+)
+DISK_FULL = _kind(
+    "disk-full",
+    507,
+    "The server has no room for files",
+    "Nothing that was received is lost. Keep it and try again later; notes are still taken.",
 )
 PASSWORD_TOO_WEAK = _kind(
     "password-too-weak", 422, "That password is not accepted", access.PasswordTooWeak.hint
@@ -253,6 +297,15 @@ def from_refusal(error: access.AccessError) -> Problem:
     return Problem(kind, str(error), hint=error.hint, extra=extra, headers=headers)
 
 
+def from_blobs(error: BlobError) -> Problem:
+    """What the store of files could not do, as a problem."""
+    log.warning("files unavailable", kind=type(error).__name__)
+    if isinstance(error, PartBusy):
+        return Problem(UPLOAD_BUSY, str(error), headers={"retry-after": "1"})
+    kind = DISK_FULL if isinstance(error, NoRoom) else UNAVAILABLE
+    return Problem(kind, str(error), headers={"retry-after": BLOBS_RETRY_AFTER_S})
+
+
 SAFE_MESSAGE = re.compile(r"(Expected `[^`]*`|Object missing required field|Object contains unknown field)")
 
 
@@ -338,6 +391,8 @@ def handle(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
         log.warning("storage unavailable", kind=type(error).__name__)
         problem = Problem(UNAVAILABLE, "The database cannot take this now.", headers={"retry-after": wait})
         return respond(request, problem)
+    if isinstance(error, BlobError):
+        return respond(request, from_blobs(error))
     if isinstance(error, HTTPException):
         cause = error.__cause__
         if isinstance(cause, msgspec.MsgspecError) and not isinstance(error, ValidationException):

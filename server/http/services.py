@@ -14,8 +14,11 @@ from server.access.signing import SigningKey
 from server.access.throttle import Limits
 from server.alerts.stream import Hub
 from server.http.metrics import Metrics
+from server.http.notes_first import NotesFirst
+from server.http.turns import Turns
 from server.placing import Worlds
 from server.settings import Settings
+from server.storage.blobs import Blobs
 from server.storage.port import Store
 
 
@@ -34,7 +37,11 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     worlds: Worlds
     incarnation: str
     cursor_key: bytes
+    pass_key: bytes
     hub: Hub
+    blobs: Blobs
+    turns: Turns
+    notes_first: NotesFirst
 
 
 def services_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Services:

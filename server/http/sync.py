@@ -23,6 +23,7 @@ from server.http.problems import (
     Problem,
     documented,
 )
+from server.http.receiving import bytes_max
 from server.http.services import Services
 from server.records import changes, ledger, notes
 from server.storage.port import Transaction
@@ -39,7 +40,7 @@ from sync.envelope import (
     split_lines,
 )
 from sync.holdings import checksum
-from sync.limits import OPS_PER_PUSH_MAX, PUSH_UNPACKED_BYTES_MAX, PUSH_WIRE_BYTES_MAX
+from sync.limits import OPS_PER_PUSH_MAX, PUSH_UNPACKED_BYTES_MAX, PUSH_WIRE_BYTES_MAX, Limits
 
 
 @get(
@@ -55,6 +56,7 @@ async def hello(device: NamedDependency[DeviceIdentity], services: NamedDependen
     return Hello(
         server_time=now_ms(),
         incarnation=services.incarnation,
+        limits=Limits(attachment_bytes=bytes_max(services)),
         durable_through=durable,
         wipe=device.revoked,
     )
@@ -98,7 +100,8 @@ async def push(
         prepared = intake.prepare(lines, device.device_id)
         return intake.receive(tx, device, prepared, now=now, world=services.worlds.current(tx))
 
-    received = await services.store.write(take)
+    with services.notes_first.pushing():
+        received = await services.store.write(take)
     receipt = receipts.seal(
         receipts.Receipt(
             key_id=services.receipt_key.public.kid,

@@ -11,6 +11,7 @@ import msgspec
 
 from server.explaining import Compared, Explained
 from server.records.alerts import Alert
+from server.records.attachments import FormState, Named
 from server.records.cases import Flag
 from server.records.children import Child, Circumstances, Details, Marker
 from server.records.grades import GradeDecision
@@ -174,6 +175,19 @@ class AmendmentView(View, frozen=True, kw_only=True):
     note: Note | None
 
 
+class AttachmentView(View, frozen=True, kw_only=True):
+    """A photograph or recording that a note names. `kind`: photograph or audio, where that is known.
+
+    `state`: `awaited` (still on the phone), `arrived` (being made ready), `ready` (ask for it), or `unshowable`.
+    """
+
+    sha256: str
+    kind: str | None
+    taken_at: Instant | None
+    state: str
+    size: int | None
+
+
 class NoteView(View, frozen=True, kw_only=True):
     """A concern note in its author's words, with how it came to this child."""
 
@@ -189,6 +203,7 @@ class NoteView(View, frozen=True, kw_only=True):
     role: SubjectRole
     note: Note
     amendments: list[AmendmentView]
+    attachments: list[AttachmentView]
     link: LinkView | None
 
 
@@ -395,7 +410,27 @@ def note_view(entry: Entry) -> NoteView:
             )
             for amended in written.amendments
         ],
+        attachments=[attachment_view(named) for named in entry.attachments],
         link=link_view(entry.link, entry.evidence) if entry.link else None,
+    )
+
+
+ATTACHMENT_STATES = {
+    FormState.WAITING: "arrived",
+    FormState.MADE: "ready",
+    FormState.FAILED: "unshowable",
+}
+
+
+def attachment_view(named: Named) -> AttachmentView:
+    """An attachment of a note as JSON has it."""
+    kept = named.kept
+    return AttachmentView(
+        sha256=named.digest,
+        kind=named.kind.value if named.kind else None,
+        taken_at=maybe(named.taken_at),
+        state=ATTACHMENT_STATES[kept.form_state] if kept else "awaited",
+        size=kept.size if kept else None,
     )
 
 

@@ -18,9 +18,10 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler  # type: ignore[impo
 from server.access.sessions import SessionRules
 from server.access.throttle import Limits
 from server.alerts.channels import Channel
-from server.jobs import delivery, escalation, housekeeping, lease
+from server.jobs import delivery, escalation, housekeeping, lease, pictures, uploads
 from server.placing import Worlds
 from server.records import alerts, search
+from server.storage.blobs import Blobs
 from server.storage.port import StorageError, StorageUnavailable, Store
 
 LEASE = "jobs"
@@ -28,6 +29,8 @@ ESCALATE_SECONDS = 1.0
 """How late a level may hear. A look costs one read of an index that holds only open alerts with a clock."""
 
 DELIVER_SECONDS = 1.0
+PICTURES_SECONDS = 2.0
+"""How long a photograph that arrived may wait before its small picture is begun."""
 INDEX_SECONDS = 5.0
 """How far search's index may lag. Rounds that are fewer move more at once, at less for each child."""
 
@@ -54,8 +57,10 @@ class Jobs:
         rules: SessionRules,
         limits: Limits,
         clock: Callable[[], int],
+        blobs: Blobs,
     ) -> None:
         self._store = store
+        self._blobs = blobs
         self._worlds = worlds
         self._channels = tuple(channels)
         self._rules = rules
@@ -81,6 +86,7 @@ class Jobs:
         self._add("escalation", self._leading(self.escalate), ESCALATE_SECONDS)
         if self._channels:
             self._add("delivery", self._leading(self.deliver), DELIVER_SECONDS)
+        self._add("pictures", self._leading(self.make_pictures), PICTURES_SECONDS)
         self._add("search index", self._leading(self.index), INDEX_SECONDS)
         self._add("housekeeping", self._leading(self.tidy), TIDY_SECONDS)
         self._scheduler.start()
@@ -118,6 +124,10 @@ class Jobs:
         """One round of delivery; how many messages arrived."""
         return await delivery.run(self._store, self._channels, self._clock)
 
+    async def make_pictures(self) -> int:
+        """One round of making what people are shown of attachments; how many were made."""
+        return await pictures.run(self._store, self._blobs)
+
     async def index(self) -> int:
         """Bring search's index up to date; how many children. Writes nothing where nothing has changed."""
         if not await self._store.read(search.is_behind):
@@ -133,6 +143,7 @@ class Jobs:
     async def tidy(self) -> int:
         """One round of housekeeping; how many rows went."""
         now = self._clock()
+        await uploads.tidy(self._store, self._blobs, now)
         return await self._store.write(lambda tx: housekeeping.run(tx, now, self._rules, self._limits))
 
     def _leading(self, work: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[object]]:

@@ -192,7 +192,7 @@ def test_a_number_that_another_installation_used_makes_the_phone_start_anew(
     lost = device.write(a_note("sent by the twin"))
     sync_once(server, device)
     with device.store.transaction():  # as a restored backup of before that note would be
-        device.store._run("DELETE FROM outbox")
+        device.store.run("DELETE FROM outbox")
     note_id = device.write(a_note("written after the restore"))
     report = sync_once(server, device)
     assert report.all_sent and report.problems == [], report

@@ -154,9 +154,9 @@ def test_the_folder_of_a_new_store_is_for_its_owner_only(tmp_path: Path) -> None
 
 def test_synchronous_is_full_and_deleted_rows_are_overwritten(tmp_path: Path) -> None:
     store = Store.create(tmp_path, passphrase=None, accept_unencrypted=True)
-    assert store._one("PRAGMA synchronous")[0] == 2
-    assert store._one("PRAGMA secure_delete")[0] == 1
-    assert store._one("PRAGMA journal_mode")[0] == "wal"
+    assert store.one("PRAGMA synchronous")[0] == 2
+    assert store.one("PRAGMA secure_delete")[0] == 1
+    assert store.one("PRAGMA journal_mode")[0] == "wal"
     store.close()
 
 
@@ -216,7 +216,7 @@ def test_durable_only_grows_until_the_server_was_restored(tmp_path: Path) -> Non
 
 def test_a_store_of_a_newer_program_is_refused(tmp_path: Path) -> None:
     store = Store.create(tmp_path, passphrase=None, accept_unencrypted=True)
-    store._run("PRAGMA user_version = 99")
+    store.run("PRAGMA user_version = 99")
     store.close()
     with pytest.raises(StoreError, match="newer"):
         Store.open(tmp_path, passphrase=None)

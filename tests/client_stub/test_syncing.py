@@ -190,7 +190,7 @@ def test_quarantined_entries_are_shown_with_their_reason_and_kept(phone: Device,
     line = phone.store.lines([bad])[0]
     spoiled = line.replace(b'"county_lines"', b'"county_linez"')  # as a phone of another version might write
     with phone.store.transaction():
-        phone.store._run("UPDATE outbox SET line = ?, digest = ? WHERE seq = 2", spoiled, digest(spoiled))
+        phone.store.run("UPDATE outbox SET line = ?, digest = ? WHERE seq = 2", spoiled, digest(spoiled))
     report = sync_once(phone, server)
     assert report.all_sent and len(server.notes) == 1
     item = phone.status().items[1]
@@ -222,7 +222,7 @@ def test_a_clone_rotates_its_epoch_and_loses_nothing(tmp_path: Path, server: Fak
         for key in ("identity", "private_key"):
             twin.store.put(key, original.store.get(key) or "")
         twin.store.put("epoch", epoch or "")
-        twin.store._run(
+        twin.store.run(
             "INSERT INTO outbox SELECT 1, ?, 1, 'note.write', 'gone', 'd', 1, NULL, 'receipted', 'applied', NULL, "
             "NULL, 1, 1, NULL, NULL",
             epoch,
@@ -280,7 +280,7 @@ def test_bytes_are_forgotten_only_when_receipted_durable_and_a_day_old(
     sync_once(phone, server)
     now[0] += KEEP_SENT_MS + 1
     with phone.store.transaction():
-        phone.store._run("DELETE FROM durable")
+        phone.store.run("DELETE FROM durable")
     sync_now = sync_once(phone, server)
     assert sync_now.forgotten == 1  # hello said that it is durable
     assert phone.status().items[0].line is None
@@ -305,7 +305,7 @@ def test_a_copy_that_went_wrong_is_fetched_anew_and_the_outbox_stays(
     sync_once(phone, server)
     phone.write(a_note())
     with phone.store.transaction():
-        phone.store._run("DELETE FROM held WHERE id = '1'")
+        phone.store.run("DELETE FROM held WHERE id = '1'")
     server.push_script = [problem(400, "no")]
     report = sync_once(phone, server)
     assert len(phone.store.holdings()["own"]) == 3

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
@@ -15,6 +17,7 @@ from server.alerts.channels import Channel, Message
 from server.jobs import escalation, lease, scheduler
 from server.jobs.scheduler import Jobs
 from server.storage import StorageUnavailable, Store
+from server.storage.blobs import Blobs
 from tests.road import AMARA, JONAS, Road
 
 RULES = SessionRules(1_000, 2_000)
@@ -57,7 +60,8 @@ class Pager:
 
 
 def make(road: Road, channels: Sequence[Channel] = ()) -> Jobs:
-    return Jobs(road.store, road.worlds, channels, RULES, LIMITS, lambda: road.now)
+    blobs = Blobs(Path(tempfile.mkdtemp(prefix="earlysign-jobs-")))
+    return Jobs(road.store, road.worlds, channels, RULES, LIMITS, lambda: road.now, blobs)
 
 
 @asynccontextmanager

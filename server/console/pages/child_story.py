@@ -8,6 +8,7 @@ import msgspec
 
 from server import merging, placing
 from server.console import words
+from server.console.pages import attached
 from server.console.pages.alert_rows import Telling
 from server.console.pages.around_child import MARKERS
 from server.console.pages.comparing import explanation
@@ -64,12 +65,16 @@ class Story:
         undone: Sequence[Undone],
         *,
         may_undo: bool,
+        may_see_originals: bool,
+        address: attached.Address,
     ) -> None:
         self.shown = shown
         self.telling = telling
         self.flags_of_alerts = flags_of_alerts
         self.undone = undone
         self.may_undo = may_undo
+        self.may_see_originals = may_see_originals
+        self.address = address
         self.flags = {flag.flag_id: flag for flag in shown.flags}
 
     def entries(self) -> tuple[TimelineEntry, ...]:
@@ -89,7 +94,14 @@ class Story:
             for flag in self.shown.flags
             if entry.note.note_id in flag.note_ids and flag.retracted_at is None
         )
-        told = note_entry(entry.note, self.telling, link=self.link(entry), flags=raised)
+        told = note_entry(
+            entry.note,
+            self.telling,
+            link=self.link(entry),
+            flags=raised,
+            attachments=attached.shown(entry.attachments, self.address, originals=self.may_see_originals),
+            attachments_told=attached.told(entry.attachments),
+        )
         on = entry.link.child_id if entry.link else None
         return told if on == self.shown.child.child_id else msgspec.structs.replace(told, stands_on=on)
 

@@ -9,6 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from server import placing, showing
+from server.access import passes
 from server.access.errors import NotAllowed, ReasonNeeded
 from server.access.identity import Person
 from server.access.policy import Permission
@@ -18,6 +19,7 @@ from server.audit.queries import history_of
 from server.clock import now_ms
 from server.console.pages.alerts import telling_for
 from server.console.pages.around_child import LOOKS_SHOWN, facts_of, identity, looks_of, people_of, places_of
+from server.console.pages.attached import Address
 from server.console.pages.child_story import Story, also_of
 from server.console.pages.web import (
     FORM_BYTES_MAX,
@@ -38,6 +40,7 @@ from server.http.auth import requires
 from server.http.services import Services
 from server.records import children, links, overview
 from server.records.alerts import State
+from server.records.children import Child
 from server.storage.port import Transaction
 
 LOG_ENTRIES_READ = 200  # enough for the newest lookers of a record that is opened many times a day
@@ -125,6 +128,8 @@ def child_page(
         carried,
         overview.taken_off(tx, child_id),
         may_undo=person.may(Permission.DECIDE_LINKS),
+        may_see_originals=person.may(Permission.SEE_ORIGINALS),
+        address=_addresses(services, person, shown.child, now),
     )
     beside = overview.beside(tx, child_id)
     live = sorted(
@@ -163,6 +168,14 @@ def child_page(
         looks_total=len(looks),
         here=f"/children/{child_id}",
     )
+
+
+def _addresses(services: Services, person: Person, shown: Child, now: int) -> Address:
+    """Where the pictures of this page are; on that of a restricted record, with the pass that its reason gave."""
+    query = ""
+    if shown.circumstances.restricted:
+        query = f"&pass={passes.make(services.pass_key, person.person_id, shown.child_id, now)}"
+    return lambda digest, form: f"/api/children/{shown.child_id}/attachments/{digest}?form={form}{query}"
 
 
 def _openable(tx: Transaction, person: Person, child_ids: Iterable[int]) -> frozenset[int]:

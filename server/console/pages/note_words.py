@@ -6,6 +6,7 @@ from server.console import words
 from server.console.pages.alert_rows import Telling
 from server.console.views_child import (
     Amendment,
+    Attachment,
     FlagWords,
     LinkWords,
     NoteEntry,
@@ -50,6 +51,8 @@ def note_entry(
     *,
     link: LinkWords | None = None,
     flags: tuple[FlagWords, ...] = (),
+    attachments: tuple[Attachment, ...] = (),
+    attachments_told: str | None = None,
 ) -> NoteEntry:
     """A note in its officer's words."""
     body = note.body
@@ -80,6 +83,8 @@ def note_entry(
         described_as=described_as(subject) if subject else None,
         link=link,
         flags=flags,
+        attachments=attachments,
+        attachments_told=attachments_told,
         amendments=tuple(
             _amendment(amended, note.author_name)
             for amended in note.amendments

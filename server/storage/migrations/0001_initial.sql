@@ -266,6 +266,57 @@ CREATE TABLE link_count (
     PRIMARY KEY (day, borough, outcome, identifiable)
 ) $strict_without_rowid;
 
+-- Attachments ------------------------------------------------------------------------------------------
+-- Their bytes are files in the data folder (storage/blobs.py), known by their SHA-256 in hex.
+
+-- An upload of one phone. `received` bytes are on the disk; `digest` is set when all were, `ended` when it cannot
+-- go on (expired, terminated, refused).
+CREATE TABLE upload (
+    upload_id TEXT PRIMARY KEY,
+    device_id TEXT NOT NULL,
+    length $integer NOT NULL,
+    received $integer NOT NULL DEFAULT 0,
+    declared TEXT,
+    metadata TEXT NOT NULL,
+    expires_at $integer NOT NULL,
+    digest TEXT,
+    ended TEXT
+) $strict;
+CREATE INDEX upload_by_device ON upload (device_id);
+CREATE INDEX upload_expires ON upload (expires_at);
+
+-- Bytes that the server has, once each, whoever sent them. `form_state`: what people are shown of it is waiting to
+-- be made, made, or failed.
+CREATE TABLE attachment (
+    digest TEXT PRIMARY KEY,
+    size $integer NOT NULL,
+    media_type TEXT NOT NULL,
+    received_at $integer NOT NULL,
+    form_state TEXT NOT NULL,
+    form_tries $integer NOT NULL DEFAULT 0
+) $strict;
+CREATE INDEX attachment_waiting ON attachment (form_tries, received_at) WHERE form_state = 'waiting';
+
+-- Who handed them in: a phone hears only of its own.
+CREATE TABLE attachment_source (
+    digest TEXT NOT NULL REFERENCES attachment (digest),
+    device_id TEXT NOT NULL,
+    author TEXT NOT NULL,
+    received_at $integer NOT NULL,
+    PRIMARY KEY (digest, device_id)
+) $strict_without_rowid;
+
+-- What a note names as its own. Notes come before their attachments, so nothing refers to `attachment` here.
+CREATE TABLE note_attachment (
+    note_key $integer NOT NULL REFERENCES note (note_key),
+    digest TEXT NOT NULL,
+    ordinal $integer NOT NULL,
+    kind TEXT,
+    taken_at $integer,
+    PRIMARY KEY (note_key, digest)
+) $strict_without_rowid;
+CREATE INDEX note_attachment_by_digest ON note_attachment (digest);
+
 -- Merges -----------------------------------------------------------------------------------------------
 
 -- Every decision on whether two records are one child. Nothing is ever changed here: a decision that was taken
