@@ -237,8 +237,13 @@ def lookup_keys(record: Record) -> tuple[Lookup, ...]:
     for low, high in _pairs(given, family):
         finer = (_key(FULL_NAME_AREA, low, high, area),) if area else ()
         if years:
-            # At once by year: namesakes of every age would be most of what is compared, and none is linked.
-            lookups += [Lookup(_key(FULL_NAME_YEAR, low, high, year)) for year in (*years, UNKNOWN_YEAR)]
+            # At once by year: namesakes of every age would be most of what is compared, and none is linked. Where
+            # the date is told, the years beside it, and children without one, matter only if nothing fits better.
+            told = record.born // 10000
+            lookups += [
+                Lookup(_key(FULL_NAME_YEAR, low, high, year), wide=told not in (0, year))
+                for year in (*years, UNKNOWN_YEAR)
+            ]
             lookups += [Lookup(key) for key in finer]
         else:
             lookups.append(Lookup(_key(FULL_NAME, low, high), finer))

@@ -15,6 +15,8 @@ from server.linkage.standardise import Record
 # A key shared by more children than this tells little: its finer keys are used instead of it. Each candidate
 # costs about 4 microseconds, so no key may cost more than a quarter of a millisecond.
 CHILDREN_PER_KEY_MAX = 64
+# A wide key is looked up in doubt, and hardly one in a hundred of its children comes into question.
+CHILDREN_PER_WIDE_KEY_MAX = 24
 
 
 class CandidateSource(Protocol):
@@ -59,19 +61,19 @@ def find_by(lookups: Sequence[Lookup], source: CandidateSource, *, wide: bool) -
     keys = [lookup.key for lookup in lookups if lookup.wide is wide]
     if not keys:
         return set(), False
-    found, oversized = _collect(keys, source)
+    found, oversized = _collect(keys, source, CHILDREN_PER_WIDE_KEY_MAX if wide else CHILDREN_PER_KEY_MAX)
     if not oversized:
         return found, False
     finer = list(dict.fromkeys(k for lookup in lookups if lookup.key in oversized for k in lookup.refined))
     if not finer:
         return found, True
-    more, still = _collect(finer, source)
+    more, still = _collect(finer, source, CHILDREN_PER_KEY_MAX)
     return found | more, bool(still)
 
 
-def _collect(keys: Sequence[int], source: CandidateSource) -> tuple[set[int], set[int]]:
-    rows = source.children(keys, CHILDREN_PER_KEY_MAX)
-    if len(rows) <= CHILDREN_PER_KEY_MAX:
+def _collect(keys: Sequence[int], source: CandidateSource, most: int) -> tuple[set[int], set[int]]:
+    rows = source.children(keys, most)
+    if len(rows) <= most:
         return {child_id for _, child_id in rows}, set()
     by_key: dict[int, list[int]] = {}
     for key, child_id in rows:
@@ -83,7 +85,7 @@ def _collect(keys: Sequence[int], source: CandidateSource) -> tuple[set[int], se
     found: set[int] = set()
     oversized: set[int] = set()
     for key, held in by_key.items():
-        if len(held) > CHILDREN_PER_KEY_MAX:
+        if len(held) > most:
             oversized.add(key)
         else:
             found.update(held)

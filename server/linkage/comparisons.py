@@ -28,6 +28,7 @@ from server.linkage.names import (
 from server.linkage.standardise import Record
 
 REMEMBERED_MAX = 50_000  # pairs of guardians
+REMEMBERED_WORDS_MAX = 400_000  # pairs of words of names, about 60 MB: most notes bring names that came before
 
 # How two single words compare.
 W_SAME, W_VARIANT, W_SHORT, W_TYPO, W_CLOSE, W_INITIAL, W_DIFFER = range(7)
@@ -77,11 +78,22 @@ class Comparer:
     def __init__(self, counts: TermFrequencies) -> None:
         self._counts = counts
         self._guardian: dict[tuple[str, str], int] = {}
+        self._words: dict[tuple[str, str], int] = {}
 
     def words(self, one: str, other: str) -> int:
         """How two words of names compare (W_ constants)."""
         if one == other:
             return W_SAME if len(one) > 1 else W_INITIAL
+        pair = (one, other) if one < other else (other, one)
+        known = self._words.get(pair)
+        if known is None:
+            if len(self._words) >= REMEMBERED_WORDS_MAX:
+                self._words.clear()
+            known = self._words[pair] = self._compare_words(*pair)
+        return known
+
+    def _compare_words(self, one: str, other: str) -> int:
+        """The same for two words in alphabetical order that differ."""
         if len(one) == 1 or len(other) == 1:
             return W_INITIAL if one[0] == other[0] else W_DIFFER
         first, second = canonical(one), canonical(other)
@@ -99,10 +111,9 @@ class Comparer:
             ours, theirs = self._counts.is_name(one), self._counts.is_name(other)
             apart = (ours and theirs) or one[0] != other[0] or _two_sexes(one, ours, other, theirs)
             return W_CLOSE if apart else W_TYPO
-        low, high = (one, other) if one < other else (other, one)
-        if low == high[: len(low)] and len(low) > 2:
+        if other.startswith(one) and len(one) > 2:
             return W_CLOSE  # the beginning of a longer name: perhaps its short form
-        if jaro_winkler(low, high, score_cutoff=0.86) > 0 or skeleton(first) == skeleton(second):
+        if jaro_winkler(one, other, score_cutoff=0.86) > 0 or skeleton(first) == skeleton(second):
             return W_CLOSE
         return W_DIFFER
 
@@ -110,6 +121,8 @@ class Comparer:
         """Level of the given names; both are known."""
         if one > other:
             one, other = other, one
+        if " " not in one and " " not in other and self.words(one, other) == W_DIFFER:
+            return lv.G_DIFFER, ""  # what most pairs are
         ours, theirs = main_words(one), main_words(other)
         if one.replace(" ", "") == other.replace(" ", "") and len(one) > 1:
             return lv.G_EXACT, canonical(ours[0])

@@ -309,6 +309,7 @@ def _one_each(
 _SURE_NAME = frozenset((lv.G_EXACT, lv.G_VARIANT, lv.G_SHORT, lv.G_ALIAS, lv.G_SWAPPED))
 _FAMILY_AGREES = frozenset((lv.F_EXACT, lv.F_VARIANT, lv.F_SWAPPED, lv.F_TYPO, lv.F_HALF))
 _SURE_BORN = frozenset((lv.B_EXACT, lv.B_SWAPPED, lv.B_DIGIT, lv.B_YEAR))
+_NEAR_BORN = frozenset((lv.B_SWAPPED, lv.B_DIGIT, lv.B_YEAR))
 _OTHER_BORN = frozenset((lv.B_SAME_YEAR, lv.B_DIFFER, lv.B_AGE_FAR))
 _LOOSE_BORN = frozenset((lv.B_MONTH, lv.B_YEAR_ONLY, lv.B_JANUARY))
 _SURE_ADDRESS = frozenset((lv.A_HOME, lv.A_NEAR, lv.A_NUMBER_STREET, lv.A_POSTCODE))
@@ -334,6 +335,9 @@ def _forbidden(levels: list[int], *, restricted: bool, households: bool) -> str:
         return "the date of birth is another one"
     guardian = levels[lv.GUARDIAN] in (lv.U_SAME, lv.U_GIVEN)
     around = guardian or levels[lv.SCHOOL] == lv.I_SAME
+    # Namesakes born on days that look alike are found among millions, however rare the name.
+    if born in _NEAR_BORN and not (at_home or around):
+        return "only the name agrees, and the date of birth nearly"
     if not (born in _SURE_BORN or at_home or (around and born == lv.B_AGE)):
         return "only the name and an age or less agree"
     # A namesake with another family name at the same school is somebody else.

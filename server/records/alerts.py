@@ -63,7 +63,7 @@ class Duty(msgspec.Struct, frozen=True, kw_only=True):
     warns_at: int | None = None
     copies: tuple[str, ...] = ()
     first: bool = False
-    """The child was made a moment ago, so nothing about it can be open already."""
+    """The record has had no note before, so nothing about it can be open already."""
     joint: bool = False
     """For what the records of a merged child mean only together."""
 

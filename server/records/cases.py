@@ -103,14 +103,16 @@ def reassess(
     else:
         child = children.facts(tx, child_id, now=now)
         facts = notes.facts_of_child(tx, child_id)
+    # Nothing stands on a record before its first note, so there is nothing to read back.
+    first = arrival is not None and len(facts) == 1 and child.kept_id is None
     ground = _Ground(
         child=child, facts=facts, arrival=arrival, pack=pack, now=now, channels=channels,
-        running_since=running_since, first=made_for is not None,
+        running_since=running_since, first=first,
     )  # fmt: skip
-    stored = {} if made_for else {flag.flag_key: flag for flag in flags.own(tx, child_id)}
+    stored = {} if first else {flag.flag_key: flag for flag in flags.own(tx, child_id)}
     grade, fresh = _judge(tx, actor, ground, stored, GROUNDS_GONE, joint=False)
-    if made_for is None:
-        # A record made for this note a moment ago has no review yet.
+    if arrival is None:
+        # No note that comes is put on a record that waits for a review: linkage does not find those.
         links.keep_stake(tx, child_id, danger=in_danger(facts), urgency=grade.urgency if grade else 0)
     # A note that comes only adds to who has to do with the child; anything else may have taken away.
     ownership = _by_arrival(child, arrival, pack) if arrival else sight.settle(tx, child, facts, pack)

@@ -3,6 +3,7 @@
 Counts and times only; whose they are is shown, and logged, by `links`, `children` and `alerts`.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -18,6 +19,8 @@ from sync.vocabulary import Grade
 DAY_MS = 86_400_000
 SHARE_DAYS = 30
 """The share is of the last so many days, today included: long enough for a borough's number to mean something."""
+
+_COUNTED = "linkage's outcomes"
 
 
 class Overdue(msgspec.Struct, frozen=True):
@@ -38,18 +41,31 @@ class AlertClock(msgspec.Struct, frozen=True, kw_only=True):
 @impersonal("counts by day and outcome")
 def count(tx: Transaction, borough: str | None, outcomes: Sequence[tuple[str, bool]], *, now: int) -> None:
     """Count what linkage made of a new note's subjects: (outcome, identifiable) of each."""
+    if _COUNTED not in tx.notes:
+        tx.notes[_COUNTED] = []
+        tx.at_commit(_add_up)
+    tx.notes[_COUNTED] += [
+        (now // DAY_MS, borough or "", outcome, int(is_identifiable)) for outcome, is_identifiable in outcomes
+    ]
+
+
+def _add_up(tx: Transaction) -> None:
+    """One row for all alike of a push; in one order, so that two pushes never wait for each other."""
+    counted = Counter[tuple[int, str, str, int]](tx.notes.pop(_COUNTED, []))
     tx.executemany(
         "INSERT INTO link_count (day, borough, outcome, identifiable, subjects)"
-        " VALUES (:day, :borough, :outcome, :identifiable, 1)"
-        " ON CONFLICT (day, borough, outcome, identifiable) DO UPDATE SET subjects = link_count.subjects + 1",
+        " VALUES (:day, :borough, :outcome, :identifiable, :subjects)"
+        " ON CONFLICT (day, borough, outcome, identifiable)"
+        " DO UPDATE SET subjects = link_count.subjects + excluded.subjects",
         [
             {
-                "day": now // DAY_MS,
-                "borough": borough or "",
+                "day": day,
+                "borough": borough,
                 "outcome": outcome,
-                "identifiable": int(is_identifiable),
+                "identifiable": is_identifiable,
+                "subjects": subjects,
             }
-            for outcome, is_identifiable in outcomes
+            for (day, borough, outcome, is_identifiable), subjects in sorted(counted.items())
         ],
     )
 
