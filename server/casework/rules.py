@@ -54,6 +54,8 @@ class Raised(msgspec.Struct, gc=False):
 
 def evaluate(rule: AnyRule, history: History) -> Raised | None:
     """What one rule raises on this history, or None."""
+    if len(history.live) == 1 and isinstance(rule, IncidentCount | SourceCount) and rule.at_least > 1:
+        return None  # most children have one note
     return _EVALUATORS[type(rule)](rule, history) if history.about else None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import socket
 from typing import Annotated
@@ -25,6 +26,9 @@ OBJECTS_BETWEEN_SEARCHES = 50_000
 KEEP_ALIVE_S = 75  # above the usual 60 s of a proxy in front, so that it never meets a closed connection
 
 
+M_ARENA_MAX = -8  # from <malloc.h>
+
+
 class Server(uvicorn.Server):
     """Ends the open streams first when it is told to stop: they have no end of their own to wait for."""
 
@@ -42,6 +46,15 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._app.state.services.hub.end_streams()
         await super().shutdown(sockets)
+
+
+def use_one_heap() -> None:
+    """Let all threads take memory from one heap, where the C library is GNU's.
+
+    It gives each thread a heap of its own, which grows and shrinks page by page: a twentieth of the writer's time.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
 def register(app: typer.Typer) -> None:
@@ -66,6 +79,7 @@ def serve(
     The embedded default needs nothing but a folder: SQLite, one process. Put a proxy with TLS in front before
     a phone outside this machine uses it, and tell the server its address with EARLYSIGN_PUBLIC_URL.
     """
+    use_one_heap()
     settings = load_settings(data=data, host=host, port=port)
     check_port(settings)
     logs.configure(settings.log_level, settings.log_format)

@@ -35,7 +35,9 @@ def _climb(tx: Transaction, alert: Alert, now: int, pack: Pack, channels: Sequen
     steps = steps_from(alert.grade, preset, alert.level, alert.escalates_at, ends_at, pack)
     if not steps:
         # Everybody was told and then it grew, or the pack has become shorter: whoever is last hears again.
-        steps = steps_from(alert.grade, preset, max(0, alert.level - 1), alert.escalates_at, ends_at, pack)[-1:]
+        steps = steps_from(alert.grade, preset, max(0, alert.level - 1), alert.escalates_at, ends_at, pack)[
+            -1:
+        ]
     if not steps:
         alerts.end_escalation(tx, alert)
         return 0

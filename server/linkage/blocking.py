@@ -42,14 +42,10 @@ _A, _B, _C, _R = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD
 
 
 class Lookup(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A key a note looks up, and the finer keys to use instead when it holds too many children.
-
-    `wide`: only worth its cost where the other keys find no child that fits.
-    """
+    """A key a note looks up, and the finer keys to use instead when it holds too many children."""
 
     key: int
     refined: tuple[int, ...] = ()
-    wide: bool = False
 
 
 def _key(rule: int, a: int, b: int = 0, c: int = 0) -> int:
@@ -215,7 +211,12 @@ def _possible_years(record: Record) -> tuple[int, ...]:
 
 
 def lookup_keys(record: Record) -> tuple[Lookup, ...]:
-    """What a note looks up, most selective first. Each stands alone; none is needed twice."""
+    """All that a note may look up. Each stands alone; none is needed twice."""
+    return _each_once([*near_lookups(record), *wide_lookups(record)])
+
+
+def near_lookups(record: Record) -> tuple[Lookup, ...]:
+    """What every note looks up, most selective first."""
     given, family = _with_aliases(record)
     keys = _identity_keys(record)
     area = _text_code(record.outward or record.postcode) if record.outward or record.postcode else 0
@@ -227,40 +228,52 @@ def lookup_keys(record: Record) -> tuple[Lookup, ...]:
         keys.append(_key(BORN_AND_AREA, born, area))
     if record.born and given and family:
         keys.append(_key(BORN_AND_INITIALS, born, _initials(record)))
-    lookups = [Lookup(key) for key in dict.fromkeys(keys)]
+    lookups = [Lookup(key) for key in keys]
     if family and (street := _street_code(record)):
         lookups.append(Lookup(_key(HOUSE_AND_FAMILY, street, family[0])))
-    if street := _street_code(record):
-        finer = (_key(HOUSE_AND_FAMILY, street, family[0]),) if family else ()
-        lookups.append(Lookup(_key(HOUSE, street), finer, wide=True))
     years = _possible_years(record)
     for low, high in _pairs(given, family):
         finer = (_key(FULL_NAME_AREA, low, high, area),) if area else ()
-        if years:
-            # At once by year: namesakes of every age would be most of what is compared, and none is linked. Where
-            # the date is told, the years beside it, and children without one, matter only if nothing fits better.
-            told = record.born // 10000
-            lookups += [
-                Lookup(_key(FULL_NAME_YEAR, low, high, year), wide=told not in (0, year))
-                for year in (*years, UNKNOWN_YEAR)
-            ]
+        if record.born:
+            # At once by year: namesakes of every age would be most of what is compared, and none is linked.
+            lookups.append(Lookup(_key(FULL_NAME_YEAR, low, high, record.born // 10000)))
+            lookups += [Lookup(key) for key in finer]
+        elif years:
+            lookups += [Lookup(_key(FULL_NAME_YEAR, low, high, year)) for year in (*years, UNKNOWN_YEAR)]
             lookups += [Lookup(key) for key in finer]
         else:
             lookups.append(Lookup(_key(FULL_NAME, low, high), finer))
-    if years and given and family:
-        initial = _initial(record.given)
-        if record.born:
-            # A slip in the given name and another in the date: in its year, or in its day or month.
-            lookups.append(
-                Lookup(_key(FAMILY_YEAR_INITIAL, family[0], record.born // 10000, initial), wide=True)
-            )
-            lookups.append(Lookup(_key(FAMILY_DAY_INITIAL, family[0], born % 10000, initial), wide=True))
-        else:
+    if given and years and not record.born:
+        if family:
+            initial = _initial(record.given)
             lookups += [Lookup(_key(FAMILY_YEAR_INITIAL, family[0], year, initial)) for year in years]
-    if years and given and not record.born:
         lookups += _by_given_and_age(record, given, family, area, years)
     elif given and not family:
         lookups += [Lookup(key) for key in _places_of_full_forms(record)]
+    return _each_once(lookups)
+
+
+def wide_lookups(record: Record) -> tuple[Lookup, ...]:
+    """What is looked up besides where nothing near fits: another family name in a home that is known; and where
+    the date is told, the years beside it, children without a date, and slips in name and date at once."""
+    given, family = _with_aliases(record)
+    lookups = []
+    if street := _street_code(record):
+        finer = (_key(HOUSE_AND_FAMILY, street, family[0]),) if family else ()
+        lookups.append(Lookup(_key(HOUSE, street), finer))
+    if record.born:
+        own = record.born // 10000
+        others = [year for year in (*_possible_years(record), UNKNOWN_YEAR) if year != own]
+        for low, high in _pairs(given, family):
+            lookups += [Lookup(_key(FULL_NAME_YEAR, low, high, year)) for year in others]
+        if given and family:
+            initial, day = _initial(record.given), _born_code(record.born) % 10000
+            lookups.append(Lookup(_key(FAMILY_YEAR_INITIAL, family[0], own, initial)))
+            lookups.append(Lookup(_key(FAMILY_DAY_INITIAL, family[0], day, initial)))
+    return _each_once(lookups)
+
+
+def _each_once(lookups: list[Lookup]) -> tuple[Lookup, ...]:
     return tuple({lookup.key: lookup for lookup in lookups}.values())
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from server.linkage.blocking import Lookup, blocking_keys, lookup_keys
+from server.linkage.blocking import Lookup, blocking_keys, near_lookups, wide_lookups
 from server.linkage.standardise import Record
 
 # A key shared by more children than this tells little: its finer keys are used instead of it. Each candidate
@@ -46,22 +46,29 @@ class CandidateSource(Protocol):
 
 def find(record: Record, source: CandidateSource) -> tuple[set[int], bool]:
     """(ids of all the children worth comparing, whether some name was too common to be looked up by)."""
-    lookups = lookup_keys(record)
-    near, common = find_by(lookups, source, wide=False)
-    wide, common_too = find_by(lookups, source, wide=True)
+    near, common = find_near(record, source)
+    wide, common_too = find_wide(record, source)
     return near | wide, common or common_too
 
 
-def find_by(lookups: Sequence[Lookup], source: CandidateSource, *, wide: bool) -> tuple[set[int], bool]:
-    """The same by the wide keys alone, or by the others.
+def find_near(record: Record, source: CandidateSource) -> tuple[set[int], bool]:
+    """The same by what every note looks up."""
+    return _find(near_lookups(record), source, CHILDREN_PER_KEY_MAX)
 
-    An oversized key is replaced by its finer keys; if these are oversized too they are left out whole, since
+
+def find_wide(record: Record, source: CandidateSource) -> tuple[set[int], bool]:
+    """The same by what is looked up in doubt."""
+    return _find(wide_lookups(record), source, CHILDREN_PER_WIDE_KEY_MAX)
+
+
+def _find(lookups: Sequence[Lookup], source: CandidateSource, most: int) -> tuple[set[int], bool]:
+    """An oversized key is replaced by its finer keys; if these are oversized too they are left out whole, since
     any part of them would be an arbitrary choice.
     """
-    keys = [lookup.key for lookup in lookups if lookup.wide is wide]
-    if not keys:
+    if not lookups:
         return set(), False
-    found, oversized = _collect(keys, source, CHILDREN_PER_WIDE_KEY_MAX if wide else CHILDREN_PER_KEY_MAX)
+    keys = [lookup.key for lookup in lookups]
+    found, oversized = _collect(keys, source, most)
     if not oversized:
         return found, False
     finer = list(dict.fromkeys(k for lookup in lookups if lookup.key in oversized for k in lookup.refined))

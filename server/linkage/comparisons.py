@@ -28,7 +28,9 @@ from server.linkage.names import (
 from server.linkage.standardise import Record
 
 REMEMBERED_MAX = 50_000  # pairs of guardians
-REMEMBERED_WORDS_MAX = 400_000  # pairs of words of names, about 60 MB: most notes bring names that came before
+REMEMBERED_WORDS_MAX = (
+    400_000  # pairs of words of names, about 60 MB: most notes bring names that came before
+)
 
 # How two single words compare.
 W_SAME, W_VARIANT, W_SHORT, W_TYPO, W_CLOSE, W_INITIAL, W_DIFFER = range(7)

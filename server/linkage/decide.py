@@ -12,8 +12,7 @@ from operator import itemgetter
 import msgspec
 
 from server.linkage import levels as lv
-from server.linkage.blocking import lookup_keys
-from server.linkage.candidates import CandidateSource, find_by
+from server.linkage.candidates import CandidateSource, find_near, find_wide
 from server.linkage.model import Model
 from server.linkage.score import NEGLIGIBLE_BITS, Scored, Scorer
 from server.linkage.standardise import Record
@@ -113,12 +112,11 @@ class Decider:
 
     def decide(self, record: Record, source: CandidateSource, *, excluded: Collection[int] = ()) -> Decision:
         """Decide one note. `excluded`: children a person has said it is not about."""
-        lookups = lookup_keys(record)
-        ids, too_common = find_by(lookups, source, wide=False)
+        ids, too_common = find_near(record, source)
         ids.difference_update(excluded)
         scored, compared = self._compare(record, ids, source)
         if not scored or max(scored)[0] < self._wider_below:
-            wide, common_too = find_by(lookups, source, wide=True)
+            wide, common_too = find_wide(record, source)
             wide.difference_update(ids, excluded)
             more, compared_too = self._compare(record, wide, source)
             scored += more

@@ -73,7 +73,9 @@ _decode = msgspec.msgpack.Decoder(Batch).decode
 def made_by() -> bytes:
     """A fingerprint of the code that standardises: rows stored by other code are stored anew."""
     folder = files("server.linkage")
-    tables = sorted((one for one in (folder / "data").iterdir() if one.name.endswith(".txt")), key=lambda one: one.name)
+    tables = sorted(
+        (one for one in (folder / "data").iterdir() if one.name.endswith(".txt")), key=lambda one: one.name
+    )
     parts = [*(folder / name for name in _DECIDES_WHAT_IS_STORED), *tables]
     return hashlib.sha256(b"".join(part.read_bytes() for part in parts)).digest()
 
