@@ -46,7 +46,7 @@ def backup(
     ] = None,
     data: DataOption = None,
 ) -> None:
-    """Back up the database and the secret key while the server runs.
+    """Back up the database, the attachments and the secret key while the server runs.
 
     The copy is read back and checked before it counts. Once there is a backup, phones keep every note until
     the newest one holds it: have this run by a timer, and take the folder to another machine, encrypted.
@@ -66,8 +66,18 @@ def backup(
             )
         except BackupError as error:
             raise CommandError(str(error), error.hint) from None
-    size = sum(path.stat().st_size for path in made.iterdir())
-    say(f"Backup: {escape(str(made))} ({size / 2**20:,.1f} MiB). It holds personal data and the secret key.")
+    size = sum(path.stat().st_size for path in made.folder.iterdir())
+    say(
+        f"Backup: {escape(str(made.folder))} ({size / 2**20:,.1f} MiB), and {made.attachments:,} attachments beside it."
+    )
+    say(
+        "It holds personal data and the secret key: encrypt it, and take the whole folder to another machine."
+    )
+    if made.damaged:
+        raise CommandError(
+            f"{len(made.damaged)} attachments are missing or damaged on this server, so no backup has them.",
+            "earlysign attachments verify names them. Everything else is backed up.",
+        )
 
 
 def restore(
@@ -92,6 +102,8 @@ def restore(
         raise CommandError(str(error), error.hint) from None
     for moved in done.moved:
         say(f"Moved aside: {escape(str(moved))}")
+    if done.attachments:
+        say(f"{done.attachments:,} attachments put back.")
     say(f"Restored: everything until {_when(done.begun_at)}. Phones send the rest at their next sync.")
     say("What was revoked, withdrawn or erased by hand since then has to be so again.")
 

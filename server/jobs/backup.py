@@ -1,7 +1,9 @@
 """Backups that are tested before they count, and the way back from one.
 
-A backup is a folder: the copy of the database, the server's secret key, and `manifest.json`, which says what
-belongs to it and by which digests it is recognised. It appears under its name when it is whole and on disk.
+A backup is a folder: the copy of the database, the server's secret key, a list of the attachments, and
+`manifest.json`, which says what belongs to it and by which digests it is recognised. It appears under its name when
+it is whole and on disk. The attachments themselves, whose bytes never change, stand once beside all backups of a
+folder, so that one of every night costs only what is new.
 From then on phones may forget the notes that it holds, and keep all later ones, so that a server which comes
 back from it is sent the rest (invariant 11).
 
@@ -14,7 +16,7 @@ import datetime
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -22,13 +24,17 @@ import msgspec
 from server.access import sessions
 from server.access.crypto import SECRET_FILE, load_secret
 from server.audit import Actor
-from server.records import ledger, reference
+from server.records import attachments, ledger, reference
 from server.records.ledger import Backup
 from server.storage import StorageError, Store, Transaction, open_store
+from server.storage.blobs import BlobDamaged, BlobError, BlobMissing, Blobs
 from server.storage.copies import copy_database, copy_name, flush, put_in_place
 
 MANIFEST = "manifest.json"
+ATTACHMENTS = "attachments"
+LIST = "attachments.txt"
 FORMAT = 1
+ATTACHMENTS_AT_ONCE = 500
 BLOCK_BYTES = 1 << 20
 ASIDE = "before-restore"
 
@@ -58,15 +64,24 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[Piece, ...]
 
 
+class Made(msgspec.Struct, frozen=True, kw_only=True):
+    """A backup that was made. `damaged`: attachments whose bytes on the server are no longer theirs."""
+
+    folder: Path
+    attachments: int
+    damaged: tuple[str, ...]
+
+
 class Restored(msgspec.Struct, frozen=True, kw_only=True):
-    """What a restore did: when the backup was begun (ms), and what was moved aside."""
+    """What a restore did: when the backup was begun (ms), what was moved aside, and how many attachments came."""
 
     begun_at: int
     moved: tuple[Path, ...]
+    attachments: int
 
 
-def make(store: Store, database: str, data: Path, secret: str, to: Path, *, actor: Actor, now: int) -> Path:
-    """Back up the database in use and the secret key into a new folder below `to`; the folder.
+def make(store: Store, database: str, data: Path, secret: str, to: Path, *, actor: Actor, now: int) -> Made:
+    """Back up the database in use, the secret key and the attachments into a new folder below `to`.
 
     `secret` is the setting of that name, "" where the key is in `data`. Raises BackupError and StorageError.
     """
@@ -83,12 +98,16 @@ def make(store: Store, database: str, data: Path, secret: str, to: Path, *, acto
         marks = store.read_now(ledger.reached)
         copy_database(database, part / copy_name(database))
         _write(part / SECRET_FILE, load_secret(data, secret))
+        kept, damaged = _copy_attachments(store, Blobs(data / ATTACHMENTS), Blobs(to / ATTACHMENTS))
+        _write(part / LIST, "".join(f"{digest}\n" for digest in kept).encode())
         pieces = tuple(_piece(path) for path in sorted(part.iterdir()))
         manifest = Manifest(format=FORMAT, begun_at=now, database=copy_name(database), files=pieces)
         _write(part / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=2))
         flush(part)
         os.replace(part, folder)
         flush(to)
+    except BlobError as error:
+        raise BackupError(str(error), "Check the folder and the free space.") from None
     except OSError as error:
         raise BackupError(
             f"The backup could not be written: {error.strerror}.", "Check the folder and the free space."
@@ -97,7 +116,33 @@ def make(store: Store, database: str, data: Path, secret: str, to: Path, *, acto
         shutil.rmtree(part, ignore_errors=True)
     done = Backup(name=name, begun_at=now)
     store.write_now(lambda tx: ledger.backed_up(tx, actor, done, marks, now=now))
-    return folder
+    return Made(folder=folder, attachments=len(kept), damaged=tuple(damaged))
+
+
+def _copy_attachments(store: Store, here: Blobs, there: Blobs) -> tuple[list[str], list[str]]:
+    """Copy what the backups do not have yet: (all that are there now, those that are missing or damaged here).
+
+    One damaged photograph must not keep the notes from being backed up.
+    """
+    kept, damaged, after = list[str](), list[str](), ""
+    while page := store.read_now(_page(after)):
+        for digest, size in page:
+            try:
+                if there.size(digest) != size:
+                    there.copy_from(here, digest)
+                kept.append(digest)
+            except (BlobMissing, BlobDamaged):
+                damaged.append(digest)
+        after = page[-1][0]
+    return kept, damaged
+
+
+def _page(after: str) -> Callable[[Transaction], list[tuple[str, int]]]:
+    return lambda tx: attachments.everything(tx, after, ATTACHMENTS_AT_ONCE)
+
+
+def _listed(folder: Path) -> list[str]:
+    return (folder / LIST).read_text().split()
 
 
 def check(folder: Path) -> Manifest:
@@ -120,6 +165,15 @@ def check(folder: Path) -> Manifest:
         path = folder / piece.name
         if path.parent != folder or not path.is_file() or _piece(path) != piece:
             raise BackupError(f"{piece.name} of this backup is missing or changed.", "Use another backup.")
+    beside = Blobs(folder.parent / ATTACHMENTS)
+    for digest in _listed(folder):
+        try:
+            beside.check(digest)
+        except BlobError:
+            raise BackupError(
+                "An attachment of this backup is missing or changed.",
+                f"The folder {ATTACHMENTS} belongs beside the backup, whole.",
+            ) from None
     return manifest
 
 
@@ -150,6 +204,9 @@ def restore(folder: Path, database: str, data: Path, *, replace: bool, now: int)
         if not key.exists():
             _write(key, kept)
             flush(data)
+        brought = _bring_back(folder, Blobs(data / ATTACHMENTS))
+    except BlobError as error:
+        raise BackupError(str(error), "Make room, and run earlysign restore again with --replace.") from None
     except StorageError as error:
         if replace:
             raise
@@ -160,7 +217,17 @@ def restore(folder: Path, database: str, data: Path, *, replace: bool, now: int)
         raise BackupError(
             f"The backup could not be put back: {error.strerror}.", "Check the folder."
         ) from None
-    return Restored(begun_at=manifest.begun_at, moved=tuple(moved))
+    return Restored(begun_at=manifest.begun_at, moved=tuple(moved), attachments=brought)
+
+
+def _bring_back(folder: Path, here: Blobs) -> int:
+    """Copy the attachments of a backup that are not here; how many. Those that came later stay."""
+    beside, brought = Blobs(folder.parent / ATTACHMENTS), 0
+    for digest in _listed(folder):
+        if here.size(digest) != beside.size(digest):
+            here.copy_from(beside, digest)
+            brought += 1
+    return brought
 
 
 def _begin_again(database: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 from server.audit import Actor
 from server.jobs import backup
 from server.jobs.backup import MANIFEST, BackupError
-from server.records import ledger, reference
+from server.records import attachments, ledger, reference
 from server.storage import StorageUnavailable, Store, open_store
+from server.storage.blobs import Blobs
 from server.storage.copies import copy_database, copy_name
 from tests.road import START_MS, Officer, Road
 
@@ -27,7 +29,9 @@ def data(tmp_path: Path) -> Path:
 
 
 def back_up(store: Store, address: str, data: Path, to: Path, now: int = START_MS) -> Path:
-    return backup.make(store, address, data, "", to, actor=ACTOR, now=now)
+    made = backup.make(store, address, data, "", to, actor=ACTOR, now=now)
+    assert made.damaged == ()
+    return made.folder
 
 
 def durable(store: Store, officer: Officer) -> dict[str, int]:
@@ -200,3 +204,64 @@ def test_a_backup_of_the_other_engine_is_refused(sqlite_file: Path, data: Path, 
     store.close_now()
     with pytest.raises(BackupError, match="other kind"):
         backup.restore(folder, "postgresql:///nowhere", data, replace=True, now=START_MS)
+
+
+def hand_in(road: Road, officer: Officer, data: Path, content: bytes) -> str:
+    """An attachment that has arrived whole: its bytes in the store of `data`, and its row."""
+    digest = hashlib.sha256(content).hexdigest()
+    blobs = Blobs(data / "attachments")
+    part = blobs.open_part("p", 0)
+    part.write([content])
+    part.sync()
+    part.close()
+    blobs.keep("p", digest)
+    blobs.drop("p")
+    road.store.write_now(
+        lambda tx: attachments.add(tx, officer.identity, digest, len(content), "image/jpeg", now=road.now)
+    )
+    return digest
+
+
+def test_attachments_are_copied_once_and_come_back(
+    store_address: str, data: Path, tmp_path: Path, make_elsewhere: Callable[[], str]
+) -> None:
+    store = open_store(store_address)
+    road, to = Road(store), tmp_path / "to"
+    officer = road.officer()
+    first = hand_in(road, officer, data, b"one photograph")
+    back_up(store, store_address, data, to)
+    copied = to / "attachments" / "objects" / first[:2] / first
+    before = copied.stat().st_ino
+    second = hand_in(road, officer, data, b"another")
+    folder = back_up(store, store_address, data, to, START_MS + 1_000)
+    assert copied.stat().st_ino == before, "its bytes never change, so they are not copied again"
+    store.close_now()
+    done = backup.restore(folder, make_elsewhere(), tmp_path / "new", replace=False, now=START_MS)
+    assert done.attachments == 2
+    here = Blobs(tmp_path / "new" / "attachments")
+    for digest in (first, second):
+        here.check(digest)
+
+
+def test_a_damaged_attachment_is_named_and_never_passed_on(
+    store: Store, store_address: str, data: Path, tmp_path: Path
+) -> None:
+    road = Road(store)
+    digest = hand_in(road, road.officer(), data, b"a photograph")
+    path = data / "attachments" / "objects" / digest[:2] / digest
+    path.chmod(0o600)
+    path.write_bytes(b"b photograph")
+    made = backup.make(store, store_address, data, "", tmp_path / "to", actor=ACTOR, now=START_MS)
+    assert (made.attachments, made.damaged) == (0, (digest,))
+    assert backup.check(made.folder)
+
+
+def test_a_backup_whose_attachments_are_gone_is_refused(
+    store: Store, store_address: str, data: Path, tmp_path: Path
+) -> None:
+    road = Road(store)
+    digest = hand_in(road, road.officer(), data, b"a photograph")
+    folder = back_up(store, store_address, data, tmp_path / "to")
+    (tmp_path / "to" / "attachments" / "objects" / digest[:2] / digest).unlink()
+    with pytest.raises(BackupError, match="attachment"):
+        backup.check(folder)
