@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
-from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from server.app import create_app
 from server.http.docs import description
@@ -135,7 +135,11 @@ def test_every_door_keeps_to_its_description(
     excluded: list[Any] = (
         [positive_data_acceptance] if case.operation.path in MAY_REFUSE_WHAT_IS_WELL_FORMED else []
     )
-    case.call_and_validate(base_url=live.url, headers=headers, excluded_checks=excluded)
+    answer = case.call(base_url=live.url, headers=headers)
+    if answer.status_code == 413:
+        # What is too large is refused before it is read, whatever else is wrong with it.
+        excluded.append(negative_data_rejection)
+    case.validate_response(answer, excluded_checks=excluded)
 
 
 @pytest.mark.parametrize(("method", "path"), [door for door, wants in DOORS.items() if wants])
