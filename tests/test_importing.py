@@ -14,7 +14,7 @@ from server.access.errors import NotAllowed, ReasonNeeded
 from server.demo.describe import as_subject, describe
 from server.demo.population import csv_row, population
 from server.demo.strata import Stratum
-from server.importing import Imported, import_registry, writing
+from server.importing import STAGES, Imported, import_registry, writing
 from server.linkage.blocking import blocking_keys
 from server.linkage.csv_rows import TableError
 from server.linkage.standardise import decode_record
@@ -525,3 +525,9 @@ def test_a_note_links_to_a_child_as_the_registry_describes_it_now(night: Night) 
         address="3 Peckham Road", postcode="SE5 8UB",
     )  # fmt: skip
     assert night.road.child_of(night.road.officer().writes(moved)) == night.child("R1")
+
+
+def test_whoever_watches_hears_of_the_named_stages_and_no_other(night: Night) -> None:
+    heard: list[str] = []
+    night.brings(*many(30), progress=lambda stage, rows, of: heard.append(stage))
+    assert set(heard) <= set(STAGES) and {"checked", "written", "searchable"} <= set(heard)

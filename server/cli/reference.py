@@ -34,7 +34,7 @@ from server.cli.common import (
 )
 from server.cli.linking import rows_about
 from server.clock import now_ms
-from server.importing import Imported, import_registry
+from server.importing import STAGES, Imported, import_registry
 from server.linkage.csv_rows import TableError
 from server.records import reference
 from server.records.registry import Superseded
@@ -46,13 +46,6 @@ REJECTED = 3
 
 STORAGE = StorageSettings(readers=1, cache_kibibytes=64 * 1024, mapped_bytes=0)
 """An import reads one thing at a time and writes nearly in order: more cache would not make it faster."""
-
-STAGES = {
-    "checked": "Checking",
-    "written": "Writing",
-    "indexed": "Tidying the index",
-    "searchable": "Making it searchable",
-}
 
 
 def register(app: typer.Typer) -> None:

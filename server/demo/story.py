@@ -34,6 +34,7 @@ from server.demo.processes import HOST, DemoError, Processes, check_running, fre
 from server.demo.seen import Seen, acknowledge, dealt_with, look, watch_escalation
 from server.demo.stage import Folder
 from server.demo.steps import Report, Step
+from server.importing import STAGES
 from server.storage import Store
 
 CHILDREN = 20_000
@@ -136,11 +137,7 @@ def _set_stage(scene: _Scene, store: Store, registry: list[SyntheticChild], pass
     """Registry, outlines and people; the enrolment codes of the phones."""
     stage.write_files(scene.folder, registry)
     with _bars(scene.out) as bar:
-        tasks = {
-            "checked": bar.add_task("Checking the registry", total=len(registry)),
-            "written": bar.add_task("Importing children", total=len(registry)),
-            "indexed": bar.add_task("Tidying the index", total=None),
-        }
+        tasks = {name: bar.add_task(title, total=None) for name, title in STAGES.items()}
         done = stage.load_registry(
             store, scene.folder, lambda name, rows, of: bar.update(tasks[name], completed=rows, total=of)
         )

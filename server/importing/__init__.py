@@ -15,14 +15,14 @@ from pathlib import Path
 
 from server.audit import Actor
 from server.casework.pack import Pack, default_pack
-from server.importing.check import Progress, compare, refuse_harm, untold
+from server.importing.check import STAGES, Progress, compare, refuse_harm, untold
 from server.importing.rejects import Rejects
 from server.importing.writing import CHANGED_MEANWHILE, Import, Imported
 from server.linkage.csv_rows import Rows, TableError
 from server.records.registry_rows import REGISTRY_COLUMNS
 from server.storage.port import Store
 
-__all__ = ["Imported", "Progress", "import_registry"]
+__all__ = ["STAGES", "Imported", "Progress", "import_registry"]
 
 BY_ITSELF = Actor("system", "import")
 

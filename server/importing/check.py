@@ -27,9 +27,16 @@ in another encoding."""
 
 NEW, CHANGED, DONE, RETURNED, REJECTED = range(5)
 
+STAGES = {
+    "checked": "Checking",
+    "written": "Writing",
+    "indexed": "Tidying the index",
+    "searchable": "Making it searchable",
+}
+"""What an import does, in order, and what a person is told of it."""
+
 Progress = Callable[[str, int, int | None], None]
-"""Called with the stage ("checked", "written", "indexed" or "searchable"), how many rows (or keys, or children) have
-passed it, and how many will, where that is known."""
+"""Called with the stage, how many rows (or keys, or children) have passed it, and how many will, if that is known."""
 
 
 def untold(stage: str, done: int, of: int | None) -> None:
