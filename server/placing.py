@@ -96,16 +96,18 @@ class Worlds:
     def current(self, tx: Transaction) -> World:
         """The world for this transaction. One small query when nothing has changed."""
         generation = reference.generation(tx)
-        if self._loaded is not None and self._loaded[0] == generation:
-            return self._loaded[1]
-        if self._loaded is None or self._beside is None:
+        loaded = self._loaded
+        if loaded is not None and loaded[0] == generation:
+            return loaded[1]
+        if loaded is None or self._beside is None:
             return self._load(tx)
         if self._turn.acquire(blocking=False):
             Thread(
                 target=self._load_in_turn, args=(self._beside,), daemon=True, name="earlysign-world"
             ).start()
-        # Rules are small, and hold from the next transaction on.
-        world, pack = self._loaded[1], self.pack_in_force(tx)
+        # What there was when this began, however quickly the other thread is done; but rules are small, and hold
+        # from the next transaction on.
+        world, pack = loaded[1], self.pack_in_force(tx)
         return world if pack is world.pack else msgspec.structs.replace(world, pack=pack)
 
     def _load_in_turn(self, store: Store) -> None:
