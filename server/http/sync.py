@@ -58,7 +58,7 @@ async def hello(device: NamedDependency[DeviceIdentity], services: NamedDependen
         incarnation=services.incarnation,
         limits=Limits(attachment_bytes=bytes_max(services)),
         durable_through=durable,
-        wipe=device.revoked,
+        wipe=device.must_wipe,
     )
 
 
