@@ -31,6 +31,8 @@ class Status(StrEnum):
     NEW_CHILD = "new_child"
     SEEN = "seen"
     """The borough has acknowledged the alert that the note raised."""
+    DECIDED = "decided"
+    """The borough has ended that alert with a decision. What was decided is for those who may see the child."""
     WITHDRAWN = "withdrawn"
 
 
@@ -40,7 +42,8 @@ _WEIGHT = {
     Status.IN_REVIEW: 1,
     Status.NEW_CHILD: 1,
     Status.SEEN: 2,
-    Status.WITHDRAWN: 3,
+    Status.DECIDED: 3,
+    Status.WITHDRAWN: 4,
 }
 
 

@@ -107,7 +107,7 @@ def sync_once(server: RealServer, device: Device) -> Report:
 
 
 def own_notes(device: Device) -> set[str]:
-    return {row_id for rows in device.store.holdings().values() for kind, row_id in rows}
+    return set(device.status().became)
 
 
 def test_a_note_written_with_no_signal_arrives_and_comes_back_to_its_author(
