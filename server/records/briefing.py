@@ -231,7 +231,7 @@ def send(
     if not child_ids:
         return {}
     marks, listed = _in(child_ids)
-    here = dict(
+    here: dict[int, int] = dict(
         tx.rows(
             f"SELECT child_id, rev FROM briefed WHERE ward = :ward AND gone = 0 AND child_id IN ({listed})",
             marks | {"ward": ward},
