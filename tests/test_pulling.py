@@ -10,7 +10,7 @@ import pytest
 from server import duty, placing, pulling
 from server.audit import Actor
 from server.records import briefing, conditions, leases, notes, published
-from server.records.children import Details
+from server.records.child import Details
 from server.storage import Store
 from sync import holdings
 from sync.cursor import Cursor
@@ -143,9 +143,7 @@ def test_invariant_8_remove_and_put_are_of_one_transaction(road: Road, officer: 
     world = road.world
 
     def move(tx: Any) -> None:
-        placing._move(
-            tx, Actor("person", person.username), world, road_subject, one, two, "Decided", road.now
-        )
+        placing.move(tx, Actor("person", person.username), world, road_subject, one, two, "Decided", road.now)
 
     road_subject = road.subject_of(note_id)
     road.store.write_now(move)
