@@ -25,7 +25,7 @@ from sync import inbox
 from sync.holdings import Clocks, Kept
 from sync.limits import OP_BYTES_MAX
 from sync.note import Amendment, Note, Withdrawal
-from sync.operations import Body, Kind, digest, freeze, parse_body, parse_envelope
+from sync.operations import Body, Kind, body_of, digest, freeze, parse_envelope
 from sync.outbox import SyncState, sync_state
 
 EPOCH_BYTES = 12
@@ -288,7 +288,7 @@ class Device:
         if item.line is None:
             return
         kind = Kind(item.kind)
-        body = parse_body(kind, parse_envelope(item.line).body)
+        body = body_of(parse_envelope(item.line))
         successor = self.append_frozen(self.enrolled(), self.current_epoch(), kind, item.entity_id, body)
         self.store.reissued(item.position, successor)
 

@@ -10,7 +10,7 @@ from client_stub.device import Status
 from client_stub.store import Item
 from sync.envelope import Code, Outcome
 from sync.note import Amendment, Note
-from sync.operations import Kind, parse_body, parse_envelope
+from sync.operations import Kind, body_of, parse_envelope
 from sync.outbox import State, SyncState
 from sync.vocabulary import CATEGORY_LABELS
 
@@ -110,7 +110,7 @@ def summary_of(item: Item) -> str:
     if item.line is None:
         return ""
     try:
-        body = parse_body(Kind(item.kind), parse_envelope(item.line).body)
+        body = body_of(parse_envelope(item.line))
     except ValueError:
         return ""
     if isinstance(body, Amendment):

@@ -16,7 +16,7 @@ from sync import holdings
 from sync.cursor import Cursor
 from sync.envelope import ChangeOp, Condition, PullAnswer, RemoveReason, Wipe
 from tests.phones import enrolled
-from tests.road import AMARA, JONAS, VAGUE, Officer, Road, somebody
+from tests.road import AMARA, JONAS, REGISTRY, VAGUE, Officer, Road, somebody
 
 WARD, OTHER = "E05000001", "E05000002"
 SHIFT_MS = 10 * 3_600_000
@@ -255,7 +255,7 @@ def test_invariant_6_pages_of_any_size_end_in_the_same_copy(
 
 
 def held_at(phone: Phone, at: int) -> list[int]:
-    ledger = phone.road.store.read_now(lambda tx: leases.ledger_of(tx, phone.device_id))
+    ledger = phone.road.store.read_now(lambda tx: leases.show_ledger(tx, REGISTRY, phone.device_id, now=at))
     return [one.child for one in holdings.on_phone(ledger, at)]
 
 

@@ -4,12 +4,12 @@ A lease begins when the officer opens the briefing, and syncing does not prolong
 syncs by itself gets no second one. Every child sent under it is written down before the answer leaves.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 import msgspec
 
 from server.access.identity import DeviceIdentity
-from server.audit import impersonal
+from server.audit import Actor, Verb, audited, impersonal, record
 from server.storage.port import Transaction
 from sync.holdings import Lent
 
@@ -122,10 +122,10 @@ def confirm(tx: Transaction, device_id: str, reached: tuple[int, int] | None, *,
     tx.at_commit(write)
 
 
-@impersonal("numbers of children and times; who is shown them is logged by whoever shows them")
-def ledger_of(tx: Transaction, device_id: str) -> list[Lent]:
-    """Every child that was ever sent to a phone, oldest first."""
-    return [
+@audited(Verb.CONSULTATION)
+def show_ledger(tx: Transaction, actor: Actor, device_id: str, *, now: int) -> list[Lent]:
+    """Every child that was ever sent to a phone, oldest first, for somebody who asks what was on it."""
+    found = [
         Lent(child=row[0], given_at=row[1], until=row[2], ended_at=row[3])
         for row in tx.rows(
             "SELECT child_id, given_at, until, ended_at FROM holding WHERE device_id = :device"
@@ -133,19 +133,17 @@ def ledger_of(tx: Transaction, device_id: str) -> list[Lent]:
             {"device": device_id},
         )
     ]
+    if found:
+        record(tx, actor, Verb.CONSULTATION, "device", [device_id], now=now, reason="holdings of a phone")
+    return found
 
 
 @impersonal("counts only")
-def counts(tx: Transaction, device_ids: Sequence[str]) -> dict[str, int]:
-    """How many children each of these phones is not known to be rid of; phones without any are left out."""
-    if not device_ids:
-        return {}
-    marks: dict[str, object] = {f"d{index}": one for index, one in enumerate(device_ids)}
-    wanted = ", ".join(f":{name}" for name in marks)
+def counts(tx: Transaction) -> dict[str, int]:
+    """How many children each phone is not known to be rid of; phones without any are left out."""
     return dict(
         tx.rows(
-            "SELECT device_id, COUNT(DISTINCT child_id) FROM holding"
-            f" WHERE ended_at IS NULL AND device_id IN ({wanted}) GROUP BY device_id",
-            marks,
+            "SELECT device_id, COUNT(DISTINCT child_id) FROM holding WHERE ended_at IS NULL"
+            " GROUP BY device_id"
         )
     )

@@ -15,7 +15,7 @@ from server.records.whole import WHOLE
 from server.storage.port import Transaction
 from sync.envelope import ChangeOp
 from sync.note import Amendment, Note, Withdrawal
-from sync.operations import Kind, parse_body, parse_envelope
+from sync.operations import body_of, parse_envelope
 from sync.vocabulary import SubjectRole
 
 TIMELINE_NOTES_MAX = 500
@@ -402,7 +402,7 @@ def body_of_subject(tx: Transaction, subject_id: int) -> tuple[Note, int]:
         {"id": subject_id},
     )
     assert row is not None, "a subject is never deleted"
-    body = parse_body(Kind.NOTE_WRITE, parse_envelope(bytes(row[0])).body)
+    body = body_of(parse_envelope(bytes(row[0])))
     assert isinstance(body, Note)
     return body, row[1]
 
@@ -417,7 +417,7 @@ def newest_body(tx: Transaction, subject_id: int) -> tuple[Note, int]:
         {"id": subject_id},
     ):
         envelope = parse_envelope(bytes(line))
-        said = parse_body(Kind(envelope.kind), envelope.body)
+        said = body_of(envelope)
         if isinstance(said, Amendment) and said.note is not None and ordinal < len(said.note.subjects):
             note = said.note
     return note, ordinal
@@ -465,7 +465,7 @@ def _shown(tx: Transaction, person: Person, rows: Sequence[tuple[Any, ...]], now
 def _written(tx: Transaction, row: tuple[Any, ...]) -> Written:
     (note_key, note_id, author, author_name, found_borough, observed_at, doubtful, recorded_at, received_at,
      withdrawn_at, subject_id, ordinal, role, line) = row  # fmt: skip
-    body = parse_body(Kind.NOTE_WRITE, parse_envelope(bytes(line)).body)
+    body = body_of(parse_envelope(bytes(line)))
     assert isinstance(body, Note), "the op that a note came in writes one"
     amendments = []
     for amending, at in tx.rows(
@@ -474,7 +474,7 @@ def _written(tx: Transaction, row: tuple[Any, ...]) -> Written:
         {"note": note_key},
     ):
         envelope = parse_envelope(bytes(amending))
-        said = parse_body(Kind(envelope.kind), envelope.body)
+        said = body_of(envelope)
         if isinstance(said, Amendment | Withdrawal):
             amendments.append(Amended(received_at=at, body=said))
     return Written(

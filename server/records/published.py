@@ -19,6 +19,7 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 Rows = Mapping[str, Mapping[str, Any]]
 
 
+@impersonal("the words of notes")
 def vocabulary_rows() -> Rows:
     """The closed lists of a note with their labels, and the phrases to reconsider."""
     return {
@@ -27,6 +28,7 @@ def vocabulary_rows() -> Rows:
     }
 
 
+@impersonal("the force's boroughs")
 def area_rows(force: Force) -> Rows:
     """The force's boroughs by code: name, unit, and where to ring, where the file of boroughs says so."""
     return {
