@@ -29,6 +29,7 @@ from server.casework.pack import Pack, default_pack_text, load_pack
 from server.clock import now_ms
 from server.console import pages
 from server.http import (
+    administration,
     alerts,
     attachments,
     children,
@@ -78,6 +79,7 @@ HANDLERS: list[ControllerRouterHandler] = [
     *reviews.HANDLERS,
     *merging.HANDLERS,
     *search.HANDLERS,
+    *administration.HANDLERS,
     problems.problem_page,
 ]
 

@@ -11,6 +11,7 @@ from server.access.errors import AccountError, NotAllowed, ReasonNeeded
 from server.access.identity import Person
 from server.access.policy import Permission
 from server.audit import Actor
+from server.casework.words import duration
 from server.records import children_shown, conditions, leases, owing
 from server.records.conditions import Said
 from server.records.owing import Owing
@@ -18,6 +19,7 @@ from server.storage.port import Transaction
 from sync.holdings import Lent, on_phone
 
 RESTRICTED = "restricted record"
+CLOCK_RIGHT_MS = 5_000
 
 
 class Phone(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +29,18 @@ class Phone(msgspec.Struct, frozen=True, kw_only=True):
     owes: Owing | None
     holds: int
     said: Said | None
+
+    @property
+    def clock_wrong(self) -> bool:
+        """Whether its clock was off by more than a sync can tell, when last heard of."""
+        return self.said is not None and abs(self.said.offset_ms) >= CLOCK_RIGHT_MS
+
+    @property
+    def clock(self) -> str | None:
+        """`right`, `3 min behind`, `2 days 4 h ahead`; None where it has not said."""
+        if self.said is None or not self.clock_wrong:
+            return None if self.said is None else "right"
+        return f"{duration(abs(self.said.offset_ms))} {'behind' if self.said.offset_ms > 0 else 'ahead'}"
 
 
 class OnPhone(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,7 +22,7 @@ from server.access.people import plain_username
 from server.access.signing import SigningKey
 from server.app import make_data_folder
 from server.casework.days import LONDON, instant
-from server.casework.words import duration, moment
+from server.casework.words import moment
 from server.cli.common import (
     CommandError,
     DataOption,
@@ -41,7 +41,8 @@ from server.records import owing
 from server.storage import Transaction
 
 MINUTE_MS = 60_000
-CLOCK_RIGHT_MS = 5_000
+SHOWN_OF_ID = 8
+"""Characters of a phone's id in the list: enough to name it in a command."""
 AGES = ((86_400_000, "day"), (3_600_000, "hour"), (MINUTE_MS, "minute"))
 
 
@@ -129,29 +130,29 @@ def list_devices(
         say("No phone yet. Make a code: earlysign devices enrol-code --officer USERNAME")
         return
     now = now_ms()
-    table = Table(
-        "Phone", "Name", "Officer", "Ward", "State", "Last seen", "Version", "Owes", "Holds", "Clock"
-    )
+    table = Table("Phone", "Name", "Officer", "Ward", "State", "Last seen", "What to know")
     for phone in found:
         device = phone.row
         table.add_row(
-            device.device_id,
+            device.device_id[:SHOWN_OF_ID],
             escape(device.name),
             escape(device.username),
             device.ward or "",
             device.state,
             "never" if device.last_seen_at is None else ago(now - device.last_seen_at),
-            escape(device.app_version or ""),
-            owing.in_words(phone.owes.gaps) if phone.owes else "",
-            counted(phone.holds, "child", "children") if phone.holds else "",
-            clock_words(phone.said.offset_ms) if phone.said else "",
+            escape("; ".join(to_know(phone))),
         )
     out.print(table)
 
 
-def counted(number: int, one: str, many: str) -> str:
-    """`1 child`, `3 children`."""
-    return f"{number} {one if number == 1 else many}"
+def to_know(phone: phones.Phone) -> list[str]:
+    """What a phone owes and holds, how its clock is off, and its version, each in a few words."""
+    told = [f"owes {owing.in_words(phone.owes.gaps)}"] if phone.owes else []
+    if phone.holds:
+        told.append(f"holds {phone.holds} {'child' if phone.holds == 1 else 'children'}")
+    if phone.clock is not None:
+        told.append(f"clock {phone.clock}")
+    return [*told, *([f"version {phone.row.app_version}"] if phone.row.app_version else [])]
 
 
 def revoke(
@@ -263,13 +264,6 @@ def _moment(text: str, now: int) -> int:
         raise CommandError(
             f"{text[:30]} is not a time.", "Write it as 14:05 or 2026-03-01 14:05.", 2
         ) from None
-
-
-def clock_words(offset_ms: int) -> str:
-    """How far a phone's clock is off: `right`, `3 min behind`, `2 days 4 h ahead`."""
-    if abs(offset_ms) < CLOCK_RIGHT_MS:
-        return "right"
-    return f"{duration(abs(offset_ms))} {'behind' if offset_ms > 0 else 'ahead'}"
 
 
 def one_device(known: list[DeviceRow], wanted: str) -> DeviceRow:

@@ -110,9 +110,8 @@ def _print(held: Held) -> None:
         say(f"What to do: {what}")
     else:
         said = f": {escape(held.reason)}" if held.reason else ""
-        say(
-            f"{held.decision.value.capitalize()} {moment(held.decided_at or 0)} by {escape(held.decided_by or '')}{said}"
-        )
+        when = moment(held.decided_at or 0)
+        say(f"{held.decision.value.capitalize()} {when} by {escape(held.decided_by or '')}{said}")
 
 
 def release(number: Number, data: DataOption = None) -> None:

@@ -21,7 +21,7 @@ from server.console.views import NavItem, Notice, Shell, View
 from server.http.csrf import COOKIE as CSRF_COOKIE
 from server.http.problems import NOT_FOUND, Problem
 from server.http.services import Services
-from server.records import overview
+from server.records import overview, quarantine
 from server.storage.port import Transaction
 
 AnyRequest = Request[Any, Any, Any]
@@ -58,6 +58,11 @@ _NOTICES: dict[str, tuple[str, bool]] = {
     "kept-apart": ("Noted: not the same child. They will not be proposed again without something new.", True),
     "confirmed": ("Confirmed: a child of their own.", True),
     "merge-undone": ("Undone. Each record is as it would be without it.", True),
+    "revoked": ("Revoked. It is told to wipe itself when it next connects.", True),
+    "wipe-ordered": ("It will send what it still has and wipe itself when it next connects.", True),
+    "released": ("Released. It has gone the whole road, and its alerts, if any, are with the borough.", True),
+    "refused": ("Refused, with your reason. Its bytes are kept.", True),
+    "held-decided": ("Somebody else decided this while you were looking.", False),
     "password": ("Your password is changed. You were signed out everywhere else.", True),
 }
 """What may be said: the words, and whether it is good news."""
@@ -111,7 +116,11 @@ def bare_shell(request: AnyRequest, person: Person | None = None) -> Shell:
 
 
 def navigation(
-    person: Person, current: str, alerts: int | None = None, reviews: int | None = None
+    person: Person,
+    current: str,
+    alerts: int | None = None,
+    reviews: int | None = None,
+    set_aside: int | None = None,
 ) -> tuple[NavItem, ...]:
     """The places that this person's role has."""
     places = []
@@ -121,6 +130,12 @@ def navigation(
         places.append(NavItem(label="Reviews", href="/reviews", current=current == "reviews", count=reviews))
     if person.may(Permission.SEARCH_CHILDREN) and person.may(Permission.SEE_CHILDREN):
         places.append(NavItem(label="Search", href="/search", current=current == "search"))
+    if person.may(Permission.MANAGE_DEVICES):
+        places.append(NavItem(label="Phones", href="/phones", current=current == "phones"))
+    if person.may(Permission.MANAGE_QUARANTINE):
+        places.append(
+            NavItem(label="Quarantine", href="/quarantine", current=current == "quarantine", count=set_aside)
+        )
     return tuple(places)
 
 
@@ -136,6 +151,7 @@ def shell(tx: Transaction, request: AnyRequest, person: Person, current: str, *,
             current,
             overview.tally(tx, person, now=now).unanswered,
             overview.reviews_waiting(tx, person),
+            quarantine.count(tx) if person.may(Permission.MANAGE_QUARANTINE) else None,
         ),
         notice=notice_of(request),
     )
