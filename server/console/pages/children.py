@@ -13,7 +13,6 @@ from server.access import passes
 from server.access.errors import NotAllowed, ReasonNeeded
 from server.access.identity import Person
 from server.access.policy import Permission
-from server.access.restricted import REASON_LENGTH_MIN
 from server.audit import Actor
 from server.audit.queries import history_of
 from server.clock import now_ms
@@ -25,7 +24,7 @@ from server.console.pages.web import (
     FORM_BYTES_MAX,
     AnyRequest,
     Page,
-    bare_shell,
+    ask_why,
     form_of,
     go,
     known_number,
@@ -34,7 +33,7 @@ from server.console.pages.web import (
     said_cookie,
     shell,
 )
-from server.console.views import RestrictedPage, Shell
+from server.console.views import Shell
 from server.console.views_child import ChildPage
 from server.http.auth import requires
 from server.http.services import Services
@@ -101,10 +100,7 @@ async def _shown(
         # Whoever may see that record sees it; a restricted one asks for its reason there.
         return go(f"/children/{found.child_id}")
     except ReasonNeeded:
-        more = None if reason is None else f"Say a little more: at least {REASON_LENGTH_MIN} characters."
-        asked = RestrictedPage(child_id=child_id, least=REASON_LENGTH_MIN, error=more, reason=reason or "")
-        status = 200 if more is None else 422
-        return page("restricted.html", bare_shell(request, person), asked, status=status)
+        return ask_why(request, person, reason, action=f"/children/{child_id}")
     return page("child.html", frame, view)
 
 

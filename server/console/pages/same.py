@@ -12,18 +12,16 @@ from server import duplicates, merging
 from server.access.errors import NotAllowed, ReasonNeeded
 from server.access.identity import Person
 from server.access.policy import Permission
-from server.access.restricted import REASON_LENGTH_MIN
 from server.clock import now_ms
-from server.console import words
-from server.console.pages.alert_rows import Telling, age_of, full_name
+from server.console.pages.alert_rows import Telling
 from server.console.pages.alerts import telling_for
-from server.console.pages.comparing import explanation
+from server.console.pages.columns import other_column, this_column
 from server.console.pages.reviews import decision_of
 from server.console.pages.web import (
     FORM_BYTES_MAX,
     AnyRequest,
     Page,
-    bare_shell,
+    ask_why,
     form_of,
     go,
     known_number,
@@ -32,18 +30,14 @@ from server.console.pages.web import (
     said_cookie,
     shell,
 )
-from server.console.views import RestrictedPage, Shell
-from server.console.views_child import FieldComparison
-from server.console.views_same import OtherColumn, SamePage
-from server.duplicates import Duplicates, Pair
-from server.explaining import values
+from server.console.views import Shell
+from server.console.views_same import SamePage
+from server.duplicates import Duplicates
 from server.http.auth import requires
 from server.http.problems import BAD_REQUEST, Problem
 from server.http.services import Services
-from server.linkage.levels import COMPARISONS
 from server.merging import Decided, Impossible
-from server.records import overview
-from server.records.children import Details, Standing
+from server.records.children import Standing
 from server.storage.port import Transaction
 
 GUARDS = [requires(Permission.SEE_CHILDREN, Permission.DECIDE_LINKS)]
@@ -126,12 +120,8 @@ async def _shown(
     except NotAllowed as refused:
         raise missing(refused) from None
     except ReasonNeeded:
-        more = f"Say a little more: at least {REASON_LENGTH_MIN} characters." if access_reason else None
-        asked = RestrictedPage(
-            child_id=child_id, least=REASON_LENGTH_MIN, error=more, reason=access_reason,
-            action=f"/children/{child_id}/same/open", other=other,
-        )  # fmt: skip
-        return page("restricted.html", bare_shell(request, person), asked, status=422 if more else 200)
+        action = f"/children/{child_id}/same/open"
+        return ask_why(request, person, access_reason or None, action=action, other=other)
     return page("same.html", frame, view, status=422 if error or trouble else 200)
 
 
@@ -148,19 +138,13 @@ def same_page(
 ) -> SamePage:
     """This record's column and one for each other."""
     child = found.child
-    mine = values(child.record(child.child_id).details)
-    others = tuple(_column(tx, child.record(child.child_id).details, one, telling) for one in found.pairs)
-    labels = [(one.label, one.name) for one in COMPARISONS if one.name in mine]
-    fields = (
-        tuple((field.label, field.described) for field in others[0].fields)
-        if others
-        else tuple((label, mine[name]) for label, name in labels)
-    )
+    mine = child.record(child.child_id).details
     return SamePage(
-        child_id=child.child_id,
-        name=full_name(child.details),
-        fields=fields,
-        others=others,
+        one=this_column(tx, child, child.child_id, telling),
+        others=tuple(
+            other_column(tx, mine, pair.other, pair.other.child_id, pair.compared, telling, apart=pair.apart)
+            for pair in found.pairs
+        ),
         asked=asked if asked and not trouble else None,
         elsewhere=found.elsewhere,
         provisional=child.standing is Standing.PROVISIONAL,
@@ -168,44 +152,6 @@ def same_page(
         reason=reason,
         error=error,
         trouble=trouble,
-    )
-
-
-def _column(tx: Transaction, mine: Details, pair: Pair, telling: Telling) -> OtherColumn:
-    other, compared = pair.other, pair.compared
-    weighed = explanation(compared) if compared else None
-    apart = None
-    if pair.apart is not None:
-        when = words.inside(words.absolute(pair.apart.at, telling.now))
-        apart = f"{telling.names.name(pair.apart.author)} said: not the same child, {when}."
-    return OtherColumn(
-        child_id=other.child_id,
-        name=full_name(other.details),
-        age=age_of(other.details, telling.now),
-        fields=weighed.fields if weighed else _unweighed(mine, other.details),
-        probability=weighed.probability if weighed else None,
-        household=weighed.household if weighed else None,
-        notes=overview.notes_on(tx, [other.child_id]).get(other.child_id, 0),
-        apart=apart,
-    )
-
-
-def _unweighed(mine: Details, theirs: Details) -> tuple[FieldComparison, ...]:
-    """Two records field by field where linkage did not even weigh them."""
-    ours, others = values(mine), values(theirs)
-    return tuple(
-        FieldComparison(
-            label=one.label,
-            described=ours[one.name],
-            known=others[one.name],
-            verdict="missing"
-            if not ours[one.name] or not others[one.name]
-            else "agree"
-            if ours[one.name] == others[one.name]
-            else "differ",
-        )
-        for one in COMPARISONS
-        if one.name in ours
     )
 
 
