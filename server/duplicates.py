@@ -120,7 +120,8 @@ def proposed(
         if decision is None
         else (decision, decision.candidates[0])
     )
-    by = Weighing(decider=decider, described=one.record(asked.child_a).details)
+    start = decision.start if decision else None
+    by = Weighing(decider=decider, described=one.record(asked.child_a).details, start=start)
     return Proposed(
         proposal=asked,
         one=one,

@@ -43,8 +43,9 @@ def proposals(stage: Stage) -> tuple[int, int]:
 
             return road.store.write_now(work)
 
-        grave = road.child(AMARA), road.child(msgspec.structs.replace(AMARA, given_names="Amarah"))
+        first = road.child(AMARA)
         road.officer("okafor").writes(AMARA, category=Category.CSE, danger_now=True)
+        grave = first, road.child(msgspec.structs.replace(AMARA, given_names="Amarah"))
         quiet = road.child(JONAS), road.child(msgspec.structs.replace(JONAS, given_names="Jonah"))
         return propose(*grave), propose(*quiet)
     finally:
@@ -56,6 +57,7 @@ def test_the_pages_are_accessible_narrow_and_wide(
     opens: Opens, proposals: tuple[int, int], width: int
 ) -> None:
     page = opens("/pairs", width=width)
+    expect(page.locator("li.alert").first).to_contain_text("In danger now")
     looked_at(page)
     page.get_by_role("link", name=re.compile("Amara")).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Are these one child?")
