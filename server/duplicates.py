@@ -12,8 +12,8 @@ from server.access.policy import Permission
 from server.explaining import Compared, Weighing, compared
 from server.linkage.decide import Candidate, Decider, Decision
 from server.linkage.standardise import Record
-from server.records import children, clusters, merges
-from server.records.children import Child
+from server.records import children, children_shown, clusters, merges
+from server.records.child import Child
 from server.records.clusters import Event
 from server.records.index import StoredIndex
 from server.records.merges import Proposal
@@ -93,7 +93,7 @@ def pair(
 ) -> Duplicates:
     """One other record beside a child, however unlike. Raises NotAllowed and ReasonNeeded."""
     shown = _child(tx, person, child_id, now, reason)
-    children.require_sight(tx, person, other_id, reason)
+    children_shown.require_sight(tx, person, other_id, reason)
     weighed = _weighed_now(tx, decider, shown.child_id, other_id)
     found = _pair(tx, decider, person, shown, other_id, weighed, now, reason)
     return Duplicates(child=shown, pairs=(found,), elsewhere=0)
@@ -111,9 +111,9 @@ def proposed(
     """A proposal with both of its records. Raises NotAllowed, also where there is none, and ReasonNeeded."""
     asked = merges.require(tx, person, proposal_id)
     for child_id in (asked.child_a, asked.child_b):
-        children.require_sight(tx, person, child_id, reason)
-    one = children.show(tx, person, asked.child_a, now=now, reason=reason)
-    other = children.show(tx, person, asked.child_b, now=now, reason=reason)
+        children_shown.require_sight(tx, person, child_id, reason)
+    one = children_shown.show(tx, person, asked.child_a, now=now, reason=reason)
+    other = children_shown.show(tx, person, asked.child_b, now=now, reason=reason)
     decision = merges.evidence(tx, proposal_id)
     weighed = (
         _weighed_now(tx, decider, asked.child_a, asked.child_b)
@@ -144,12 +144,12 @@ def _weighed_now(
 def _child(tx: Transaction, person: Person, child_id: int, now: int, reason: str | None) -> Child:
     if not person.may(Permission.DECIDE_LINKS):
         raise NotAllowed("Your role does not decide which child is which.")
-    return children.show(tx, person, child_id, now=now, reason=reason)
+    return children_shown.show(tx, person, child_id, now=now, reason=reason)
 
 
 def _in_sight(tx: Transaction, person: Person, child_id: int, reason: str | None) -> bool:
     try:
-        children.require_sight(tx, person, child_id, reason)
+        children_shown.require_sight(tx, person, child_id, reason)
     except (NotAllowed, ReasonNeeded):
         return False
     return True
@@ -165,7 +165,7 @@ def _pair(
     now: int,
     reason: str | None,
 ) -> Pair:
-    other = children.show(tx, person, other_id, now=now, reason=reason)
+    other = children_shown.show(tx, person, other_id, now=now, reason=reason)
     details = other.record(other_id).details
     ones, others = children.whole(tx, [shown.child_id]), children.whole(tx, [other_id])
     by = Weighing(decider=decider, described=shown.record(shown.child_id).details)

@@ -11,7 +11,7 @@ from server.audit import Actor, Verb, audited, impersonal, record
 from server.casework.facts import in_danger
 from server.linkage.decide import Decision
 from server.records import children, clusters, notes
-from server.records.children import Standing
+from server.records.child import Standing
 from server.records.whole import RESTRICTED
 from server.storage.port import Transaction
 
@@ -195,7 +195,7 @@ def _open_to(person: Person) -> tuple[str, dict[str, object]]:
 
 @impersonal("numbers only; raises NotAllowed without saying whether there is one")
 def require(tx: Transaction, person: Person, proposal_id: int) -> Proposal:
-    """A proposal, for somebody whose role decides links. Ask `children.require_sight` of both records besides."""
+    """A proposal, for somebody whose role decides links. Ask `children_shown.require_sight` of both records besides."""
     row = tx.row(f"{_PROPOSAL} WHERE p.proposal_id = :proposal", {"proposal": proposal_id})
     if row is None or not person.may(Permission.DECIDE_LINKS):
         raise NotAllowed("There is no such proposal among those you may decide.")

@@ -2,7 +2,7 @@
 
 from server.audit import impersonal
 from server.linkage.standardise import Record, decode_record
-from server.records.children import Standing
+from server.records.child import Standing
 from server.storage.port import Transaction
 
 

@@ -10,7 +10,7 @@ from server.console.views_same import OtherColumn, ThisColumn
 from server.explaining import Compared, readings_of, values
 from server.linkage.levels import COMPARISONS
 from server.records import cases, overview
-from server.records.children import Child, Details
+from server.records.child import Child, Details
 from server.records.clusters import Event
 from server.storage.port import Transaction
 

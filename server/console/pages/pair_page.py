@@ -12,8 +12,8 @@ from server.console.pages.review_list import GRADES
 from server.console.pages.review_page import around
 from server.console.views_same import PairListPage, PairPage, PairRow
 from server.http.services import Services
-from server.records import children, merges
-from server.records.children import Child
+from server.records import children_shown, merges
+from server.records.child import Child
 from server.records.merges import PROPOSALS_SHOWN_MAX, Proposal
 from server.storage.port import Transaction
 
@@ -32,7 +32,7 @@ def list_page(tx: Transaction, services: Services, person: Person, now: int) -> 
     """What waits for this person. Each record whose first name is shown is logged."""
     found = merges.waiting(tx, person)
     shown = found[:PAIRS_LISTED_MAX]
-    known = children.names(tx, person, sorted({i for one in shown for i in _ids(one)}), now=now)
+    known = children_shown.names(tx, person, sorted({i for one in shown for i in _ids(one)}), now=now)
     return PairListPage(
         heading=f"May be one child, {place_of(services, person)}",
         rows=tuple(_row(one, known, now) for one in shown),

@@ -37,7 +37,7 @@ from server.http.auth import requires
 from server.http.problems import BAD_REQUEST, Problem
 from server.http.services import Services
 from server.merging import Decided, Impossible
-from server.records.children import Standing
+from server.records.child import Standing
 from server.storage.port import Transaction
 
 GUARDS = [requires(Permission.SEE_CHILDREN, Permission.DECIDE_LINKS)]
