@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
@@ -21,7 +20,6 @@ from server.console.pages.around_child import LOOKS_SHOWN, facts_of, identity, l
 from server.console.pages.attached import Address
 from server.console.pages.child_story import Story, also_of
 from server.console.pages.web import (
-    FORM_BYTES_MAX,
     AnyRequest,
     Page,
     ask_why,
@@ -31,7 +29,9 @@ from server.console.pages.web import (
     missing,
     page,
     said_cookie,
+    sends,
     shell,
+    shows,
 )
 from server.console.views import Shell
 from server.console.views_child import ChildPage
@@ -46,7 +46,7 @@ LOG_ENTRIES_READ = 200  # enough for the newest lookers of a record that is open
 UNDO_REASON = "taking a note off this record"
 
 
-@get("/children/{child_id:int}", guards=[requires(Permission.SEE_CHILDREN)], include_in_schema=False)
+@shows("/children/{child_id:int}", guards=[requires(Permission.SEE_CHILDREN)])
 async def child(
     request: AnyRequest,
     child_id: FromPath[int],
@@ -57,11 +57,9 @@ async def child(
     return await _shown(request, services, person, known_number(child_id), None)
 
 
-@post(
+@sends(
     "/children/{child_id:int}",
     guards=[requires(Permission.SEE_CHILDREN)],
-    include_in_schema=False,
-    request_max_body_size=FORM_BYTES_MAX,
     status_code=200,
 )
 async def child_with_reason(
@@ -186,11 +184,9 @@ def _openable(tx: Transaction, person: Person, child_ids: Iterable[int]) -> froz
     return frozenset(able)
 
 
-@post(
+@sends(
     "/links/{subject_id:int}/undo",
     guards=[requires(Permission.DECIDE_LINKS)],
-    include_in_schema=False,
-    request_max_body_size=FORM_BYTES_MAX,
 )
 async def undo_link(
     request: AnyRequest,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
@@ -13,7 +12,6 @@ from server.access.policy import Permission
 from server.clock import now_ms
 from server.console.pages.pair_page import ANSWERS, list_page, pair_page
 from server.console.pages.web import (
-    FORM_BYTES_MAX,
     AnyRequest,
     Page,
     ask_why,
@@ -23,7 +21,9 @@ from server.console.pages.web import (
     missing,
     page,
     said_cookie,
+    sends,
     shell,
+    shows,
 )
 from server.console.views import Shell
 from server.console.views_same import PairListPage, PairPage
@@ -38,7 +38,7 @@ GUARDS = [requires(Permission.SEE_CHILDREN, Permission.DECIDE_LINKS)]
 UNDO_REASON = "undoing a decision on this pair"
 
 
-@get("/pairs", guards=GUARDS, include_in_schema=False)
+@shows("/pairs", guards=GUARDS)
 async def pairs(
     request: AnyRequest, person: NamedDependency[Person], services: NamedDependency[Services]
 ) -> Page:
@@ -51,7 +51,7 @@ async def pairs(
     return page("pairs.html", *await services.store.read(look))
 
 
-@get("/pairs/{proposal_id:int}", guards=GUARDS, include_in_schema=False)
+@shows("/pairs/{proposal_id:int}", guards=GUARDS)
 async def pair(
     request: AnyRequest,
     proposal_id: FromPath[int],
@@ -62,11 +62,9 @@ async def pair(
     return await _shown(request, services, person, known_number(proposal_id), None)
 
 
-@post(
+@sends(
     "/pairs/{proposal_id:int}/open",
     guards=GUARDS,
-    include_in_schema=False,
-    request_max_body_size=FORM_BYTES_MAX,
     status_code=200,
 )
 async def pair_with_reason(
@@ -98,11 +96,9 @@ async def _shown(
     return page("pair.html", frame, view)
 
 
-@post(
+@sends(
     "/pairs/{proposal_id:int}/decision",
     guards=GUARDS,
-    include_in_schema=False,
-    request_max_body_size=FORM_BYTES_MAX,
 )
 async def decide(
     request: AnyRequest,
@@ -134,11 +130,9 @@ async def decide(
     )
 
 
-@post(
+@sends(
     "/pairs/{proposal_id:int}/undo",
     guards=GUARDS,
-    include_in_schema=False,
-    request_max_body_size=FORM_BYTES_MAX,
 )
 async def undo(
     proposal_id: FromPath[int], person: NamedDependency[Person], services: NamedDependency[Services]

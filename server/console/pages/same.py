@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
@@ -18,7 +17,6 @@ from server.console.pages.alerts import telling_for
 from server.console.pages.columns import other_column, this_column
 from server.console.pages.reviews import decision_of
 from server.console.pages.web import (
-    FORM_BYTES_MAX,
     AnyRequest,
     Page,
     ask_why,
@@ -28,7 +26,9 @@ from server.console.pages.web import (
     missing,
     page,
     said_cookie,
+    sends,
     shell,
+    shows,
 )
 from server.console.views import Shell
 from server.console.views_same import SamePage
@@ -49,7 +49,7 @@ CONFIRMED = "Known as a child of their own"
 UNDO_REASON = "undoing a decision on this record"
 
 
-@get("/children/{child_id:int}/same", guards=GUARDS, include_in_schema=False)
+@shows("/children/{child_id:int}/same", guards=GUARDS)
 async def same(
     request: AnyRequest,
     child_id: FromPath[int],
@@ -61,11 +61,9 @@ async def same(
     return await _shown(request, services, person, known_number(child_id), given, "")
 
 
-@post(
+@sends(
     "/children/{child_id:int}/same/open",
     guards=GUARDS,
-    include_in_schema=False,
-    request_max_body_size=FORM_BYTES_MAX,
     status_code=200,
 )
 async def same_with_reason(
@@ -155,11 +153,9 @@ def same_page(
     )
 
 
-@post(
+@sends(
     "/children/{child_id:int}/same",
     guards=GUARDS,
-    include_in_schema=False,
-    request_max_body_size=FORM_BYTES_MAX,
 )
 async def decide(
     request: AnyRequest,
@@ -196,11 +192,9 @@ async def decide(
     return go(f"/children/{kept_id}", said_cookie(services, "merged" if kind == "same" else "kept-apart"))
 
 
-@post(
+@sends(
     "/children/{child_id:int}/confirm",
     guards=GUARDS,
-    include_in_schema=False,
-    request_max_body_size=FORM_BYTES_MAX,
 )
 async def confirm(
     request: AnyRequest,
@@ -221,11 +215,9 @@ async def confirm(
     return go(f"/children/{kept_id}", said_cookie(services, "confirmed"))
 
 
-@post(
+@sends(
     "/merges/{event_id:int}/undo",
     guards=GUARDS,
-    include_in_schema=False,
-    request_max_body_size=FORM_BYTES_MAX,
 )
 async def undo(
     event_id: FromPath[int], person: NamedDependency[Person], services: NamedDependency[Services]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
-from litestar import MediaType, Request, Response
+from litestar import MediaType, Request, Response, get, post
 from litestar.datastructures import Cookie
 from litestar.utils.scope.state import ScopeState
 
@@ -34,6 +35,11 @@ SAID_SECONDS = 60  # a redirect takes a moment; a word about something long ago 
 FORM_BYTES_MAX = 32 * 1024  # the largest form has one reason of 500 characters
 REASON_CHARACTERS_MAX = 500
 PATH_CHARACTERS_MAX = 500
+
+shows = partial(get, include_in_schema=False)
+"""A door that shows a page."""
+sends = partial(post, include_in_schema=False, request_max_body_size=FORM_BYTES_MAX)
+"""A door that a page's form is sent to."""
 
 NOT_THERE = "There is no such record, or it is not in your boroughs."
 NOT_THERE_HINT = "Check the address. If a colleague sent it, ask them which borough it belongs to."
