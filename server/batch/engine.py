@@ -66,7 +66,7 @@ class Engine:
 
     def table(self, name: str, records: Sequence[Record]) -> Any:
         """Register records as a table of Splink's."""
-        return self._register(name, _arrow(rows(records, _too_common(records))))
+        return self._register(name, _arrow(rows(records, too_common(records))))
 
     def _register(self, name: str, table: Any) -> Any:
         raise NotImplementedError
@@ -151,7 +151,7 @@ def register_spark(session: Any, counts: TermFrequencies) -> None:
         session.udf.register(function_name(comparison.name), levels.function(at), StringType())
 
 
-def _too_common(records: Iterable[Record]) -> frozenset[int]:
+def too_common(records: Iterable[Record]) -> frozenset[int]:
     """The blocking keys that more children have than a note would look up."""
     import pyarrow as pa
     import pyarrow.compute as pc
