@@ -2,6 +2,7 @@
 
 from server.console.views import Grade, View
 from server.console.views_child import Explanation, FieldComparison, FlagWords
+from server.console.views_review import Question
 
 
 class ThisColumn(View, frozen=True, kw_only=True):
@@ -69,7 +70,7 @@ class PairListPage(View, frozen=True, kw_only=True):
     capped: bool = False
 
 
-class PairPage(View, frozen=True, kw_only=True):
+class PairPage(Question, frozen=True, kw_only=True):
     """One proposal, side by side."""
 
     proposal_id: int
@@ -82,10 +83,3 @@ class PairPage(View, frozen=True, kw_only=True):
     one: ThisColumn
     other: OtherColumn
     access_reason: str = ""
-    waiting: int = 0
-    """How many others wait."""
-    decided: str | None = None
-    """What was decided, by whom; the page is then for reading and undoing."""
-    can_undo: bool = False
-    next_href: str | None = None
-    previous_href: str | None = None

@@ -117,7 +117,8 @@ class DuplicatesView(View, frozen=True, kw_only=True):
 
 
 class ProposalView(View, frozen=True, kw_only=True):
-    """Two records that may be one child. `urgency` is that of the gravest flag on either: 3 for red, -1 for none."""
+    """Two records that may be one child. `danger`: one of them is in danger now. `urgency` is that of the gravest
+    flag on either: 3 for red, -1 for none."""
 
     proposal_id: int
     child_ids: list[int]
@@ -125,6 +126,7 @@ class ProposalView(View, frozen=True, kw_only=True):
     probability: float | None
     weight: float | None
     reason: str
+    danger: bool
     urgency: int
 
 
@@ -271,6 +273,7 @@ async def list_proposals(
             probability=one.probability,
             weight=one.weight,
             reason=one.reason,
+            danger=one.danger,
             urgency=one.urgency,
         )
         for one in found
