@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -356,3 +357,26 @@ def test_words_that_change_are_sent_and_those_taken_away_leave(road: Road, phone
     assert publish(a={"x": 2}) == 2
     phone.pulls()
     assert {id: held.data for (_, id), held in phone.held[published.VOCABULARY].items()} == {"a": {"x": 2}}
+
+
+def test_two_who_change_one_child_at_once_leave_the_briefing_right(road: Road, officer: Officer) -> None:
+    """A note is withdrawn while somebody else acknowledges and writes: neither waits for the other for ever."""
+    other = enrolled(road, "banks", ward=OTHER)
+    child = road.child(AMARA)
+    phones = [Phone(officer), Phone(other)]
+    for phone in phones:
+        phone.begins()
+
+    def work(one: Officer) -> None:
+        for _ in range(12):
+            note_id = one.writes(AMARA)
+            one.sends(one.withdrawal(note_id))
+        one.writes(AMARA)
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(work, officer), pool.submit(work, other)]:
+            done.result(timeout=60)
+    for phone, ward in zip(phones, (WARD, OTHER), strict=True):
+        phone.pulls()
+        assert list(phone.told_of(ward)) == [child]
+    assert road.count("briefed", "gone = 0") == 2

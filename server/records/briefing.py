@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from server.audit import Actor, Verb, audited, impersonal, record
+from server.audit.trail import CHAIN_LOCK
 from server.records import changes
 from server.records.whole import RESTRICTED
 from server.storage.port import Transaction
@@ -25,7 +26,6 @@ from sync.envelope import ChangeOp, RemoveReason
 from sync.vocabulary import Grade
 
 KIND = "child"
-LOCK = "briefing"
 _TOUCHED = "briefing.touched"
 """Numbers of children, and those of alerts with a minus."""
 
@@ -108,6 +108,10 @@ def _settle(tx: Transaction) -> None:
     touched = {one for one in noted if one > 0} | _of_alerts(tx, {-one for one in noted if one < 0})
     if not touched:
         return
+    # Before anything is read: what another transaction did to the same children must be seen. It is the lock of the
+    # audit log, which every one of these transactions takes at its end, before this or after: a second lock beside it
+    # would be taken in both orders, and two transactions would wait for each other.
+    tx.lock(CHAIN_LOCK)
     kept = _kept(tx, touched)
     placed = _wards(tx, kept)
     marks, listed = _in({*kept, *touched})
@@ -116,7 +120,6 @@ def _settle(tx: Transaction) -> None:
         and tx.row(f"SELECT 1 FROM briefed WHERE child_id IN ({listed}) AND gone = 0", marks) is None
     ):
         return
-    tx.lock(LOCK)
     told = _told(tx, set(placed))
     stored = {
         (ward, child_id): (rev, digest, gone)

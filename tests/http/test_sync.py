@@ -295,3 +295,39 @@ def test_the_reference_phones_own_lines_are_read(sender: Sender) -> None:
         body=note,
     )
     assert sender.push(line).verdicts[0].v is Outcome.APPLIED
+
+
+def test_a_phone_says_how_it_is_and_when_it_was_wiped(client: Client, sender: Sender) -> None:
+    said: dict[str, Any] = {
+        "wall": 7,
+        "monotonic": 5,
+        "boot_id": "b-1",
+        "offset": -3,
+        "waiting": 2,
+        "version": "9.1",
+    }
+
+    def says(**more: Any) -> int:
+        status: int = client.post("/api/sync/condition", json=said | more, headers=sender.headers).status_code
+        return status
+
+    assert says() == 204
+    (row,) = services_of(client).store.read_now(devices.everything)
+    assert (row.app_version, row.state) == ("9.1", "active")
+    assert says(wipe="begins") == 204 and says(wipe="done") == 204
+    (row,) = services_of(client).store.read_now(devices.everything)
+    assert row.state == "wiped"
+    assert says(wipe="perhaps") == 400 and says(boot_id="x\n") == 400 and says(colour="red") == 400
+
+
+def test_a_briefing_is_lent_over_the_wire_and_only_when_asked_for(client: Client, sender: Sender) -> None:
+    sender.push(sender.line())
+    assert sender.pull().lease is None
+    answer = client.post("/api/sync/pull", json={"begin_lease": True}, headers=sender.headers)
+    page = msgspec.json.decode(answer.content, type=PullAnswer)
+    assert page.lease is not None and page.lease.bucket == "briefing:E05014095"
+    told = [change.data for change in page.changes if change.bucket == page.lease.bucket]
+    assert [one["first_name"] for one in told if one] == ["Marker-given"]
+    assert b"Marker-family" not in answer.content and b"Marker-text" not in answer.content
+    again = sender.pull(page.cursor)
+    assert again.changes == () and again.lease is not None
