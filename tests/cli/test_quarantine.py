@@ -71,3 +71,12 @@ def test_who_was_on_a_lost_phone_with_the_names_that_somebody_may_see(
     assert "holds 1" in " ".join(run("devices", "list", *data).out.split())
     assert run("devices", "wipe", device, "--yes", *data).code == 0
     assert "told before" in run("devices", "wipe", device, "--yes", *data).out
+
+
+def test_doctor_says_who_owes_and_what_waits(tmp_path: Path, officer: Officer) -> None:
+    data = data_option(tmp_path / "data")
+    lines = [officer.note(AMARA)[1] for _ in range(4)]
+    officer.push(lines[0], lines[3], b"{broken")
+    close(officer)
+    told = " ".join(run("doctor", *data).out.split())
+    assert "1 owe 2 entries" in told and "1 wait for a person" in told
