@@ -230,18 +230,22 @@ def _bring_back(folder: Path, here: Blobs) -> int:
     return brought
 
 
-def _begin_again(database: str) -> None:
-    """Make what came from a backup ready to serve: all of it or nothing."""
-
-    def begin(tx: Transaction) -> None:
+def begin_again(tx: Transaction, incarnation: Callable[[], str] | None = None) -> None:
+    """Make what came from a backup ready to serve. `incarnation` makes its new id, at random where not given."""
+    if incarnation is None:
         reference.begin_new_life(tx)
-        ledger.restored(tx)
-        sessions.end_all(tx)
+    else:
+        reference.begin_new_life(tx, incarnation)
+    ledger.restored(tx)
+    sessions.end_all(tx)
 
+
+def _begin_again(database: str) -> None:
+    """Bring what came from a backup up to date and make it ready: all of it or nothing."""
     store = open_store(database)
     try:
         store.migrate()
-        store.write_now(begin)
+        store.write_now(begin_again)
     finally:
         store.close_now()
 
