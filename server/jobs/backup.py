@@ -24,6 +24,7 @@ import msgspec
 from server.access import sessions
 from server.access.crypto import SECRET_FILE, load_secret
 from server.audit import Actor
+from server.placing import WHO_IS_WHO
 from server.records import attachments, ledger, reference
 from server.records.ledger import Backup
 from server.storage import StorageError, Store, Transaction, open_store
@@ -95,7 +96,7 @@ def make(store: Store, database: str, data: Path, secret: str, to: Path, *, acto
     _make_private(part)
     try:
         # Read before the copy begins: all of this is in the copy, whatever comes meanwhile.
-        marks = store.read_now(ledger.reached)
+        marks = begin(store)
         copy_database(database, part / copy_name(database))
         _write(part / SECRET_FILE, load_secret(data, secret))
         kept, damaged = _copy_attachments(store, Blobs(data / ATTACHMENTS), Blobs(to / ATTACHMENTS))
@@ -117,6 +118,16 @@ def make(store: Store, database: str, data: Path, secret: str, to: Path, *, acto
     done = Backup(name=name, begun_at=now)
     store.write_now(lambda tx: ledger.backed_up(tx, actor, done, marks, now=now))
     return Made(folder=folder, attachments=len(kept), damaged=tuple(damaged))
+
+
+def begin(store: Store) -> list[tuple[int, int]]:
+    """What a backup that copies the database from now on will hold of each numbering of a phone."""
+
+    def work(tx: Transaction) -> list[tuple[int, int]]:
+        tx.lock(WHO_IS_WHO)  # no push is under way that has not heard that backups are kept
+        return ledger.begin_backup(tx)
+
+    return store.write_now(work)
 
 
 def _copy_attachments(store: Store, here: Blobs, there: Blobs) -> tuple[list[str], list[str]]:

@@ -19,7 +19,7 @@ from tests.simulation.world import World
 
 CHECK_EVERY = 40
 """Events between two comparisons of the whole database with the oracle: each reads every row."""
-STORY_LINES = 60
+STORY_LINES = 1000
 
 
 class Outcome(msgspec.Struct, frozen=True):

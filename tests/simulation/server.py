@@ -158,7 +158,7 @@ class SimServer:
 
     def copy(self) -> Copied:
         """The first half of `earlysign backup`."""
-        marks = self.store.read_now(ledger.reached)
+        marks = backup.begin(self.store)
         return Copied(marks, self.engine.copy(self.store), self.now_ms())
 
     def keep(self, copied: Copied) -> None:

@@ -204,7 +204,8 @@ class World:
         note = self._note(phone, CAST[child % len(CAST)], BUG if nature == "bug" else "Seen alone by the bus station")
         self._say(f"{phone.name} writes a {nature} note about {note.subjects[0].given_names}")
         if nature in ("newer", "poison"):
-            return self._write_strange(phone, note, nature)
+            self._on(phone, lambda: self._write_strange(phone, note, nature), dies_in)
+            return None
         note_id: str | None = None
 
         def write() -> None:
@@ -214,7 +215,7 @@ class World:
         self._on(phone, write, dies_in)
         return note_id
 
-    def _write_strange(self, phone: Phone, note: Note, nature: str) -> str:
+    def _write_strange(self, phone: Phone, note: Note, nature: str) -> None:
         """As a newer release of the phone would, or one with a fault."""
         note_id = phone.device.surroundings.new_id()
         identity = phone.device.enrolled()
@@ -243,7 +244,6 @@ class World:
             phone.store.append(
                 epoch=epoch, kind="note.write", entity_id=note_id, written_at=self.now, freeze=strange
             )
-        return note_id
 
     def _note(self, phone: Phone, child: Subject, text: str) -> Note:
         at = _at(phone.device.surroundings.now_ms())
@@ -429,7 +429,9 @@ class World:
     def begin_backup(self) -> None:
         """A backup copies the database; notes may come before it is complete."""
         self._say("a backup is begun")
-        self.copied = self.server.copy(), deepcopy(self.oracle.life)
+        life = self.oracle.life
+        life.backed_up = life.backed_up or {}
+        self.copied = self.server.copy(), deepcopy(life)
 
     def complete_backup(self) -> None:
         """The backup is whole: phones may forget what it holds."""
