@@ -212,8 +212,15 @@ class Oracle:
     life: Life = field(default_factory=Life)
     written: dict[str, set[bytes]] = field(default_factory=dict)
     """By phone: every line that was on its disk, and that nobody has a right to lose."""
+    bodies: dict[str, str] = field(default_factory=dict)
+    """By digest of every line that was ever written: the digest of its body, which it keeps under another number."""
     signed_for: set[str] = field(default_factory=set)
     """Digests under a receipt that left a server."""
+
+    def wrote(self, phone: str, line: bytes) -> None:
+        """A line is on the disk of a phone."""
+        self.written[phone].add(line)
+        self.bodies[sha(line)] = json.loads(line)["body_sha256"]
 
     def check_answer(
         self, lines: Sequence[bytes], expected: Sequence[tuple[str, str | None]], answer: dict[str, Any]
@@ -264,13 +271,16 @@ class Oracle:
                 raise Violation(8, f"a pull showed {author} a note of {note.author}")
 
     def check_drained(self, user: str, device: str, held: Iterable[bytes]) -> None:
-        """When faults have stopped: every good note that a phone has is a note of the server."""
+        """When faults have stopped: every op that a phone has is here, under its number or, where that was taken,
+        under another; and every good note is a note of the server."""
+        digests = {kept.digest for kept in self.life.ops.values()}
+        arrived = {body for digest, body in self.bodies.items() if digest in digests}
         for line in held:
             op = json.loads(line)
             kept = self.life.ops.get((device, op["epoch"], op["seq"]))
-            if kept is None:
+            if sha(line) not in digests and op["body_sha256"] not in arrived:
                 raise Violation(11, f"{sha(line)[:8]} is on a phone and did not arrive")
             good = op["schema"] == 1 and "recorded_at" in op["body"] and op["body"].get("saw_or_heard") != BUG
-            refused = kept.code == "device_revoked" and kept.digest == sha(line)
+            refused = kept is not None and kept.code == "device_revoked" and kept.digest == sha(line)
             if op["kind"] == "note.write" and good and not refused and op["entity_id"] not in self.life.notes:
                 raise Violation(12, f"note {op['entity_id'][:8]} of {user} was overwritten by another")

@@ -115,11 +115,6 @@ class MemoryStore(Store):
         """Every line whose bytes the phone still has and would send or has sent."""
         return {bytes(line) for (line,) in self.every("SELECT line FROM outbox WHERE line IS NOT NULL")}
 
-    def reissued_lines(self) -> set[bytes]:
-        """Those that were issued again under another number."""
-        rows = self.every("SELECT line FROM outbox WHERE reissued_as IS NOT NULL AND line IS NOT NULL")
-        return {bytes(line) for (line,) in rows}
-
 
 class Wire(Transport):
     """A transport whose every request stops the phone until the world has an answer."""
@@ -141,7 +136,8 @@ class Wire(Transport):
         return answer
 
     def pull(self, token: str, request: PullRequest) -> PullAnswer:
-        answer: PullAnswer = self._phone.ask(Call("pull", token, request))
+        few = msgspec.structs.replace(request, limit=min(request.limit, self._phone.rows_per_pull))
+        answer: PullAnswer = self._phone.ask(Call("pull", token, few))
         return answer
 
 
@@ -166,7 +162,7 @@ class Phone:
         self.waiting: Waiting | None = None
         self.report: Report | None = None
         self.at = ""
-        self.boundaries = 0
+        self.rows_per_pull = 1
         self._run: greenlet | None = None
         self.store = MemoryStore(self.boundary, wrote, inode, source)
         self.device = Device(
@@ -198,7 +194,6 @@ class Phone:
 
     def boundary(self, point: str) -> None:
         """Die here if the countdown has come to its end."""
-        self.boundaries += 1
         self.at = point
         if self.dies_in is not None:
             self.dies_in -= 1
@@ -206,8 +201,9 @@ class Phone:
                 self.dies_in = None
                 raise Died(point)
 
-    def start_sync(self, ops_per_push: int) -> None:
+    def start_sync(self, ops_per_push: int, rows_per_pull: int) -> None:
         """Begin a sync; it runs until it waits for something."""
+        self.rows_per_pull = rows_per_pull
         patience = Patience(tries_max=3, ops_per_push=ops_per_push)
         self.report = None
 

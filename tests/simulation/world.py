@@ -147,7 +147,7 @@ class World:
             name,
             Random(f"{self.rng.getrandbits(64)}"),
             lambda: self.now,
-            lambda line: self._was_written(name, line),
+            lambda line: self.oracle.wrote(name, line),
             inode=inode or f"disk-{self._names}",
             source=source,
         )
@@ -155,9 +155,6 @@ class World:
         self.phones[name] = phone
         self.oracle.written.setdefault(name, set())
         return phone
-
-    def _was_written(self, name: str, line: bytes) -> None:
-        self.oracle.written[name].add(line)
 
     def _say(self, what: str) -> None:
         self.history.append(f"{len(self.history):5} {(self.now - START_MS) / 1000:12.3f} s  {what}")
@@ -266,10 +263,10 @@ class World:
             more = Amendment(recorded_at=at, reason="I remembered more", text="And no coat")
             self._on(phone, lambda: phone.device.amend(note_id, more), dies_in)
 
-    def sync(self, phone: Phone, ops_per_push: int, dies_in: int | None = None) -> None:
-        """Begin a sync, in pushes of so many ops."""
-        self._say(f"{phone.name} begins a sync, {ops_per_push} ops a push")
-        self._on(phone, lambda: phone.start_sync(ops_per_push), dies_in)
+    def sync(self, phone: Phone, ops_per_push: int, rows: int = 50, dies_in: int | None = None) -> None:
+        """Begin a sync, in pushes of so many ops and pages of so many rows."""
+        self._say(f"{phone.name} begins a sync, {ops_per_push} ops a push, {rows} rows a page")
+        self._on(phone, lambda: phone.start_sync(ops_per_push, rows), dies_in)
 
     def die(self, phone: Phone) -> None:
         """The phone's process ends where it waits."""
