@@ -67,6 +67,7 @@ def test_with_backups_a_phone_keeps_what_the_newest_does_not_hold(
     assert durable(store, officer) == {officer.epoch: 2}
 
 
+@pytest.mark.invariant(11)
 def test_what_a_phone_holds_comes_back_after_a_restore(
     store_address: str, data: Path, tmp_path: Path, make_elsewhere: Callable[[], str]
 ) -> None:
