@@ -295,6 +295,7 @@ class World:
         except Died as died:
             self._say(f"    {phone.name} dies: {died}")
             phone.kill()
+            self.oracle.check_all_sent(phone.name, phone.device.status().all_sent)
         if not phone.syncing:
             phone.dies_in = None
         if isinstance(phone.waiting, Call) and phone.waiting is not before:
