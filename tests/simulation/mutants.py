@@ -31,11 +31,12 @@ Break = Callable[[], AbstractContextManager[Any]]
 
 
 class Mutant(msgspec.Struct, frozen=True):
-    """`breaks`: the invariant that no longer holds."""
+    """`breaks`: the invariant that no longer holds. `story`: the script that shows it, where seeds seldom do."""
 
     name: str
     breaks: int
     applied: Break
+    story: str | None = None
 
 
 SIMULATED: list[Mutant] = []
@@ -44,9 +45,9 @@ TOGETHER: list[Mutant] = []
 """Those that need several transactions at once, and so PostgreSQL or the schema: each has a test of its own."""
 
 
-def _mutant(breaks: int, among: list[Mutant]) -> Callable[[Break], Break]:
+def _mutant(breaks: int, among: list[Mutant], story: str | None = None) -> Callable[[Break], Break]:
     def keep(applied: Break) -> Break:
-        among.append(Mutant(applied.__name__, breaks, applied))
+        among.append(Mutant(applied.__name__, breaks, applied, story))
         return applied
 
     return keep
@@ -94,7 +95,7 @@ def receipt_before_custody() -> AbstractContextManager[Any]:
             verdicts = tuple(Verdict(line=n, v=Outcome.APPLIED) for n in range(len(lines)))
             return PushAnswer(verdicts=verdicts, receipt=sealed)
 
-    return _replaced(doors.push, "fn", hasty)
+    return _replaced(doors.push, "_fn", hasty)
 
 
 @_mutant(3, SIMULATED)
@@ -212,7 +213,7 @@ def cursor_of_another_incarnation() -> AbstractContextManager[Any]:
 
     @contextmanager
     def both() -> Iterator[None]:
-        with _replaced(doors.pull, "fn", remembered), _replaced(cursor, "open_sealed", trusting):
+        with _replaced(doors.pull, "_fn", remembered), _replaced(cursor, "open_sealed", trusting):
             yield
 
     return both()
@@ -318,13 +319,13 @@ def wipes_at_once() -> AbstractContextManager[Any]:
     return _replaced(syncing.Sync, "_ask_hello", hasty)
 
 
-@_mutant(12, SIMULATED)
+@_mutant(12, SIMULATED, "numbers_taken")
 def epoch_kept_when_numbers_are_taken() -> AbstractContextManager[Any]:
     """A restored phone goes on with numbers that are taken."""
     return _replaced(syncing, "must_rotate_epoch", lambda _answer: False)
 
 
-@_mutant(12, SIMULATED)
+@_mutant(12, SIMULATED, "numbers_taken")
 def issued_again_once_a_sync() -> AbstractContextManager[Any]:
     """Only the first push that meets taken numbers has its ops issued again (as it once was)."""
     rotate = syncing.Sync._rotate
@@ -336,7 +337,7 @@ def issued_again_once_a_sync() -> AbstractContextManager[Any]:
     return _replaced(syncing.Sync, "_rotate", once)
 
 
-@_mutant(16, SIMULATED)
+@_mutant(16, SIMULATED, "receipts_lost")
 def all_sent_without_a_receipt() -> AbstractContextManager[Any]:
     """A verdict is enough to say "all sent"."""
     return _replaced(outbox.SyncState, "all_sent", property(lambda self: self.waiting == 0))
@@ -391,3 +392,16 @@ def nobody_waits_for_who_is_who() -> AbstractContextManager[Any]:
     return _replaced(PostgresTransaction, "lock", only_others)
 
 
+@_mutant(3, TOGETHER)
+def no_unique_index_on_the_ledger() -> AbstractContextManager[Any]:
+    """Two workers that both find a number free both keep an op under it."""
+    keep = ledger.keep
+
+    def shadowed(tx: Any, *args: Any, **named: Any) -> int:
+        if tx.notes.setdefault("without index", True):
+            # A temporary table hides the real one, for this transaction, and has no constraint.
+            tx.execute("CREATE TEMPORARY TABLE op AS SELECT * FROM op WHERE 1 = 0")
+            tx.notes["without index"] = False
+        return keep(tx, *args, **named)
+
+    return _replaced(ledger, "keep", shadowed)

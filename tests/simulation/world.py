@@ -414,6 +414,8 @@ class World:
         self._say(f"answer {message.number} reaches {phone.name}")
         if message.call.door == "pull" and isinstance(message.answer, PullAnswer):
             self._truth[phone.name] = message.truth
+        if isinstance(message.answer, PushAnswer) and message.answer.receipt is not None:
+            self.oracle.signed_for |= {d for _, _, d in json.loads(_unsealed(message.answer.receipt))["ops"]}
         self._on(phone, lambda: phone.resume(message.answer))
 
     # The server -------------------------------------------------------------------------------------------
