@@ -65,7 +65,8 @@ def _template() -> bytes:
     store = SqliteStore(MEMORY, SETTINGS)
     try:
         store.migrate()
-        return _errand(store, lambda connection: connection.serialize())
+        made: bytes = _errand(store, lambda connection: connection.serialize())
+        return made
     finally:
         store.close_now()
 

@@ -14,6 +14,7 @@ import msgspec
 
 import sync.inbox
 from client_stub import syncing
+from client_stub.conversation import Stopped
 from client_stub.store import Store as PhoneStore
 from server import intake, placing
 from server.http import sync as doors
@@ -152,8 +153,9 @@ def savepoint_error_swallowed() -> AbstractContextManager[Any]:
     leave = Savepoint.__exit__
 
     def kept(self: Savepoint, kind: Any, error: Any, trace: Any) -> Any:
-        own = isinstance(error, RuntimeError)
-        return leave(self, None, None, None) and None if own else leave(self, kind, error, trace)
+        if isinstance(error, RuntimeError):
+            kind = error = trace = None
+        return leave(self, kind, error, trace)
 
     return _replaced(Savepoint, "__exit__", kept)
 
@@ -313,7 +315,7 @@ def wipes_at_once() -> AbstractContextManager[Any]:
         hello = ask(self, token)
         if hello.wipe:
             self.report.wiped = self.report.all_sent = True
-            raise syncing.Stopped("wiped")
+            raise Stopped("wiped")
         return hello
 
     return _replaced(syncing.Sync, "_ask_hello", hasty)
@@ -356,10 +358,15 @@ def sends_other_bytes_on_retry() -> AbstractContextManager[Any]:
 
     def anew(self: PhoneStore, entries: Any) -> list[bytes]:
         entries = list(entries)
-        tried = {(epoch, seq) for epoch, seq in self.every("SELECT epoch, seq FROM tried")} if _tried(self) else set()
+        tried = (
+            {(epoch, seq) for epoch, seq in self.every("SELECT epoch, seq FROM tried")}
+            if _tried(self)
+            else set()
+        )
         sent = []
         for entry, line in zip(entries, lines(self, entries), strict=True):
-            sent.append(line.replace(b'"base_rev":null', b'"base_rev":0') if (entry.epoch, entry.seq) in tried else line)
+            again = (entry.epoch, entry.seq) in tried
+            sent.append(line.replace(b'"base_rev":null', b'"base_rev":0') if again else line)
             self.run("INSERT OR IGNORE INTO tried VALUES (?, ?)", entry.epoch, entry.seq)
         return sent
 

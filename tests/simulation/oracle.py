@@ -186,7 +186,9 @@ class Life:
             if (author, at) != (note.author, note.at):
                 raise Violation(13, f"note {note_id[:8]} has another author or time of receipt")
             if (bool(withdrawn), follow_ups) != (note.withdrawn, len(note.follow_ups)):
-                raise Violation(4, f"note {note_id[:8]} has {follow_ups} follow-ups of {len(note.follow_ups)}")
+                raise Violation(
+                    4, f"note {note_id[:8]} has {follow_ups} follow-ups of {len(note.follow_ups)}"
+                )
         if found.keys() - self.notes.keys():
             raise Violation(5, "a note stands whose op was not applied")
         if [row[0] for row in rows] != list(self.notes):
@@ -255,8 +257,12 @@ class Oracle:
                     raise Violation(10, f"phone {phone} no longer has {sha(line)[:8]}, nor has the server")
 
     def check_all_sent(self, phone: str, says: bool) -> None:
-        """"All sent" is true: the server has signed for everything that was written on the phone."""
-        missing = {sha(line) for line in self.written.get(phone, set())} - self.signed_for
+        """ "All sent" is true: the phone has heard the server sign for everything that was written on it, under its
+        number or, where that was taken, under another."""
+        bodies = {self.bodies.get(digest) for digest in self.signed_for}
+        missing = {
+            digest for digest in map(sha, self.written.get(phone, set())) if self.bodies[digest] not in bodies
+        }
         if says and missing:
             raise Violation(16, f'phone {phone} says "all sent", and {len(missing)} ops have no receipt')
 

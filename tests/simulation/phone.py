@@ -276,4 +276,3 @@ def damaged(body: bytes, index: int, *, deep: bool) -> bytes:
     at = index % len(lines)
     lines[at] = lines[at].replace(b"recorded_at", b"recorded_aT", 1) if deep else b"x" + lines[at][1:]
     return b"".join(line + b"\n" for line in lines)
-

@@ -14,7 +14,7 @@ import msgspec
 from sync.envelope import PushAnswer
 from tests.simulation.engines import Engine
 from tests.simulation.oracle import Violation
-from tests.simulation.server import DIES_AFTER, DIES_BEFORE, FAILS, WELL
+from tests.simulation.server import DIES_AFTER, DIES_BEFORE, FAILS
 from tests.simulation.world import Message, World
 
 CHECK_EVERY = 40
@@ -76,7 +76,9 @@ class Runner:
     def _deliver(self) -> None:
         if not self.world.server.up and self._draw.randrange(3) == 0:
             self.world.restart()
-        message = self._one(self._awaited() or self.world.network if self._draw.randrange(4) else self.world.network)
+        message = self._one(
+            self._awaited() or self.world.network if self._draw.randrange(4) else self.world.network
+        )
         if message is not None:
             self.world.deliver(message)
 
@@ -116,7 +118,9 @@ class Runner:
     def _sync(self) -> None:
         phone = self._one(self.world.idle())
         if phone is not None:
-            self.world.sync(phone, self._draw.choice([1, 2, 3, 50]), self._draw.choice([1, 2, 50]), self._dies_in(40))
+            self.world.sync(
+                phone, self._draw.choice([1, 2, 3, 50]), self._draw.choice([1, 2, 50]), self._dies_in(40)
+            )
 
     def _write(self) -> None:
         phone = self._one(self.world.living())
@@ -128,7 +132,9 @@ class Runner:
         phone = self._one(self.world.living())
         if phone is not None:
             withdraw = self._draw.randrange(4) == 0
-            self.world.follow_up(phone, self._draw.randrange(1_000), withdraw=withdraw, dies_in=self._dies_in(4))
+            self.world.follow_up(
+                phone, self._draw.randrange(1_000), withdraw=withdraw, dies_in=self._dies_in(4)
+            )
 
     def _give_up(self) -> None:
         phone = self._one(self.world.waiting_for_an_answer())
@@ -200,7 +206,9 @@ def run(engine: Engine, seed: int, steps: int, *, clocks: bool = True) -> Outcom
         Runner(world, seed, clocks=clocks).run(steps)
         return Outcome(steps, world.digest(), world.end_state())
     except Exception as error:
-        raise Failure(story(world, seed, steps, engine.name, error), getattr(error, "number", None)) from error
+        raise Failure(
+            story(world, seed, steps, engine.name, error), getattr(error, "number", None)
+        ) from error
     finally:
         with suppress(Exception):
             world.close()
@@ -224,7 +232,9 @@ def measured(engine: Engine, seeds: range, steps: int, tell: Callable[[str], Non
         tell(f"seed {seed}: {steps} steps, history {outcome.history[:12]}, end {outcome.state[:12]}")
     seconds = time.perf_counter() - began
     done = steps * len(seeds)
-    tell(f"{done} steps in {seconds:.1f} s: {done / seconds:.0f} steps/s ({time.process_time() - cpu:.1f} s of CPU)")
+    tell(
+        f"{done} steps in {seconds:.1f} s: {done / seconds:.0f} steps/s ({time.process_time() - cpu:.1f} s of CPU)"
+    )
 
 
 def fail(failure: Failure) -> int:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
+from client_stub.transport import (
+    Busy,
+    ClockWrong,
+    Refused,
+    Revoked,
+    Token,
+    TokenOver,
+    TooLarge,
+    TransportError,
+)
 from server.access import devices
 from server.access.errors import AccessError
 from server.access.signing import SigningKey
@@ -17,24 +27,13 @@ from server.http.notes_first import NotesFirst
 from server.http.problems import Problem
 from server.http.services import Services
 from server.jobs import backup
-from server.placing import Worlds
 from server.records import ledger, reference
 from server.settings import Settings
 from server.storage import StorageUnavailable, Store, Transaction
+from server.world import Worlds
 from tests.road import REGISTRY
 from tests.simulation.engines import Engine
 from tests.simulation.phone import Call
-
-from client_stub.transport import (  # isort: skip
-    Busy,
-    ClockWrong,
-    Refused,
-    Revoked,
-    Token,
-    TokenOver,
-    TooLarge,
-    TransportError,
-)
 
 T = TypeVar("T")
 
@@ -42,7 +41,7 @@ SECRET = bytes(range(32))
 SETTINGS = Settings()
 WELL, FAILS, DIES_BEFORE, DIES_AFTER = "well", "fails", "dies before commit", "dies after commit"
 """How a request ends: answered; with a commit that the database refuses; with a server that dies around it."""
-DOORS_WITH_CLOCKS = (sync_doors, device_doors, auth, receiving)
+DOORS_WITH_CLOCKS: tuple[Any, ...] = (sync_doors, device_doors, auth, receiving)
 
 
 class Unexpected(Exception):
@@ -132,7 +131,7 @@ class SimServer:
         with _Clock(self.now_ms):
             if call.door == "token":
                 asked = device_doors.TokenRequest(grant_type=device_doors.JWT_BEARER, assertion=call.said)
-                given = finished(device_doors.token.fn(data=asked, services=self.services)).content
+                given: Any = finished(device_doors.token.fn(data=asked, services=self.services)).content
                 return Token(access_token=given.access_token, expires_in=given.expires_in)
             handler = {"hello": sync_doors.hello, "push": sync_doors.push, "pull": sync_doors.pull}[call.door]
             connection = SimpleNamespace(
@@ -194,10 +193,10 @@ class _Clock:
             module.now_ms = real
 
 
-def finished(coroutine: Coroutine[Any, Any, T]) -> T:
+def finished(coroutine: Awaitable[T]) -> T:
     """What a coroutine returns that never has to wait."""
     try:
-        coroutine.send(None)
+        coroutine.__await__().send(None)
     except StopIteration as stopped:
         return cast(T, stopped.value)
     raise Unexpected("A door waited for something that the simulation does not have.")

@@ -7,12 +7,12 @@ from contextlib import closing
 import pytest
 
 from tests.simulation.engines import Postgres, Sqlite
-from tests.simulation.scripts import SCRIPTS, Script, every_ending
+from tests.simulation.scripts import SCRIPTS, Script, every_ending, notes, receipts_lost, revoked
 from tests.simulation.world import World
 
 
 @pytest.mark.invariant(1, 2, 10, 11, 12, 15, 16)
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.__name__)
+@pytest.mark.parametrize("script", [notes, receipts_lost, revoked], ids=lambda script: script.__name__)
 def test_nothing_is_lost_wherever_the_phone_or_the_server_dies(sqlite: Sqlite, script: Script) -> None:
     boundaries, endings = every_ending(script, sqlite)
     print(f"{boundaries} boundaries, {endings} endings of pushes")
@@ -20,9 +20,17 @@ def test_nothing_is_lost_wherever_the_phone_or_the_server_dies(sqlite: Sqlite, s
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.invariant(1, 2, 10, 11, 12, 15, 16)
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.__name__)
+def test_nor_in_any_other_story(sqlite: Sqlite, script: Script) -> None:
+    every_ending(script, sqlite)
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.invariant(1, 2, 10, 11, 12, 15, 16)
-@pytest.mark.parametrize("script", SCRIPTS[:4], ids=lambda script: script.__name__)
+@pytest.mark.parametrize("script", [notes, receipts_lost], ids=lambda script: script.__name__)
 def test_nothing_is_lost_on_postgres_either(postgres: Postgres, script: Script) -> None:
     every_ending(script, postgres)
 

@@ -39,7 +39,11 @@ class SyncMachine(RuleBasedStateMachine):
     def _one(self, among: list[Any], which: int) -> Any:
         return among[which % len(among)] if among else None
 
-    @rule(which=WHICH, child=st.integers(0, 3), nature=st.sampled_from(["good", "good", "bug", "newer", "poison"]))
+    @rule(
+        which=WHICH,
+        child=st.integers(0, 3),
+        nature=st.sampled_from(["good", "good", "bug", "newer", "poison"]),
+    )
     def write(self, which: int, child: int, nature: str) -> None:
         if phone := self._one(self.world.living(), which):
             self.world.write(phone, child, nature)
@@ -61,7 +65,11 @@ class SyncMachine(RuleBasedStateMachine):
             self.world.run_until_idle(phone)
 
     @precondition(lambda self: self.world.network)
-    @rule(which=WHICH, keep=st.booleans(), fate=st.sampled_from([WELL, WELL, WELL, FAILS, DIES_BEFORE, DIES_AFTER]))
+    @rule(
+        which=WHICH,
+        keep=st.booleans(),
+        fate=st.sampled_from([WELL, WELL, WELL, FAILS, DIES_BEFORE, DIES_AFTER]),
+    )
     def deliver(self, which: int, keep: bool, fate: str) -> None:
         message = self._one(self.world.network, which)
         is_push = message.answer is None and message.call.door == "push"
@@ -104,7 +112,9 @@ class SyncMachine(RuleBasedStateMachine):
 
     @rule(which=WHICH)
     def snapshot(self, which: int) -> None:
-        self.world.keep_snapshot(self._one(self.world.living(), which) or next(iter(self.world.phones.values())))
+        self.world.keep_snapshot(
+            self._one(self.world.living(), which) or next(iter(self.world.phones.values()))
+        )
 
     @rule(which=WHICH, same_disk=st.booleans())
     def roll_back(self, which: int, same_disk: bool) -> None:
@@ -136,7 +146,11 @@ class SyncMachine(RuleBasedStateMachine):
 
 
 FEW = settings(
-    max_examples=25, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck), database=None
+    max_examples=25,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    database=None,
 )
 MANY = settings(FEW, max_examples=600, stateful_step_count=80)
 
@@ -146,5 +160,5 @@ TestMachine.settings = FEW
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-class TestMachineAtDepth(SyncMachine.TestCase):
+class TestMachineAtDepth(SyncMachine.TestCase):  # type: ignore[valid-type, misc]
     settings = MANY

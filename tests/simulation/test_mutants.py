@@ -42,6 +42,7 @@ def red(engine: Sqlite, story: str | None) -> str:
     return ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mutant", SIMULATED, ids=lambda mutant: mutant.name)
 def test_a_mutant_turns_the_simulation_red(sqlite: Sqlite, mutant: Mutant) -> None:
     with mutant.applied():
@@ -50,6 +51,7 @@ def test_a_mutant_turns_the_simulation_red(sqlite: Sqlite, mutant: Mutant) -> No
     print(f"{mutant.name} (invariant {mutant.breaks}): {found.strip().splitlines()[-2:]}")
 
 
+@pytest.mark.slow
 def test_without_a_mutant_the_same_seeds_are_green(sqlite: Sqlite) -> None:
     """The stories are told in `test_crash_points.py`."""
     for seed in SEEDS:
@@ -106,9 +108,7 @@ def two_at_once(store: Store) -> int:
 def until_one_waits(store: Store) -> None:
     """Until a transaction of this database waits for a lock that another holds."""
     assert isinstance(store, PostgresStore)
-    asks = (
-        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    )
+    asks = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     deadline = monotonic() + WAIT_SECONDS_MAX
     with psycopg.connect(store._url, autocommit=True) as connection:
         while not connection.execute(asks).fetchall()[0][0]:

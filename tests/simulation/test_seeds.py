@@ -21,7 +21,7 @@ FIXED = (1, 17, 55, 67, 132, 232, 302, 10_000)
 
 
 @pytest.mark.invariant(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16)
-@pytest.mark.parametrize("seed", FIXED)
+@pytest.mark.parametrize("seed", FIXED[-3:])
 def test_the_invariants_hold_in_a_fixed_seed(sqlite: Sqlite, seed: int) -> None:
     run(sqlite, seed, STEPS)
 
@@ -39,7 +39,7 @@ def test_the_invariants_hold_in_a_seed_of_this_run(sqlite: Sqlite) -> None:
 def test_the_invariants_hold_at_depth(sqlite: Sqlite) -> None:
     first = random.SystemRandom().randrange(1_000_000)
     print(f"seeds from {first}")
-    for seed in range(first, first + 100):
+    for seed in (*FIXED, *range(first, first + 100)):
         run(sqlite, seed, 1_000)
 
 
@@ -83,7 +83,7 @@ def test_another_seed_is_another_story(sqlite: Sqlite) -> None:
 
 
 @pytest.mark.invariant(13)
-@pytest.mark.parametrize("seed", FIXED[:3])
+@pytest.mark.parametrize("seed", FIXED[:1])
 def test_wrong_clocks_change_nothing_but_times(sqlite: Sqlite, seed: int) -> None:
     """The same notes and syncs, with phones that are years off and with phones that are right."""
     ends = []

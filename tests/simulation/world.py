@@ -64,9 +64,7 @@ LEDGER = (
     "SELECT s.device_id, s.epoch, o.seq, o.line, o.outcome, o.received_at"
     " FROM op o JOIN op_stream s ON s.stream_id = o.stream_id"
 )
-SET_ASIDE = (
-    "SELECT q.device_id, q.digest, COALESCE(q.line, o.line) FROM quarantine q LEFT JOIN op o ON o.op_id = q.op_id"
-)
+SET_ASIDE = "SELECT q.device_id, q.digest, COALESCE(q.line, o.line) FROM quarantine q LEFT JOIN op o ON o.op_id = q.op_id"
 NOTES = (
     "SELECT n.note_id, n.author, n.received_at, CASE WHEN n.withdrawn_at IS NULL THEN 0 ELSE 1 END,"
     " (SELECT COUNT(*) FROM amendment a WHERE a.note_key = n.note_key), s.child_id"
@@ -126,7 +124,9 @@ class World:
         self.server.store.write_now(_enrol_everybody)
         for username, _ in OFFICERS:
             for which in (1, 2):
-                self._hand_out(username, f"{username}-{which}", key=_key(OFFICERS.index((username, _)), which))
+                self._hand_out(
+                    username, f"{username}-{which}", key=_key(OFFICERS.index((username, _)), which)
+                )
 
     def _hand_out(self, username: str, name: str, key: str) -> None:
         phone = self._phone(name)
@@ -165,13 +165,17 @@ class World:
 
     def end_state(self) -> str:
         """A digest of what is in the database and on the phones now."""
-        state: list[Any] = [sorted((*row[:3], digest(bytes(row[3])), *row[4:]) for row in self.server.rows(LEDGER))]
+        state: list[Any] = [
+            sorted((*row[:3], digest(bytes(row[3])), *row[4:]) for row in self.server.rows(LEDGER))
+        ]
         state += [self.server.rows(NOTES), sorted(row[:2] for row in self.server.rows(SET_ASIDE))]
         for name, phone in self.phones.items():
             if phone.alive:
                 columns = "epoch, seq, digest, state, outcome, code, written_at, reissued_as"
                 state.append([name, phone.store.every(f"SELECT {columns} FROM outbox ORDER BY position")])
-                state.append(phone.store.every("SELECT bucket, kind, id, rev, data FROM held ORDER BY bucket, id"))
+                state.append(
+                    phone.store.every("SELECT bucket, kind, id, rev, data FROM held ORDER BY bucket, id")
+                )
         return hashlib.sha256(repr(state).encode()).hexdigest()
 
     # Who there is -----------------------------------------------------------------------------------------
@@ -198,7 +202,9 @@ class World:
 
     def write(self, phone: Phone, child: int, nature: str = "good", dies_in: int | None = None) -> str | None:
         """Write a note; `nature` is good, bug, newer (schema) or poison. Its id, or None where the phone died."""
-        note = self._note(phone, CAST[child % len(CAST)], BUG if nature == "bug" else "Seen alone by the bus station")
+        note = self._note(
+            phone, CAST[child % len(CAST)], BUG if nature == "bug" else "Seen alone by the bus station"
+        )
         self._say(f"{phone.name} writes a {nature} note about {note.subjects[0].given_names}")
         if nature in ("newer", "poison"):
             self._on(phone, lambda: self._write_strange(phone, note, nature), dies_in)
@@ -250,7 +256,9 @@ class World:
 
     def follow_up(self, phone: Phone, which: int, *, withdraw: bool, dies_in: int | None = None) -> None:
         """Amend or withdraw one of the phone's own notes."""
-        mine = [item.entity_id for item in phone.store.items() if item.kind == "note.write" and not item.reissued]
+        mine = [
+            item.entity_id for item in phone.store.items() if item.kind == "note.write" and not item.reissued
+        ]
         if not mine:
             return
         note_id = mine[which % len(mine)]
@@ -313,13 +321,19 @@ class World:
     def _after_sync(self, phone: Phone) -> None:
         report, phone.report = phone.report, None
         assert report is not None
-        self._say(f"    {phone.name} has synced: all sent {report.all_sent}, wiped {report.wiped}, {report.problems}")
+        self._say(
+            f"    {phone.name} has synced: all sent {report.all_sent}, wiped {report.wiped}, {report.problems}"
+        )
         self.oracle.check_all_sent(phone.name, report.all_sent)
         truth = self._truth.get(phone.name)
         if not report.problems and not report.wiped and truth is not None:
-            held = {row: one.rev for rows in phone.store.holdings().values() for (_, row), one in rows.items()}
+            held = {
+                row: one.rev for rows in phone.store.holdings().values() for (_, row), one in rows.items()
+            }
             if held != truth:
-                raise Violation(9, f"{phone.name} holds {len(held)} rows after its checkpoint, not the server's {len(truth)}")
+                raise Violation(
+                    9, f"{phone.name} holds {len(held)} rows at its checkpoint and not {len(truth)}"
+                )
         self.check_nothing_lost()
 
     # The network ------------------------------------------------------------------------------------------
@@ -340,7 +354,9 @@ class World:
 
     def damage(self, message: Message, index: int, *, deep: bool) -> None:
         """One line of a push is changed on its way."""
-        self._say(f"line {index} of request {message.number} is damaged ({'deep' if deep else 'at its beginning'})")
+        self._say(
+            f"line {index} of request {message.number} is damaged ({'deep' if deep else 'at its beginning'})"
+        )
         message.call = Call("push", message.call.token, damaged(message.call.said, index, deep=deep))
 
     def strip_receipt(self, message: Message) -> None:
@@ -356,7 +372,8 @@ class World:
             answer = self.server.serve(call, fate)
         except Unexpected as error:
             raise Violation(5, str(error)) from error
-        self._say(f"request {message.number} ({call.door}) reaches the server: {_in_words(answer, fate, self.server.up)}")
+        became = _in_words(answer, fate, self.server.up)
+        self._say(f"request {message.number} ({call.door}) reaches the server: {became}")
         truth = None
         if call.door == "push":
             self._check_push(message, answer)
@@ -371,7 +388,9 @@ class World:
         user = message.phone.partition("-")[0]
         if isinstance(answer, PushAnswer):
             signed = json.loads(_unsealed(answer.receipt or ""))
-            here = {d for (d,) in self.server.rows("SELECT digest FROM op UNION SELECT digest FROM quarantine")}
+            here = {
+                d for (d,) in self.server.rows("SELECT digest FROM op UNION SELECT digest FROM quarantine")
+            }
             told = msgspec.to_builtins(answer) | {"receipt": signed}
             self.oracle.check_custody(told, here)
         if not self.server.committed:
@@ -383,7 +402,9 @@ class World:
                 marks = (answer.contiguous_through, answer.durable_through)
                 wanted = (life.contiguous(device, answer.epoch), life.durable(device, answer.epoch))
                 if marks != wanted:
-                    raise Violation(11, f"the server says (received, durable) through {marks} and it is {wanted}")
+                    raise Violation(
+                        11, f"the server says (received, durable) through {marks} and it is {wanted}"
+                    )
             if answer.rotate_epoch != any(code == "key_reused" for _, code in expected):
                 raise Violation(12, "the phone was not told, or wrongly told, that its numbers are taken")
 
@@ -408,7 +429,10 @@ class World:
         phone = self.phones[message.phone]
         awaited = phone.waiting if phone.alive else None
         # A retry may be answered with the answer to its first attempt: the bytes are the same.
-        if not isinstance(awaited, Call) or (awaited.door, awaited.said) != (message.call.door, message.call.said):
+        if not isinstance(awaited, Call) or (awaited.door, awaited.said) != (
+            message.call.door,
+            message.call.said,
+        ):
             self._say(f"answer {message.number} finds nobody who waits for it")
             return
         self._say(f"answer {message.number} reaches {phone.name}")
@@ -553,7 +577,9 @@ class World:
         for phone in self.living():
             status = phone.device.status()
             if not status.all_sent:
-                raise Violation(15, f"{phone.name} still has {status.state} after {ROUNDS_MAX} syncs without faults")
+                raise Violation(
+                    15, f"{phone.name} still has {status.state} after {ROUNDS_MAX} syncs without faults"
+                )
             mine = phone.store.lines_held()
             self.oracle.check_drained(phone.device.enrolled().user, phone.device_id, mine)
         waiting = set(self.oracle.life.parked) & set(self.oracle.life.notes)
