@@ -15,6 +15,8 @@ from typing import Any
 
 BUG = "This note meets a bug that only it meets"
 """What a note says whose op fails in the middle, after it has written."""
+NEWER = 9999
+"""A schema that no server knows yet."""
 QUARANTINED, APPLIED, PARKED = "quarantined", "applied", "parked"
 
 Key = tuple[str, str, int]
@@ -108,7 +110,7 @@ class Life:
         body = line[line.index(b'"body":') + 7 : line.index(b',"body_sha256"')]
         if sha(body) != op["body_sha256"]:
             return "body_digest_mismatch"
-        if op["schema"] != 1:
+        if op["schema"] == NEWER:
             return "schema_unknown"
         if "recorded_at" not in op["body"]:
             return "body_invalid"
@@ -285,7 +287,11 @@ class Oracle:
             kept = self.life.ops.get((device, op["epoch"], op["seq"]))
             if sha(line) not in digests and op["body_sha256"] not in arrived:
                 raise Violation(11, f"{sha(line)[:8]} is on a phone and did not arrive")
-            good = op["schema"] == 1 and "recorded_at" in op["body"] and op["body"].get("saw_or_heard") != BUG
+            good = (
+                op["schema"] != NEWER
+                and "recorded_at" in op["body"]
+                and op["body"].get("saw_or_heard") != BUG
+            )
             refused = kept is not None and kept.code == "device_revoked" and kept.digest == sha(line)
             if op["kind"] == "note.write" and good and not refused and op["entity_id"] not in self.life.notes:
                 raise Violation(12, f"note {op['entity_id'][:8]} of {user} was overwritten by another")

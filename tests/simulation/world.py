@@ -30,11 +30,11 @@ from server.records.alerts import AlertConflict
 from server.storage import Transaction
 from sync.envelope import PullAnswer, PushAnswer
 from sync.note import Amendment, Note, Subject, Withdrawal
-from sync.operations import Kind, digest, freeze
+from sync.operations import SCHEMA_NEWEST, Kind, digest, freeze
 from sync.vocabulary import Category
 from tests.road import LAMBETH, SOUTHWARK, START_MS, Road, somebody
 from tests.simulation.engines import Engine
-from tests.simulation.oracle import BUG, Life, Oracle, Violation
+from tests.simulation.oracle import BUG, NEWER, Life, Oracle, Violation
 from tests.simulation.phone import Call, Died, Pause, Phone, damaged, lines_of
 from tests.simulation.server import DIES_AFTER, DIES_BEFORE, FAILS, WELL, Copied, SimServer, Unexpected
 
@@ -64,7 +64,10 @@ LEDGER = (
     "SELECT s.device_id, s.epoch, o.seq, o.line, o.outcome, o.received_at"
     " FROM op o JOIN op_stream s ON s.stream_id = o.stream_id"
 )
-SET_ASIDE = "SELECT q.device_id, q.digest, COALESCE(q.line, o.line) FROM quarantine q LEFT JOIN op o ON o.op_id = q.op_id"
+SET_ASIDE = (
+    "SELECT q.device_id, q.digest, COALESCE(q.line, o.line) FROM quarantine q"
+    " LEFT JOIN op o ON o.op_id = q.op_id"
+)
 NOTES = (
     "SELECT n.note_id, n.author, n.received_at, CASE WHEN n.withdrawn_at IS NULL THEN 0 ELSE 1 END,"
     " (SELECT COUNT(*) FROM amendment a WHERE a.note_key = n.note_key), s.child_id"
@@ -99,7 +102,6 @@ class World:
         self.snapshots: dict[str, Any] = {}
         self._numbers = self._names = 0
         self._truth: dict[str, dict[str, int] | None] = {}
-        self._cursors: dict[str, tuple[str, int, int]] = {}
         self._closing = ExitStack()
         self._closing.enter_context(mock.patch.object(intake, "_facts", _with_a_bug(intake._facts)))
         self._closing.enter_context(mock.patch.object(intake, "log", _SILENT))
@@ -234,7 +236,7 @@ class World:
                 body=note,
             )
             if nature == "newer":
-                line = line.replace(b'"schema":1', b'"schema":2')
+                line = line.replace(b'"schema":%d' % SCHEMA_NEWEST, b'"schema":%d' % NEWER)
             else:
                 op = msgspec.json.decode(line)
                 body = msgspec.json.encode({n: v for n, v in op["body"].items() if n != "recorded_at"})
@@ -327,9 +329,8 @@ class World:
         self.oracle.check_all_sent(phone.name, report.all_sent)
         truth = self._truth.get(phone.name)
         if not report.problems and not report.wiped and truth is not None:
-            held = {
-                row: one.rev for rows in phone.store.holdings().values() for (_, row), one in rows.items()
-            }
+            own = phone.store.holdings().get(f"notes:{phone.device.enrolled().user}", {})
+            held = {row: one.rev for (_, row), one in own.items()}
             if held != truth:
                 raise Violation(
                     9, f"{phone.name} holds {len(held)} rows at its checkpoint and not {len(truth)}"
@@ -410,18 +411,21 @@ class World:
 
     def _check_pull(self, message: Message, answer: PullAnswer) -> dict[str, int] | None:
         author = message.phone.partition("-")[0]
-        self.oracle.check_pull(author, [change.id for change in answer.changes if change.op == "put"])
+        self.oracle.check_pull(
+            author, [change.id for change in answer.changes if change.op == "put" and change.kind == "note"]
+        )
         asked = message.call.said.cursor
         before, after = _place(asked) if asked else None, _place(answer.cursor)
+        bucket = f"notes:{author}"
         if answer.resync is not None:
-            if before is not None and before[0] == self.server.incarnation:
+            if before is not None and before[:2] == (self.server.incarnation, after[1]):
                 raise Violation(6, "a cursor that is good was refused")
-        elif before is not None and (before[0] != self.server.incarnation or after[1:] < before[1:]):
+        elif before is not None and (before[0] != self.server.incarnation or after[2:] < before[2:]):
             raise Violation(6, f"a cursor went from {before} to {after}")
         if answer.checkpoint is None:
             return None
         truth = dict(self.server.rows("SELECT note_id, rev FROM note WHERE author = :author", author=author))
-        if sum(count for count, _ in answer.checkpoint.values()) != len(truth):
+        if answer.checkpoint.get(bucket, (0, ""))[0] != len(truth):
             raise Violation(9, "a checkpoint counts other rows than there are")
         return truth
 
@@ -657,11 +661,11 @@ def _at(now_ms: int) -> datetime.datetime:
     return datetime.datetime.fromtimestamp(now_ms / 1000, datetime.UTC)
 
 
-def _place(cursor: str) -> tuple[str, int, int]:
-    """(incarnation, xid, seq) of a cursor, read without its key."""
+def _place(cursor: str) -> tuple[str, str, int, int]:
+    """(incarnation, scope, xid, seq) of a cursor, read without its key."""
     raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-    incarnation, _, xid, seq = json.loads(raw[16:])
-    return incarnation, xid, seq
+    incarnation, scope, xid, seq = json.loads(raw[16:])
+    return incarnation, scope, xid, seq
 
 
 def _unsealed(receipt: str) -> bytes:
