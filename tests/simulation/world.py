@@ -664,7 +664,7 @@ def _at(now_ms: int) -> datetime.datetime:
 def _place(cursor: str) -> tuple[str, str, int, int]:
     """(incarnation, scope, xid, seq) of a cursor, read without its key."""
     raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-    incarnation, scope, xid, seq = json.loads(raw[16:])
+    incarnation, scope, xid, seq, *_ = json.loads(raw[16:])
     return incarnation, scope, xid, seq
 
 
