@@ -81,6 +81,10 @@ class Conversation:
                 self._failures = 0
                 return answer
 
+    def once(self, ask: Callable[[str], T]) -> T:
+        """`ask(token)` a single time. Raises TransportError."""
+        return ask(self._access_token())
+
     def _access_token(self) -> str:
         if self._token is None:
             try:

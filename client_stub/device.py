@@ -22,6 +22,7 @@ from client_stub.protection import Protection
 from client_stub.store import Item, Store
 from client_stub.transport import ClockWrong, Enrolled, Transport
 from sync import inbox
+from sync.holdings import Clocks, Kept
 from sync.limits import OP_BYTES_MAX
 from sync.note import Amendment, Note, Withdrawal
 from sync.operations import Body, Kind, digest, freeze, renumbered
@@ -29,6 +30,20 @@ from sync.outbox import SyncState, sync_state
 
 EPOCH_BYTES = 12
 """96 random bits: no two installations ever share an epoch."""
+
+
+BRIEFING, OWN_NOTES = "briefing:", "notes:"
+"""How the names of buckets begin."""
+MONOTONIC = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+BOOT_ID_FILE = Path("/proc/sys/kernel/random/boot_id")
+
+
+def boot_id() -> str:
+    """Another one after every boot; where the system has none, one made from when it must have been."""
+    try:
+        return BOOT_ID_FILE.read_text("ascii").strip()
+    except OSError:
+        return f"since-{(time.time_ns() - time.clock_gettime_ns(MONOTONIC)) // 60_000_000_000}"
 
 
 def _nothing(_point: str) -> None:
@@ -41,6 +56,9 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
     sleep: Callable[[float], None] = time.sleep
     """Seconds."""
+    monotonic_ms: Callable[[], int] = lambda: time.clock_gettime_ns(MONOTONIC) // 1_000_000
+    """Counts from a boot, also while the device sleeps; nobody can set it."""
+    boot_id: Callable[[], str] = lambda: boot_id()
     random: Callable[[], float] = random.random
     """In [0, 1): jitter, nothing secret."""
     new_epoch: Callable[[], str] = lambda: os.urandom(EPOCH_BYTES).hex()
@@ -81,6 +99,11 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     items: list[Item]
     attachments: list[Picture]
     lent_rows: int
+    children_held: int
+    lease_until: int | None
+    """When the briefing is erased, by the server's clock; None where there is none."""
+    became: dict[str, str]
+    """By note: what the server last said has become of it."""
     last_sync_at: int | None
 
     @property
@@ -127,6 +150,11 @@ class Device:
     def corrected_now_ms(self) -> int:
         """The time by the server's clock, as well as this device knows it."""
         return self.surroundings.now_ms() + int(self.store.get("clock_offset_ms") or 0)
+
+    def clocks(self) -> Clocks:
+        """All that this device knows of the time."""
+        around = self.surroundings
+        return Clocks(wall=self.corrected_now_ms(), monotonic=around.monotonic_ms(), boot_id=around.boot_id())
 
     def correct_clock(self, server_time: int, at: int) -> None:
         """Keep the difference between the server's clock and this one at the moment `at` of this one."""
@@ -280,13 +308,24 @@ class Device:
     def status(self) -> Status:
         """What the officer is told: read from disk, never from hope."""
         last = self.store.get("last_sync_at")
+        holdings = self.store.holdings()
+        lease = self.store.get("lease")
+        kept = msgspec.json.decode(lease, type=Kept | None) if lease else None
         return Status(
             identity=self.identity(),
             protection=self.store.protection,
             state=sync_state(self.store.all_entries()),
             attachments=Album(self.store).all(),
             items=[item for item in self.store.items() if not item.reissued],
-            lent_rows=sum(len(rows) for rows in self.store.holdings().values()),
+            lent_rows=sum(len(rows) for rows in holdings.values()),
+            children_held=sum(len(rows) for name, rows in holdings.items() if name.startswith(BRIEFING)),
+            lease_until=kept.until if kept else None,
+            became={
+                row_id: str(held.data.get("status", ""))
+                for name, rows in holdings.items()
+                if name.startswith(OWN_NOTES)
+                for (_, row_id), held in rows.items()
+            },
             last_sync_at=None if last is None else int(last),
         )
 

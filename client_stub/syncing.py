@@ -7,6 +7,7 @@ step it is killed at, the next sync goes on from what is on disk: a resend is re
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -15,10 +16,20 @@ import msgspec
 from client_stub import keys
 from client_stub.conversation import Conversation, Patience, Report, Stopped
 from client_stub.device import Device
-from client_stub.transport import NotUnderstood, Refused, Revoked, Transport, TransportError
+from client_stub.lending import Lending, children
+from client_stub.transport import VERSION, NotUnderstood, Refused, Revoked, Transport, TransportError
 from client_stub.uploading import Uploading
 from sync import limits, receipts
-from sync.envelope import Code, Hello, PullAnswer, PullRequest, PushAnswer, join_lines
+from sync.envelope import (
+    Code,
+    Condition,
+    Hello,
+    PullAnswer,
+    PullRequest,
+    PushAnswer,
+    Wipe,
+    join_lines,
+)
 from sync.holdings import apply_page, wrong_buckets
 from sync.limits import Limits
 from sync.outbox import (
@@ -65,6 +76,7 @@ class Sync:
         *,
         patience: Patience | None = None,
         progress: Callable[[Progress], None] = lambda _progress: None,
+        begin_lease: bool = False,
     ) -> None:
         self._device = device
         self._store = device.store
@@ -74,6 +86,9 @@ class Sync:
         self._progress = progress
         self._identity = device.enrolled()
         self._verify = keys.receipt_verifier(self._identity.server_key)
+        self._lending = Lending(device)
+        self._begin_lease = begin_lease
+        self._encodings: tuple[str, ...] = ()
         self._epochs_left: set[str] = set()
         """Epochs that this sync has found taken by another installation."""
         self.report = Report()
@@ -91,16 +106,28 @@ class Sync:
             if not self.report.wiped:
                 self._last_words()
         if self.report.wiped:
+            condition = self._condition(Wipe.DONE)
             self._store.erase(self._around.now_ms(), "told by the server")
+            self._say_wiped(msgspec.structs.replace(condition, holds=0))
         return self.report
 
+    def _say_wiped(self, condition: Condition) -> None:
+        """Nothing is on this device any more; the token of this sync is still in memory, and says so."""
+        try:
+            self._talk.once(lambda token: self._transport.condition(token, condition))
+        except TransportError:
+            # The server has heard that the wipe began, and that is what it shows.
+            self._problem("The server has not heard that this device is wiped.")
+
     def _steps(self) -> None:
+        self._lending.erase_if_over()
         revoked = False
         limits_now = Limits()
         try:
             hello = self._talk.persistently(self._ask_hello)
             fewest = min(hello.limits.ops_per_push, self._patience.ops_per_push)
             limits_now = msgspec.structs.replace(hello.limits, ops_per_push=fewest)
+            self._encodings = hello.encodings
             revoked = hello.wipe
         except Revoked:
             revoked = True
@@ -121,9 +148,30 @@ class Sync:
         if revoked:
             if sync_state(self._store.all_entries()).waiting:
                 raise Stopped("The server wants this device wiped; that waits until your notes have arrived.")
+            begins = self._condition(Wipe.BEGINS)
+            with contextlib.suppress(Refused):  # an older server has no such door
+                self._talk.persistently(lambda token: self._transport.condition(token, begins))
             self._around.reached("wipe.before")
             self.report.wiped = True
             self.report.all_sent = True
+        else:
+            # Best effort: the notes are safe, and the next sync says it again.
+            with contextlib.suppress(TransportError):
+                self._talk.once(lambda token: self._transport.condition(token, self._condition()))
+
+    def _condition(self, wipe: Wipe | None = None) -> Condition:
+        """What the server is told of this device."""
+        return Condition(
+            wall=self._around.now_ms(),
+            monotonic=self._around.monotonic_ms(),
+            boot_id=self._around.boot_id(),
+            offset=int(self._store.get("clock_offset_ms") or 0),
+            round_trip=int(self._store.get("round_trip_ms") or 0),
+            version=VERSION,
+            waiting=sync_state(self._store.all_entries()).waiting,
+            holds=len(children(self._store.holdings())),
+            wipe=wipe,
+        )
 
     def _last_words(self) -> None:
         state = sync_state(self._store.all_entries())
@@ -149,6 +197,7 @@ class Sync:
         known = self._store.get("incarnation")
         with self._store.transaction():
             self._store.put("clock_offset_ms", str(hello.server_time - (before + after) // 2))
+            self._store.put("round_trip_ms", str(max(0, after - before)))
             self._store.keep(on_hello(self._store.all_entries(), hello, known))
             self._store.put_durable(hello.durable_through, anew=known != hello.incarnation)
             self._store.put("incarnation", hello.incarnation)
@@ -199,7 +248,7 @@ class Sync:
         def send(token: str) -> PushAnswer:
             self.report.pushes += 1
             self.report.sent += len(batch)
-            return self._transport.push(token, body)
+            return self._transport.push(token, body, self._encodings)
 
         answer = self._talk.persistently(send)
         self._around.reached("push.answered")
@@ -268,7 +317,10 @@ class Sync:
         resyncs = 0
         rows = max(1, min(limits_now.pull_changes, limits.PULL_CHANGES_MAX))
         while True:
-            request = PullRequest(cursor=cursor, limit=rows)
+            request = PullRequest(
+                cursor=cursor, limit=rows, emptied=self._lending.emptied(), begin_lease=self._begin_lease
+            )
+            self._begin_lease = False
             page = self._talk.persistently(partial(self._pull, request))
             self._around.reached("pull.answered")
             after = apply_page(held if cursor is not None else {}, page)
@@ -276,6 +328,8 @@ class Sync:
             with self._store.transaction():
                 self._store.replace_holdings(held, after)
                 self._store.put("cursor", cursor)
+                self._lending.heard()
+                self._lending.keep(page.lease)
             self._around.reached("pull.stored")
             held = after
             self.report.pulled += len(page.changes)
@@ -289,7 +343,12 @@ class Sync:
             if resyncs > RESYNCS_MAX:
                 raise Stopped("This device's copy of the server's lists is not complete. Sync again later.")
             if wrong:
-                cursor = None
+                # Only what is wrong begins anew; the rest stands.
+                after = {name: rows for name, rows in held.items() if name not in wrong}
+                with self._store.transaction():
+                    self._store.replace_holdings(held, after)
+                    self._lending.mark_emptied(wrong)
+                held = after
 
     def _pull(self, request: PullRequest, token: str) -> PullAnswer:
         return self._transport.pull(token, request)

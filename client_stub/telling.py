@@ -10,7 +10,7 @@ from client_stub.device import Status
 from client_stub.store import Item
 from sync.envelope import Code, Outcome
 from sync.note import Amendment, Note
-from sync.operations import Kind, parse_body, parse_envelope
+from sync.operations import Kind, body_of, parse_envelope
 from sync.outbox import State, SyncState
 from sync.vocabulary import CATEGORY_LABELS
 
@@ -73,8 +73,20 @@ def _of_notes(state: SyncState, attachments: Sequence[Picture]) -> str:
     return sentence
 
 
-def sentence_of(item: Item) -> str:
-    """Where one entry is."""
+BECAME = {
+    "received": "Received",
+    "linked": "Received, linked to a child the police know",
+    "in_review": "Received, a person is deciding which child it is about",
+    "new_child": "Received, a record was begun for this child",
+    "seen": "Seen by the borough",
+    "decided": "Seen by the borough, which has decided what to do",
+    "withdrawn": "Withdrawn",
+}
+"""What became of a note, as the server said at the last sync."""
+
+
+def sentence_of(item: Item, became: str | None = None) -> str:
+    """Where one entry is; `became` is what the server last said of the note that it writes."""
     if item.state is State.QUEUED:
         return "On this device"
     if item.state is State.SENT:
@@ -87,9 +99,10 @@ def sentence_of(item: Item) -> str:
         return f"Received, set aside: {reason}{place}"
     if item.outcome == Outcome.PARKED:
         return "Received, waits for the note it belongs to"
+    said = BECAME.get(became or "", "Received") if item.kind == Kind.NOTE_WRITE else "Received"
     if item.code in REASONS:
-        return f"Received, but {REASONS[item.code]}"
-    return "Received"
+        return f"{said}, but {REASONS[item.code]}"
+    return said
 
 
 def summary_of(item: Item) -> str:
@@ -97,7 +110,7 @@ def summary_of(item: Item) -> str:
     if item.line is None:
         return ""
     try:
-        body = parse_body(Kind(item.kind), parse_envelope(item.line).body)
+        body = body_of(parse_envelope(item.line))
     except ValueError:
         return ""
     if isinstance(body, Amendment):
@@ -138,6 +151,8 @@ def json_of(shown: Status) -> dict[str, Any]:
             for one in shown.attachments
         ],
         "lent_rows": shown.lent_rows,
+        "children_held": shown.children_held,
+        "lease_until": shown.lease_until,
         "last_sync_at": shown.last_sync_at,
         "notes": [
             {
@@ -148,7 +163,8 @@ def json_of(shown: Status) -> dict[str, Any]:
                 "state": item.state.value,
                 "outcome": item.outcome,
                 "code": item.code,
-                "where": sentence_of(item),
+                "where": sentence_of(item, shown.became.get(item.entity_id)),
+                "became": shown.became.get(item.entity_id),
             }
             for item in shown.items
         ],

@@ -20,6 +20,7 @@ import base64
 import datetime
 import gzip
 import ssl
+from collections.abc import Sequence
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from types import TracebackType
@@ -28,15 +29,17 @@ from urllib.parse import urlsplit
 
 import httpx
 import msgspec
+import zstandard
 
 from client_stub.keys import ServerKey
-from sync.envelope import Hello, PullAnswer, PullRequest, PushAnswer
+from sync.envelope import Condition, Encoding, Hello, PullAnswer, PullRequest, PushAnswer
 
 T = TypeVar("T")
 
+VERSION = "0.1.0"
 TIMEOUT_S = 30.0
 """For one step of a request (connect, send, wait, read). A phone on a bad line gives up and tries again."""
-GZIP_FROM_BYTES = 1400
+PACKED_FROM_BYTES = 1400
 """Below one network packet compression saves nothing."""
 RETRY_AFTER_MS_MAX = 3_600_000
 """A server that asks for more than an hour is believed for an hour."""
@@ -159,7 +162,10 @@ class Transport:
             transport=line,
             timeout=TIMEOUT_S,
             follow_redirects=False,  # a redirect would carry notes somewhere nobody enrolled with
-            headers={"User-Agent": "earlysign-device/0.1.0", "Accept": f"application/json, {PROBLEM_TYPE}"},
+            headers={
+                "User-Agent": f"earlysign-device/{VERSION}",
+                "Accept": f"application/json, {PROBLEM_TYPE}",
+            },
         )
 
     def __enter__(self) -> Transport:
@@ -189,10 +195,13 @@ class Transport:
         """Learn the server's time, limits and what it has on disk."""
         return self._ask("GET", "/api/sync/hello", Hello, token=token)
 
-    def push(self, token: str, body: bytes) -> PushAnswer:
-        """Send op lines (NDJSON), compressed where that saves a packet."""
+    def push(self, token: str, body: bytes, encodings: Sequence[str] = ()) -> PushAnswer:
+        """Send op lines (NDJSON), packed where that saves a packet: by zstd where the server offers it."""
         headers = {"Content-Type": "application/x-ndjson"}
-        if len(body) >= GZIP_FROM_BYTES:
+        if len(body) >= PACKED_FROM_BYTES and Encoding.ZSTD in encodings:
+            body = zstandard.ZstdCompressor(level=6, write_checksum=True).compress(body)
+            headers["Content-Encoding"] = "zstd"
+        elif len(body) >= PACKED_FROM_BYTES:
             body = gzip.compress(body, compresslevel=6, mtime=0)
             headers["Content-Encoding"] = "gzip"
         return self._ask("POST", "/api/sync/push", PushAnswer, token=token, content=body, headers=headers)
@@ -202,6 +211,10 @@ class Transport:
         return self._ask(
             "POST", "/api/sync/pull", PullAnswer, token=token, content=msgspec.json.encode(request)
         )
+
+    def condition(self, token: str, condition: Condition) -> None:
+        """Say how this device is."""
+        self._exchange("POST", "/api/sync/condition", token=token, content=msgspec.json.encode(condition))
 
     def begin_upload(self, token: str, *, size: int, sha256: str) -> str:
         """Begin to upload a file (tus); gives the upload's address on this server."""

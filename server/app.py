@@ -24,11 +24,12 @@ from server.access.signing import SigningKey
 from server.access.throttle import Limits
 from server.alerts.channels import Channel, channels_of
 from server.alerts.stream import Hub
-from server.casework.boroughs import default_force, load_force
+from server.casework.boroughs import Force, default_force, load_force
 from server.casework.pack import Pack, default_pack_text, load_pack
 from server.clock import now_ms
 from server.console import pages
 from server.http import (
+    administration,
     alerts,
     attachments,
     children,
@@ -53,9 +54,9 @@ from server.http.services import Services
 from server.http.turns import Turns
 from server.jobs import escalation
 from server.jobs.scheduler import Jobs
-from server.records import reference, steps
+from server.records import published, reference, steps
 from server.settings import MEGABYTE, Settings
-from server.storage import DEFAULTS, StorageSettings, Store, open_store
+from server.storage import DEFAULTS, StorageSettings, Store, Transaction, open_store
 from server.storage.blobs import Blobs
 from server.world import Worlds
 
@@ -78,6 +79,7 @@ HANDLERS: list[ControllerRouterHandler] = [
     *reviews.HANDLERS,
     *merging.HANDLERS,
     *search.HANDLERS,
+    *administration.HANDLERS,
     problems.problem_page,
 ]
 
@@ -88,6 +90,12 @@ def server_version() -> str:
         return installed_version("earlysign")
     except PackageNotFoundError:
         return "0"
+
+
+def publish(tx: Transaction, force: Force) -> None:
+    """Let phones have this release's words and this force's boroughs. Writes nothing where they have them."""
+    published.publish(tx, published.VOCABULARY, published.vocabulary_rows())
+    published.publish(tx, published.AREAS, published.area_rows(force))
 
 
 def make_store(settings: Settings, storage: StorageSettings = DEFAULTS) -> Store:
@@ -110,6 +118,7 @@ def make_services(
     policy = load_policy(settings.policy, settings.boroughs)
     escalation.check_roles(pack, policy)
     worlds = Worlds(pack, tuple(channel.name for channel in channels))
+    store.write_now(lambda tx: publish(tx, policy.force))
     store.read_now(worlds.current)  # loaded now, so that the first push does not wait for it
     worlds.load_beside(store)
     return Services(

@@ -76,7 +76,8 @@ def close(
     now: int,
     from_rev: int | None = None,
 ) -> Alert:
-    """End an alert with what was decided. One that nobody had answered is acknowledged with it.
+    """End an alert with what was decided. One that nobody had answered is acknowledged with it, and the authors of
+    its notes hear that the borough has decided.
 
     Raises NotAllowed and AlertConflict.
     """
@@ -86,6 +87,7 @@ def close(
     if alert.state is State.OPEN:
         acknowledge(tx, person, alert_id, now=now)
     duties.close(tx, Actor("person", person.username), [alert_id], decision, now=now)
+    notes.set_status(tx, alerts.note_ids(tx, alert_id), notes.Status.DECIDED)
     return alerts.show(tx, person, alert_id, now=now)
 
 

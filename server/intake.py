@@ -68,13 +68,21 @@ class _Trip(msgspec.Struct, frozen=True):
 
 def prepare(lines: Sequence[bytes], device_id: str) -> list[Prepared]:
     """Read the lines of a push and standardise whom they describe. Never raises for any bytes."""
-    prepared = []
-    for index, line in enumerate(lines):
-        arrival = inbox.read_line(index, line, device=device_id)
-        note = arrival.body.note if isinstance(arrival.body, Amendment) else arrival.body
-        subjects = placing.describe(note) if isinstance(note, Note) else ()
-        prepared.append(Prepared(arrival, subjects))
-    return prepared
+    return [_prepared(inbox.read_line(index, line, device=device_id)) for index, line in enumerate(lines)]
+
+
+def prepare_alone(line: bytes) -> Prepared:
+    """The same for a line of whatever phone it names."""
+    try:
+        device_id = parse_envelope(line).device
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        device_id = ""
+    return _prepared(inbox.read_line(0, line, device=device_id))
+
+
+def _prepared(arrival: Arrival) -> Prepared:
+    note = arrival.body.note if isinstance(arrival.body, Amendment) else arrival.body
+    return Prepared(arrival, placing.describe(note) if isinstance(note, Note) else ())
 
 
 def receive(
@@ -211,26 +219,65 @@ def _set_aside(
     return arrival.verdict(Outcome.QUARANTINED, code), op_id
 
 
-def _apply(trip: _Trip, stream: ledger.Stream, item: Prepared) -> tuple[Verdict, int]:
+def take_again(
+    tx: Transaction, sender: DeviceIdentity, item: Prepared, op_id: int, *, now: int, world: World
+) -> Verdict:
+    """The road for a line that was set aside and is released by a person: `op_id` holds its bytes.
+
+    The ledger keeps the verdict that the phone has. Where the line cannot apply, nothing of it stays, and the verdict
+    says why not.
+    """
+    arrival, envelope = item.arrival, item.arrival.envelope
+    if arrival.fault is not None or envelope is None:
+        return arrival.verdict(Outcome.QUARANTINED, arrival.fault)
+    tx.lock(placing.WHO_IS_WHO)
+    actor, ids = Actor("device", sender.device_id), [envelope.entity_id]
+    trip = _Trip(
+        tx, sender, world, actor, now,
+        note_ids=notes.taken_ids(tx, ids), awaited=set(ledger.awaited(tx, ids)), apart=True,
+    )  # fmt: skip
+    try:
+        with tx.savepoint():
+            return _apply(trip, None, item, op_id)[0]
+    except _Refused as refused:
+        return arrival.verdict(Outcome.QUARANTINED, refused.code)
+    except StorageUnavailable:
+        raise
+    except Exception as error:
+        log.error("op_failed", error=type(error).__name__, digest=arrival.digest[:12], exc_info=False)
+        return arrival.verdict(Outcome.QUARANTINED, Code.FAILED)
+
+
+def _apply(
+    trip: _Trip, stream: ledger.Stream | None, item: Prepared, op_id: int | None = None
+) -> tuple[Verdict, int]:
+    """`op_id`: the bytes are in the ledger already, with a verdict of their own."""
+
+    def keep(outcome: Outcome, code: Code | None = None, rev: int | None = None) -> int:
+        if op_id is not None:
+            return op_id
+        assert stream is not None
+        return ledger.keep(trip.tx, stream, arrival, outcome, now=trip.now, code=code, rev=rev)
+
     arrival, envelope, body = item.arrival, item.arrival.envelope, item.arrival.body
     assert envelope is not None and body is not None
     if isinstance(body, Note):
         observed_at, doubtful = _observed(body, trip.now)
         code = Code.OBSERVED_OUT_OF_RANGE if doubtful else None
-        op_id = ledger.keep(trip.tx, stream, arrival, Outcome.APPLIED, now=trip.now, code=code, rev=1)
-        _write(trip, envelope, op_id, body, item.subjects, observed_at, doubtful)
+        kept = keep(Outcome.APPLIED, code, 1)
+        _write(trip, envelope, kept, body, item.subjects, observed_at, doubtful)
         trip.note_ids.add(envelope.entity_id)
-        return arrival.verdict(Outcome.APPLIED, code, rev=1), op_id
+        return arrival.verdict(Outcome.APPLIED, code, rev=1), kept
     note = notes.stored(trip.tx, envelope.entity_id)
     if note is None:
         code = Code.WAITS_FOR_NOTE
-        op_id = ledger.keep(trip.tx, stream, arrival, Outcome.PARKED, now=trip.now, code=code)
-        ledger.park(trip.tx, op_id, envelope.entity_id)
+        kept = keep(Outcome.PARKED, code)
+        ledger.park(trip.tx, kept, envelope.entity_id)
         trip.awaited.add(envelope.entity_id)
-        return arrival.verdict(Outcome.PARKED, code), op_id
-    op_id = ledger.keep(trip.tx, stream, arrival, Outcome.APPLIED, now=trip.now)
-    rev = _follow_up(trip, note, op_id, body, item.subjects, envelope)
-    return arrival.verdict(Outcome.APPLIED, rev=rev), op_id
+        return arrival.verdict(Outcome.PARKED, code), kept
+    kept = keep(Outcome.APPLIED)
+    rev = _follow_up(trip, note, kept, body, item.subjects, envelope)
+    return arrival.verdict(Outcome.APPLIED, rev=rev), kept
 
 
 def _write(

@@ -142,6 +142,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     enrol_code_minutes: Annotated[
         int, Meta(description="How long a one-time code for a phone can be used.", ge=1, le=10_080)
     ] = 15
+    briefing_hours: Annotated[
+        int,
+        Meta(
+            description="How long a phone may hold the briefing of its ward once its officer opens it: a shift. "
+            "Then it is erased, with signal or without. 0: no briefings.",
+            ge=0,
+            le=24,
+        ),
+    ] = 10
     device_token_minutes: Annotated[
         int,
         Meta(description="How long a phone's access token lasts before it asks for another.", ge=1, le=1440),

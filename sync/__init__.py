@@ -3,6 +3,7 @@
 note, vocabulary      what an officer writes
 media                 which photographs and recordings travel
 operations            how it travels: one frozen line, known by (device, epoch, seq)
+upcasting             bodies of older schemas, brought up to the newest
 envelope              hello, push and pull as types
 outbox                the phone's side as a state machine: what to send, what an answer changes
 inbox                 the server's side: what a line is, and what it means beside what came before

@@ -1,7 +1,9 @@
 """The pull cursor: opaque to the phone, authenticated by the server, in commit order.
 
-It carries the server's incarnation, the version of the phone's scope and a position (xid, seq). The position
-is a pair because PostgreSQL hands out identity values before commit: `seq` alone loses rows that commit late.
+It carries the server's incarnation, the version of the phone's scope and a position (xid, seq) in each bucket. The
+position is a pair because PostgreSQL hands out identity values before commit: `seq` alone loses rows that commit late.
+
+What a cursor names, the phone has stored with it: so a bucket that it names no more is off the phone.
 """
 
 import base64
@@ -19,12 +21,16 @@ class CursorError(ValueError):
 
 
 class Cursor(msgspec.Struct, frozen=True, array_like=True):
-    """A place in the change log: everything in scope at or before it has been sent."""
+    """A place in the change log: everything in scope at or before it has been sent.
+
+    (xid, seq) is the place in the officer's own notes; `lent` has the place in each further bucket on the phone.
+    """
 
     incarnation: str
     scope_version: str
     xid: int
     seq: int
+    lent: dict[str, tuple[int, int]] = {}
 
 
 _encoder = msgspec.json.Encoder()

@@ -87,6 +87,13 @@ class PushAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rotate_epoch: bool = False
 
 
+class Encoding(StrEnum):
+    """How a push may be packed (its Content-Encoding)."""
+
+    GZIP = "gzip"
+    ZSTD = "zstd"
+
+
 class Hello(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a phone learns first. `server_time` is in milliseconds since the epoch, UTC."""
 
@@ -98,6 +105,37 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     durable_through: dict[str, int] = {}
     """By epoch. After a restore of the server it may be lower than the phone has seen: push again."""
     wipe: bool = False
+    """Send what is left, then erase everything, and say so (`Condition`)."""
+    encodings: tuple[str, ...] = (Encoding.GZIP,)
+    """How a push may be packed, the best first."""
+
+
+class Wipe(StrEnum):
+    BEGINS = "begins"
+    """Everything this phone had to send has been signed for."""
+    DONE = "done"
+    """Nothing is on it any more."""
+
+
+class Condition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What a phone says of itself at the end of a sync, with the token that the sync had.
+
+    `wall` is its own clock and `monotonic` the one that nobody can set (both ms), which counts from `boot_id`;
+    `offset` is the server's clock less its own, seen over `round_trip` ms. Changing clocks changes nothing but
+    what people are told of times (invariant 13).
+    """
+
+    wall: Annotated[int, msgspec.Meta(ge=0, le=limits.SEQ_MAX)]
+    monotonic: Annotated[int, msgspec.Meta(ge=0, le=limits.SEQ_MAX)]
+    boot_id: Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[A-Za-z0-9._-]*(?!\n)$")]
+    offset: Annotated[int, msgspec.Meta(ge=-limits.SEQ_MAX, le=limits.SEQ_MAX)]
+    round_trip: Annotated[int, msgspec.Meta(ge=0, le=limits.SEQ_MAX)] = 0
+    version: Annotated[str, msgspec.Meta(max_length=50, pattern=r"^[^\x00-\x1f\x7f]*(?!\n)$")] = ""
+    waiting: Annotated[int, msgspec.Meta(ge=0, le=limits.SEQ_MAX)] = 0
+    """Entries that only this phone has."""
+    holds: Annotated[int, msgspec.Meta(ge=0, le=limits.SEQ_MAX)] = 0
+    """Children that it has been lent and has not erased."""
+    wipe: Wipe | None = None
 
 
 class ChangeOp(StrEnum):
@@ -130,14 +168,35 @@ class Resync(msgspec.Struct, frozen=True, kw_only=True):
     cursor: str
 
 
-class PullRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Lease(msgspec.Struct, frozen=True, kw_only=True):
+    """For how long the phone may hold a bucket: until `until` by the server's clock, `lasts` ms from now."""
+
+    bucket: str
+    until: int
+    lasts: int
+
+
+BUCKET_CHARACTERS_MAX = 100
+BUCKETS_MAX = 8
+
+Bucket = Annotated[str, msgspec.Meta(min_length=1, max_length=BUCKET_CHARACTERS_MAX)]
+
+
+class PullRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """`emptied`: buckets of which this phone holds nothing any more, whatever the cursor says: it erased them at the
+    end of their lease, or found their copy wrong. Those in scope begin anew, the others are left as they are.
+    `begin_lease`: the officer opens the briefing of the ward, and so begins a shift's lease."""
+
     cursor: Annotated[str, msgspec.Meta(max_length=1000)] | None = None
+    emptied: Annotated[tuple[Bucket, ...], msgspec.Meta(max_length=BUCKETS_MAX)] = ()
+    begin_lease: bool = False
     limit: Annotated[int, msgspec.Meta(ge=1, le=limits.PULL_CHANGES_MAX)] = limits.PULL_CHANGES_MAX
     schema: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = SCHEMA_NEWEST
 
 
 class PullAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One page of changes, in commit order. `checkpoint` comes with the last page: for each bucket the
+    """One page of changes, in commit order within each bucket. `buckets_removed` go before the changes are applied, so
+    a bucket that begins anew begins empty. `checkpoint` comes with the last page: for each bucket the
     number of rows the phone should now hold and their checksum (see `holdings.checksum`)."""
 
     changes: tuple[Change, ...]
@@ -146,6 +205,7 @@ class PullAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     buckets_removed: tuple[str, ...] = ()
     checkpoint: dict[str, tuple[int, str]] | None = None
     resync: Resync | None = None
+    lease: Lease | None = None
 
 
 def split_lines(payload: bytes) -> list[bytes]:

@@ -1,5 +1,8 @@
 """What a phone has pulled, and how it is kept true: apply a page, compare at the checkpoint.
 
+What tells of children is lent for one shift (`Kept`): the phone erases it by itself when the first of its clocks says
+that the lease is over. On the server the ledger says what was where (`Lent`).
+
 Both sides compute the same checksum, so that a phone whose copy went wrong finds out at the next checkpoint
 and asks for that bucket again. Nothing here knows of the outbox: a resync cannot touch it.
 """
@@ -67,3 +70,60 @@ def wrong_buckets(holdings: Holdings, checkpoint: dict[str, tuple[int, str]]) ->
         if mine != tuple(checkpoint.get(bucket, (0, checksum(())))):
             wrong.append(bucket)
     return wrong
+
+
+class Clocks(msgspec.Struct, frozen=True, kw_only=True):
+    """What a phone can know of time: the clock that anybody can set, corrected by what the server last said, and the
+    monotonic one, which counts from a boot. Milliseconds."""
+
+    wall: int
+    monotonic: int
+    boot_id: str
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """A lease as the phone keeps it, with its clocks at the moment when it heard of it."""
+
+    bucket: str
+    until: int
+    lasts: int
+    since: Clocks
+
+
+def lease_is_over(kept: Kept, now: Clocks) -> bool:
+    """Whether any clock says so: the worst of them counts.
+
+    A wall clock that was set back gains nothing: within one boot the monotonic clock says how long it has been, and
+    after another boot a clock that stands before the lease began is not believed at all.
+    """
+    if now.wall >= kept.until:
+        return True
+    if now.boot_id == kept.since.boot_id and now.monotonic >= kept.since.monotonic:
+        return now.monotonic - kept.since.monotonic >= kept.lasts
+    return now.wall < kept.since.wall
+
+
+class Lent(msgspec.Struct, frozen=True, kw_only=True):
+    """One child on one phone, from when it was sent to when the phone was known to be rid of it (None: not yet).
+
+    Times in ms by the server's clock; `until` is when the phone erases it by itself.
+    """
+
+    child: int
+    given_at: int
+    until: int
+    ended_at: int | None = None
+
+
+def on_phone(lent: Iterable[Lent], at: int) -> list[Lent]:
+    """What may have been on the phone at that time, each child once, by number: of several, the last that was sent.
+
+    A lease that had run out is no proof: until the phone has said so, or has come back without it, it counts.
+    """
+    found: dict[int, Lent] = {}
+    for one in lent:
+        if one.given_at <= at and (one.ended_at is None or one.ended_at > at):
+            before = found.get(one.child)
+            if before is None or one.given_at >= before.given_at:
+                found[one.child] = one
+    return [found[child] for child in sorted(found)]

@@ -81,7 +81,7 @@ def read_line(index: int, line: bytes, *, device: str) -> Arrival:
     if kind is None:
         return faulty(Code.KIND_UNKNOWN)
     try:
-        body = parse_body(kind, raw)
+        body = parse_body(kind, raw, envelope.schema)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return faulty(Code.BODY_INVALID, _path(error))
     return Arrival(index=index, line=line, digest=sha, envelope=envelope, kind=kind, body=body)

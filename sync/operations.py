@@ -14,6 +14,7 @@ import msgspec
 
 from sync import limits
 from sync.note import Amendment, Attached, Note, Sha256, Withdrawal
+from sync.upcasting import upcast
 
 SCHEMA_NEWEST = 1
 SCHEMA_OLDEST = 1
@@ -132,6 +133,14 @@ def parse_envelope(line: bytes) -> Envelope:
     return _envelope_decoder.decode(line)
 
 
-def parse_body(kind: Kind, raw: bytes | msgspec.Raw) -> Body:
-    """The typed body of an op of `kind`. Raises `msgspec.DecodeError`; it may echo values: do not log it."""
-    return _body_decoders[kind].decode(raw)
+def parse_body(kind: Kind, raw: bytes | msgspec.Raw, schema: int = SCHEMA_NEWEST) -> Body:
+    """The typed body of an op of `kind` and of any schema that was ever shipped.
+
+    Raises `msgspec.DecodeError`; it may echo values: do not log it.
+    """
+    return _body_decoders[kind].decode(upcast(kind.value, schema, bytes(raw), SCHEMA_NEWEST))
+
+
+def body_of(envelope: Envelope) -> Body:
+    """The typed body of an op whose kind is known. Raises as `parse_body`."""
+    return parse_body(Kind(envelope.kind), envelope.body, envelope.schema)

@@ -18,7 +18,8 @@ First time: the administrator makes a code ([bold]earlysign devices enrol-code[/
 [bold]earlysign-device enrol --server https://... --code XXXX-XXXX-XXXX-XXXX[/bold].
 
 Every day: [bold]earlysign-device note[/bold] asks what you saw, with or without signal;
-[bold]earlysign-device sync[/bold] sends it; [bold]earlysign-device status[/bold] says what has arrived.
+[bold]earlysign-device sync[/bold] sends it; [bold]earlysign-device status[/bold] says what has arrived and what
+became of it; [bold]earlysign-device briefing[/bold] shows whom to look out for in your ward, for one shift.
 
 Exit codes: 0 all sent, 1 something still waits on this device, 2 the command could not be used so.""",
 )
@@ -29,6 +30,7 @@ for command in (
     notes.withdraw,
     sending.sync,
     sending.status,
+    sending.briefing,
     sending.verify_receipts,
     enrolment.wipe,
     rehearsing.simulate,

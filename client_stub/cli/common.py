@@ -20,6 +20,7 @@ from client_stub.album import AttachmentProblem
 from client_stub.database import StoreError
 from client_stub.device import Device, DeviceError
 from client_stub.keys import KeyProblem
+from client_stub.lending import Lending
 from client_stub.protection import ProtectionError
 from client_stub.store import Store
 from client_stub.transport import AddressProblem, Refused, TransportError
@@ -113,7 +114,9 @@ def open_device(folder: Path) -> Iterator[Device]:
         with contextlib.closing(Store.open(folder, passphrase=passphrase_for(folder))) as opened:
             if opened.protection is protection.Protection.NONE:
                 err.print(f"[dim]{protection.SENTENCES[opened.protection]}[/dim]", soft_wrap=True)
-            yield Device(opened)
+            device = Device(opened)
+            Lending(device).erase_if_over()
+            yield device
 
 
 def local_now() -> datetime.datetime:

@@ -19,6 +19,7 @@ from client_stub.cli.common import ALL_SENT, STILL_WAITING, AsJson, StoreFolder,
 from client_stub.conversation import Patience
 from client_stub.device import Status
 from client_stub.keys import read_key
+from client_stub.lending import Child, Lending
 from client_stub.proof import check
 from client_stub.telling import headline, json_of, sentence_of, summary_of
 from client_stub.transport import Transport
@@ -104,6 +105,63 @@ def verify_receipts(
     raise typer.Exit(STILL_WAITING if proof.unproven else ALL_SENT)
 
 
+def briefing(
+    folder: StoreFolder,
+    offline: Annotated[bool, typer.Option("--offline", help="Show what is here; ask nobody.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show the children of your ward with an open alert: first name, age, what to look out for, whom to ask.
+
+    Opening it begins a lease of one shift. When that is over, the briefing is erased, with signal or without.
+    """
+    with open_device(folder) as device:
+        identity = device.enrolled()
+        lending = Lending(device)
+        if not offline:
+            ca_file = None if identity.ca_file is None else Path(identity.ca_file)
+            with Transport(identity.server, ca_file=ca_file) as transport:
+                report = syncing.Sync(device, transport, begin_lease=True).run()
+            for problem in report.problems:
+                err.print(escape(problem), soft_wrap=True)
+            if report.wiped:
+                out.print("The server had this device wiped. Your notes had arrived before.")
+                raise typer.Exit(STILL_WAITING)
+        kept, children = lending.kept(), lending.briefing()
+    if as_json:
+        rows = [one.told | {"ask": one.borough or None} for one in children]
+        typer.echo(msgspec.json.encode({"until": kept.until if kept else None, "children": rows}))
+    elif kept is None:
+        out.print("No briefing is on this device. " + ("Ask for it with signal." if offline else NO_BRIEFING))
+    else:
+        _print_briefing(kept.until, children)
+
+
+NO_BRIEFING = "The server gives none to this device: it needs a ward, which the administrator's code names."
+
+
+def _print_briefing(until: int, children: list[Child]) -> None:
+    out.print(f"Erased from this device {_when(until)}.")
+    if not children:
+        out.print("No child of your ward has an open alert.")
+        return
+    table = Table("Grade", "Who", "Look out for", "Since", "Ask")
+    for one in children:
+        age = "age unknown" if one.told["age"] is None else str(one.told["age"])
+        ask = [one.borough.get("name") or one.told["borough"], one.borough.get("contact")]
+        table.add_row(
+            str(one.told["grade"]).upper(),
+            escape(f"{one.told['first_name'] or 'name unknown'}, {age}"),
+            escape(str(one.told["look_out"])),
+            _when(int(one.told["since"])),
+            escape(", ".join(part for part in ask if part)),
+        )
+    out.print(table)
+
+
+def _when(at: int) -> str:
+    return datetime.datetime.fromtimestamp(at / 1000).astimezone().strftime("%d %b %H:%M")
+
+
 def _print_status(shown: Status) -> None:
     out.print(f"[bold]{headline(shown.state, shown.attachments)}[/bold]", soft_wrap=True)
     if shown.identity is None:
@@ -111,8 +169,10 @@ def _print_status(shown: Status) -> None:
     else:
         who = shown.identity.officer_name or shown.identity.user
         out.print(f"Officer: {escape(who)}. Server: {escape(shown.identity.server)}.", soft_wrap=True)
-    if shown.lent_rows:
-        out.print(f"Entries lent to this device by the server: {shown.lent_rows}.")
+    if shown.lease_until is not None:
+        out.print(
+            f"Briefing of your ward: {shown.children_held} children, erased {_when(shown.lease_until)}."
+        )
     out.print(protection.SENTENCES[shown.protection], soft_wrap=True)
     if not shown.items:
         return
@@ -128,7 +188,10 @@ def _print_status(shown: Status) -> None:
             item.entity_id[:8],
             written.strftime("%d %b %H:%M"),
             escape(what + summary_of(item)),
-            escape(sentence_of(item) + _files(named[item.entity_id], arrived[item.entity_id], item.kind)),
+            escape(
+                sentence_of(item, shown.became.get(item.entity_id))
+                + _files(named[item.entity_id], arrived[item.entity_id], item.kind)
+            ),
         )
     out.print(table)
 

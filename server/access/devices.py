@@ -44,11 +44,26 @@ class DeviceRow(msgspec.Struct, frozen=True, kw_only=True):
     revoked_at: int | None
     last_seen_at: int | None
     app_version: str | None
+    wipe_ordered_at: int | None
+    wipe_begun_at: int | None
+    wiped_at: int | None
+
+    @property
+    def state(self) -> str:
+        """In a word or two, for a list."""
+        if self.wiped_at is not None:
+            return "wiped"
+        if self.wipe_begun_at is not None:
+            return "wiping"
+        if self.status == ACTIVE and self.wipe_ordered_at is not None:
+            return "to be wiped"
+        return self.status
 
 
 IDENTITY = (
     "SELECT d.device_id, d.person, p.username, p.name, p.role, d.ward, d.borough, "
-    "CASE WHEN d.status = 'active' AND p.active = 1 THEN 0 ELSE 1 END "
+    "CASE WHEN d.status = 'active' AND p.active = 1 THEN 0 ELSE 1 END, "
+    "CASE WHEN d.wipe_ordered_at IS NULL THEN 0 ELSE 1 END "
 )
 
 
@@ -62,6 +77,7 @@ def _identity(row: Row) -> DeviceIdentity:
         ward=row[5],
         borough=row[6],
         revoked=bool(row[7]),
+        wipe_ordered=bool(row[8]),
     )
 
 
@@ -203,7 +219,7 @@ def identify(tx: Transaction, token: str, now: int) -> DeviceIdentity:
     )
     if row is None:
         raise TokenRefused("The token is not known.")
-    if now >= row[8]:
+    if now >= row[9]:
         raise TokenRefused("The token has expired.")
     return _identity(row)
 
@@ -229,7 +245,8 @@ def everything(tx: Transaction, *, username: str | None = None) -> list[DeviceRo
     """All phones, or those of one officer, latest first."""
     rows = tx.rows(
         "SELECT d.device_id, d.name, p.username, d.ward, d.borough, d.role, d.status, d.enrolled_at, "
-        "d.revoked_at, d.last_seen_at, d.app_version FROM device d JOIN person p ON p.id = d.person "
+        "d.revoked_at, d.last_seen_at, d.app_version, d.wipe_ordered_at, d.wipe_begun_at, d.wiped_at "
+        "FROM device d JOIN person p ON p.id = d.person "
         "WHERE COALESCE(:u, p.username) = p.username ORDER BY d.enrolled_at DESC, d.device_id",
         {"u": None if username is None else people.plain_username(username)},
     )
@@ -251,6 +268,40 @@ def revoke(tx: Transaction, device_id: str, *, actor: Actor, now: int) -> bool:
     if changed:
         record(tx, actor, Verb.ALTERATION, "device", [device_id], now=now)
     return bool(changed)
+
+
+def order_wipe(tx: Transaction, device_id: str, *, actor: Actor, now: int) -> bool:
+    """Tell a phone to wipe itself once it has sent all it had; it reads nothing more. Raises `AccountError`.
+
+    Unlike a revoked phone's, its notes are taken as any other's. False where it was told before.
+    """
+    changed = tx.execute(
+        "UPDATE device SET wipe_ordered_at = :now WHERE device_id = :id AND wipe_ordered_at IS NULL",
+        {"id": device_id, "now": now},
+    )
+    if not changed and by_id(tx, device_id) is None:
+        raise AccountError("There is no such phone.", "earlysign devices list shows them all.")
+    if changed:
+        record(tx, actor, Verb.ALTERATION, "device", [device_id], now=now)
+    return bool(changed)
+
+
+def wipe_begins(tx: Transaction, device_id: str, *, actor: Actor, now: int) -> None:
+    """The phone says that it has sent all it had and begins to wipe itself."""
+    tx.execute(
+        "UPDATE device SET wipe_begun_at = COALESCE(wipe_begun_at, :now) WHERE device_id = :id",
+        {"id": device_id, "now": now},
+    )
+    record(tx, actor, Verb.ALTERATION, "device", [device_id], now=now)
+
+
+def wiped(tx: Transaction, device_id: str, *, actor: Actor, now: int) -> None:
+    """The phone says that nothing is on it any more. The first time counts."""
+    tx.execute(
+        "UPDATE device SET wiped_at = COALESCE(wiped_at, :now) WHERE device_id = :id",
+        {"id": device_id, "now": now},
+    )
+    record(tx, actor, Verb.ERASURE, "device", [device_id], now=now)
 
 
 def prune(tx: Transaction, now: int) -> int:

@@ -39,7 +39,8 @@ class DeviceIdentity(msgspec.Struct, frozen=True, kw_only=True):
     """An enrolled phone and its officer.
 
     `revoked` is true for a revoked phone and for a phone whose officer's account is closed: it may still hand
-    in notes, which go to quarantine, and is told to wipe; it may read nothing.
+    in notes, which go to quarantine, and is told to wipe; it may read nothing. One that an administrator ordered
+    to wipe reads nothing either, and hands in notes as any other.
     """
 
     device_id: str
@@ -50,6 +51,12 @@ class DeviceIdentity(msgspec.Struct, frozen=True, kw_only=True):
     ward: str | None
     borough: str | None
     revoked: bool
+    wipe_ordered: bool = False
+
+    @property
+    def must_wipe(self) -> bool:
+        """Whether this phone is to send what it has, read nothing, and wipe itself."""
+        return self.revoked or self.wipe_ordered
 
 
 def person_from_row(policy: Policy, row: PersonRow, *, session_expires_at: int = 0) -> Person:

@@ -26,6 +26,7 @@ class BoroughsError(ValueError):
 class _FileBorough(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     code: Code
     name: Name
+    contact: Annotated[str, msgspec.Meta(max_length=200)] | None = None
 
 
 class _FileUnit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,11 +49,12 @@ class Unit(msgspec.Struct, frozen=True):
 
 
 class Borough(msgspec.Struct, frozen=True):
-    """One borough: GSS `code`, `name`, and the code of the unit that polices it."""
+    """One borough: GSS `code`, `name`, the code of the unit that polices it, and whom officers there ring."""
 
     code: str
     name: str
     unit: str
+    contact: str | None = None
 
 
 class Force(msgspec.Struct, frozen=True):
@@ -109,7 +111,7 @@ def load_force(source: str | pathlib.Path) -> Force:
         for borough in unit.boroughs:
             if borough.code in boroughs:
                 raise BoroughsError(f"The borough {borough.code} is in the file twice; keep one.")
-            boroughs[borough.code] = Borough(borough.code, borough.name, unit.code)
+            boroughs[borough.code] = Borough(borough.code, borough.name, unit.code, borough.contact)
     return Force(parsed.name, boroughs, units)
 
 

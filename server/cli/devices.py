@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Annotated
 from urllib.parse import quote
 
@@ -11,12 +12,17 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from server.access import devices
+from server import phones
+from server.access import devices, people
 from server.access.crypto import load_secret
 from server.access.devices import DeviceRow
 from server.access.errors import AccountError
+from server.access.identity import person_from_row
+from server.access.people import plain_username
 from server.access.signing import SigningKey
 from server.app import make_data_folder
+from server.casework.days import LONDON, instant
+from server.casework.words import moment
 from server.cli.common import (
     CommandError,
     DataOption,
@@ -26,13 +32,17 @@ from server.cli.common import (
     open_database,
     operator,
     out,
+    policy_from,
     say,
     settings_from,
 )
 from server.clock import now_ms
+from server.records import owing
 from server.storage import Transaction
 
 MINUTE_MS = 60_000
+SHOWN_OF_ID = 8
+"""Characters of a phone's id in the list: enough to name it in a command."""
 AGES = ((86_400_000, "day"), (3_600_000, "hour"), (MINUTE_MS, "minute"))
 
 
@@ -50,6 +60,14 @@ def register(app: typer.Typer) -> None:
         "list", epilog=examples("earlysign devices list", "earlysign devices list --officer okafor")
     )(list_devices)
     group.command("revoke", epilog=examples("earlysign devices revoke 3f2c --yes"))(revoke)
+    group.command("wipe", epilog=examples("earlysign devices wipe 3f2c --yes"))(wipe)
+    group.command(
+        "holdings",
+        epilog=examples(
+            "earlysign devices holdings 3f2c --at 14:05",
+            "earlysign devices holdings 3f2c --at '2026-03-01 14:05' --person rivera",
+        ),
+    )(holdings)
     group.command("receipt-key", epilog=examples("earlysign devices receipt-key > server-key.json"))(
         receipt_key
     )
@@ -105,23 +123,36 @@ def list_devices(
 ) -> None:
     """Show the phones that are or were enrolled."""
     with open_database(settings_from(data)) as store:
-        found = store.read_now(lambda tx: devices.everything(tx, username=officer))
+        found = store.read_now(phones.everything)
+    if officer is not None:
+        found = [phone for phone in found if phone.row.username == plain_username(officer)]
     if not found:
         say("No phone yet. Make a code: earlysign devices enrol-code --officer USERNAME")
         return
     now = now_ms()
-    table = Table("Phone", "Name", "Officer", "Ward", "State", "Last seen", "Version")
-    for device in found:
+    table = Table("Phone", "Name", "Officer", "Ward", "State", "Last seen", "What to know")
+    for phone in found:
+        device = phone.row
         table.add_row(
-            device.device_id,
+            device.device_id[:SHOWN_OF_ID],
             escape(device.name),
             escape(device.username),
             device.ward or "",
-            device.status,
+            device.state,
             "never" if device.last_seen_at is None else ago(now - device.last_seen_at),
-            escape(device.app_version or ""),
+            escape("; ".join(to_know(phone))),
         )
     out.print(table)
+
+
+def to_know(phone: phones.Phone) -> list[str]:
+    """What a phone owes and holds, how its clock is off, and its version, each in a few words."""
+    told = [f"owes {owing.in_words(phone.owes.gaps)}"] if phone.owes else []
+    if phone.holds:
+        told.append(f"holds {phone.holds} {'child' if phone.holds == 1 else 'children'}")
+    if phone.clock is not None:
+        told.append(f"clock {phone.clock}")
+    return [*told, *([f"version {phone.row.app_version}"] if phone.row.app_version else [])]
 
 
 def revoke(
@@ -150,6 +181,89 @@ def revoke(
 
         store.write_now(work)
     say("Revoked. It is told to wipe when it next connects.")
+
+
+def wipe(
+    device: Annotated[str, typer.Argument(help="The phone's id, or its beginning.", show_default=False)],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    data: DataOption = None,
+) -> None:
+    """Tell a phone to wipe itself: it sends what it still has, reads nothing more, and says when it is done.
+
+    Its notes are taken as any other's. Revoke it instead where it may be in wrong hands.
+    """
+    settings = settings_from(data)
+    with open_database(settings) as store:
+        found = one_device(store.read_now(devices.everything), device)
+        say(f"Phone {escape(found.name)} of {escape(found.username)}, {found.device_id}")
+        if not yes:
+            typer.confirm("Have it wiped?", abort=True)
+        actor, now = operator(), now_ms()
+
+        def work(tx: Transaction) -> bool:
+            return devices.order_wipe(tx, found.device_id, actor=actor, now=now)
+
+        ordered = store.write_now(work)
+    say("It wipes itself when it next connects." if ordered else "That phone was told before.")
+
+
+def holdings(
+    device: Annotated[str, typer.Argument(help="The phone's id, or its beginning.", show_default=False)],
+    at: Annotated[str, typer.Option(help="When: 14:05 today, or 2026-03-01 14:05.", show_default="now")] = "",
+    person: Annotated[
+        str | None,
+        typer.Option(help="Username: show the names that this person may see.", show_default=False),
+    ] = None,
+    data: DataOption = None,
+) -> None:
+    """Which children were on a phone at that time? For a phone that was lost, and for whoever must be told.
+
+    A child counts until the phone was known to be rid of it, also after its lease. That somebody asked is logged;
+    so is every name that is shown, as a consultation by that person.
+    """
+    settings = settings_from(data)
+    now = now_ms()
+    when = _moment(at, now) if at else now
+    with open_database(settings) as store:
+        found = one_device(store.read_now(devices.everything), device)
+        policy, actor = policy_from(settings), operator()
+
+        def look(tx: Transaction) -> list[phones.OnPhone]:
+            who = None
+            if person is not None:
+                row = people.find(tx, person)
+                if row is None or not row.active:
+                    raise AccountError("There is no such person.", "earlysign people list shows all.")
+                who = person_from_row(policy, row)
+            return phones.holdings(tx, found.device_id, when, actor=actor, now=now, person=who)
+
+        lent = store.read_now(look)
+    if not lent:
+        say("No child was on that phone then.")
+        return
+    table = Table("Child", *(["Name"] if person else []), "Sent", "To be erased by", "Gone")
+    for one in lent:
+        table.add_row(
+            str(one.child_id),
+            *([escape(one.name or "not in this person's sight")] if person else []),
+            moment(one.given_at),
+            moment(one.until),
+            "not known" if one.ended_at is None else moment(one.ended_at),
+        )
+    out.print(table)
+
+
+def _moment(text: str, now: int) -> int:
+    """`14:05` of today, or `2026-03-01 14:05`, by London's clocks, in milliseconds. Raises `CommandError`."""
+    today = datetime.datetime.fromtimestamp(now / 1000, LONDON).date()
+    day, _, time = text.strip().rpartition(" ")
+    try:
+        date = datetime.date.fromisoformat(day) if day else today
+        return instant(date, datetime.time.fromisoformat(time))
+    except ValueError:
+        raise CommandError(
+            f"{text[:30]} is not a time.", "Write it as 14:05 or 2026-03-01 14:05.", 2
+        ) from None
 
 
 def one_device(known: list[DeviceRow], wanted: str) -> DeviceRow:

@@ -25,7 +25,7 @@ from server.app import STATIC
 from server.cli.attachments import known
 from server.cli.common import FAILED, OK, DataOption, examples, out, settings_from
 from server.clock import now_ms
-from server.records import attachments, ledger
+from server.records import attachments, ledger, owing, quarantine
 from server.settings import LOOPBACK, Settings, settings_table
 from server.storage import StorageError, Store, open_store
 from server.storage.blobs import Blobs
@@ -250,6 +250,7 @@ def _inside(store: Store, settings: Settings) -> Iterator[Finding]:
     else:
         yield Finding("People", Verdict.OK, f"{len(people)} people who may sign in")
     yield _backup(store)
+    yield from _phones(store)
     newest = store.read_now(
         lambda tx: tx.value(
             "SELECT max(t) FROM (SELECT max(started_at) AS t FROM person_session "
@@ -275,6 +276,25 @@ def _attachments(store: Store, blobs: Blobs) -> Iterator[Finding]:
         yield Finding(
             "Attachments", Verdict.OK, f"{kept} files; {awaited} more are named by notes and still on phones"
         )
+
+
+def _phones(store: Store) -> Iterator[Finding]:
+    """Whether phones owe notes, and whether anything that was set aside waits for a person."""
+    owed = store.read_now(owing.phones)
+    if owed:
+        entries = sum(one.notes for one in owed)
+        todo = (
+            "earlysign devices list names them. Have each synced; one that is lost has notes that are lost."
+        )
+        yield Finding("Phones", Verdict.WARN, f"{len(owed)} owe {entries} entries", todo)
+    else:
+        yield Finding("Phones", Verdict.OK, "none is known to owe a note")
+    waiting = store.read_now(quarantine.count)
+    if waiting:
+        todo = "earlysign quarantine list says what to do about each."
+        yield Finding("Quarantine", Verdict.WARN, f"{waiting} wait for a person", todo)
+    else:
+        yield Finding("Quarantine", Verdict.OK, "nothing waits")
 
 
 def _backup(store: Store) -> Finding:

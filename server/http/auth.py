@@ -65,8 +65,12 @@ async def authenticate(connection: Connection, handler: BaseRouteHandler) -> Non
     services = services_of(connection)
     if door == "device":
         device = await find_device(connection, services)
-        if device.revoked and not handler.opt.get("revoked_may_enter"):
-            raise DeviceRevoked("This phone has been revoked, or its officer's account is closed.")
+        if device.must_wipe and not handler.opt.get("revoked_may_enter"):
+            raise DeviceRevoked(
+                "This phone has been revoked, or its officer's account is closed."
+                if device.revoked
+                else "This phone was told to wipe itself."
+            )
         connection.scope["user"] = device
         return
     person = await find_person(connection, services)

@@ -13,6 +13,13 @@ from contextlib import contextmanager
 HOLD_SECONDS_MAX = 0.1
 """For each quarter of a megabyte: so an upload still moves at 2.5 MB/s while pushes never cease."""
 
+PUSHES_AT_ONCE_MAX = 512
+"""More are told to come back (503): so many of 20 notes are some seconds of work, and longer no phone should wait."""
+PUSHES_WITH_ROOM = 32
+BACKOFF_MS_EACH = 20
+"""For each push above those: about what one takes."""
+BACKOFF_MS_MAX = 5_000
+
 
 class NotesFirst:
     """Counts the pushes of this process that are under way."""
@@ -21,6 +28,16 @@ class NotesFirst:
         self._pushes = 0
         self._quiet = asyncio.Event()
         self._quiet.set()
+
+    @property
+    def under_way(self) -> int:
+        """How many pushes wait or are worked on now."""
+        return self._pushes
+
+    def backoff_ms(self) -> int:
+        """How long a phone that was just answered should wait before its next push: a hint, 0 while there is room."""
+        above = self._pushes - PUSHES_WITH_ROOM
+        return min(BACKOFF_MS_MAX, max(0, above) * BACKOFF_MS_EACH)
 
     @contextmanager
     def pushing(self) -> Iterator[None]:

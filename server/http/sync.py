@@ -1,4 +1,4 @@
-"""The phone's doors: hello, push and pull (`sync/envelope.py` has the messages)."""
+"""The phone's doors: hello, push, pull and condition (`sync/envelope.py` has the messages)."""
 
 from typing import Any
 
@@ -6,12 +6,13 @@ from litestar import Request, get, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
-from server import intake
+from server import intake, pulling
 from server.access.identity import DeviceIdentity
-from server.audit import Actor
+from server.casework.facts import HOUR_MS
 from server.clock import now_ms
 from server.http.auth import DEVICE, DEVICE_HANDS_IN, DEVICE_SECURITY
 from server.http.body import read_body
+from server.http.notes_first import PUSHES_AT_ONCE_MAX
 from server.http.problems import (
     BAD_ENCODING,
     DEVICE_REVOKED,
@@ -25,13 +26,13 @@ from server.http.problems import (
 )
 from server.http.receiving import bytes_max
 from server.http.services import Services
-from server.records import changes, ledger, notes
-from server.storage.port import Transaction
+from server.records import conditions, leases, ledger
+from server.storage.port import StorageBusy, Transaction
 from sync import cursor, receipts
 from sync.cursor import Cursor, CursorError
 from sync.envelope import (
-    Change,
-    ChangeOp,
+    Condition,
+    Encoding,
     Hello,
     PullAnswer,
     PullRequest,
@@ -39,7 +40,6 @@ from sync.envelope import (
     Resync,
     split_lines,
 )
-from sync.holdings import checksum
 from sync.limits import OPS_PER_PUSH_MAX, PUSH_UNPACKED_BYTES_MAX, PUSH_WIRE_BYTES_MAX, Limits
 
 
@@ -58,7 +58,8 @@ async def hello(device: NamedDependency[DeviceIdentity], services: NamedDependen
         incarnation=services.incarnation,
         limits=Limits(attachment_bytes=bytes_max(services)),
         durable_through=durable,
-        wipe=device.revoked,
+        wipe=device.must_wipe,
+        encodings=(Encoding.ZSTD, Encoding.GZIP),
     )
 
 
@@ -76,11 +77,13 @@ async def push(
     device: NamedDependency[DeviceIdentity],
     services: NamedDependency[Services],
 ) -> PushAnswer:
-    """Hand in ops, one JSON line each (NDJSON, gzip if you like). The answer leaves after the commit is on disk.
+    """Hand in ops, one JSON line each (NDJSON; zstd or gzip). The answer leaves after the commit is on disk.
 
     Every line gets a verdict; one that cannot be read costs only itself. A revoked phone may hand in too:
     its ops wait in quarantine for a person.
     """
+    if services.notes_first.under_way >= PUSHES_AT_ONCE_MAX:
+        raise StorageBusy("Many phones are sending at this moment. Nothing of this push was taken.")
     payload = await read_body(
         request, max_wire_bytes=PUSH_WIRE_BYTES_MAX, max_unpacked_bytes=PUSH_UNPACKED_BYTES_MAX
     )
@@ -119,6 +122,7 @@ async def push(
         durable_through=received.durable_through,
         receipt=receipt,
         rotate_epoch=received.rotate_epoch,
+        backoff_ms=services.notes_first.backoff_ms(),
     )
 
 
@@ -141,7 +145,7 @@ async def pull(
     (`resync`); what the phone has not yet sent is never touched by that.
     """
     scope = f"notes:{device.username}"
-    position, reason = Cursor(services.incarnation, scope, 0, 0), None
+    start, asked, reason = Cursor(services.incarnation, scope, 0, 0), None, None
     if data.cursor is not None:
         try:
             asked = cursor.open_sealed(data.cursor, services.cursor_key)
@@ -149,59 +153,44 @@ async def pull(
             reason = "The cursor is not one of this server."
         else:
             if asked.incarnation != services.incarnation:
-                reason = "The server was restored from a backup."
+                asked, reason = None, "The server was restored from a backup."
             elif asked.scope_version != scope:
-                reason = "What this phone may hold has changed."
-            else:
-                position = asked
+                asked, reason = None, "What this phone may hold has changed."
     now = now_ms()
-    page, after, more, checkpoint = await services.store.read(
-        lambda tx: _page(tx, device, position, data.limit, now)
+    if data.begin_lease:
+        lasts = services.settings.briefing_hours * HOUR_MS
+        await services.store.write(lambda tx: leases.begin(tx, device, now=now, lasts=lasts))
+    page = await services.store.read(
+        lambda tx: pulling.page(tx, device, asked, start, data.emptied, data.limit, now=now)
     )
-    sealed = cursor.seal(after, services.cursor_key)
+    sealed = cursor.seal(page.after, services.cursor_key)
     return PullAnswer(
-        changes=page,
+        changes=page.changes,
+        buckets_removed=page.removed,
         cursor=sealed,
-        more=more,
-        checkpoint=checkpoint,
+        more=page.more,
+        checkpoint=page.checkpoint,
         resync=Resync(reason=reason, cursor=sealed) if reason else None,
+        lease=page.lease,
     )
 
 
-def _page(
-    tx: Transaction, device: DeviceIdentity, position: Cursor, limit: int, now: int
-) -> tuple[tuple[Change, ...], Cursor, bool, dict[str, tuple[int, str]] | None]:
-    bucket = notes.bucket(device.username)
-    logged = changes.after(tx, [bucket], position.xid, position.seq, limit + 1)
-    more, logged = len(logged) > limit, logged[:limit]
-    # A row that changed twice is sent once, as it is now.
-    latest = {entry.id: entry for entry in logged}
-    wanted = [entry.id for entry in latest.values() if entry.op is ChangeOp.PUT]
-    sent = notes.send_own(tx, Actor("device", device.device_id), device.username, wanted, now=now)
-    page = []
-    for entry in latest.values():
-        if entry.op is ChangeOp.REMOVE:
-            page.append(
-                Change(
-                    bucket=bucket,
-                    kind=entry.kind,
-                    id=entry.id,
-                    rev=entry.rev,
-                    op=entry.op,
-                    reason=entry.reason,
-                )
-            )
-        elif entry.id in sent:
-            rev, row = sent[entry.id]
-            page.append(Change(bucket=bucket, kind=entry.kind, id=entry.id, rev=rev, data=row))
-    after = position
-    if logged:
-        after = Cursor(position.incarnation, position.scope_version, logged[-1].xid, logged[-1].seq)
-    checkpoint = None
-    if not more and not changes.unsettled(tx, [bucket]):
-        held = notes.own_revisions(tx, device.username)
-        checkpoint = {bucket: (len(held), checksum(held))}
-    return tuple(page), after, more, checkpoint
+@post(
+    "/api/sync/condition",
+    opt=DEVICE_HANDS_IN,
+    security=DEVICE_SECURITY,
+    tags=["sync"],
+    status_code=204,
+    responses=documented(TOKEN_REFUSED, INVALID, UNAVAILABLE),
+)
+async def condition(
+    data: JSONBody[Condition],
+    device: NamedDependency[DeviceIdentity],
+    services: NamedDependency[Services],
+) -> None:
+    """What a phone says of itself: its clocks, what it still owes and holds, and that it wipes or has wiped itself."""
+    now = now_ms()
+    await services.store.write(lambda tx: conditions.said(tx, device.device_id, data, now=now))
 
 
-HANDLERS = [hello, push, pull]
+HANDLERS = [hello, push, pull, condition]

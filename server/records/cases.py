@@ -18,7 +18,7 @@ from server.casework.clocks import deadline, escalations
 from server.casework.facts import ChildFacts, NoteFact, in_danger
 from server.casework.pack import CONCERN, Pack
 from server.casework.routing import Ownership, route
-from server.records import child, child_facts, children, duties, flags, links, notes, sight
+from server.records import briefing, child, child_facts, children, duties, flags, links, notes, sight
 from server.records.flags import GROUNDS_GONE, SEPARATE, Flag, flags_of
 from server.storage.port import Transaction
 from sync.vocabulary import Grade
@@ -222,6 +222,7 @@ def _judge(
     The grade proposed, and the flags that are new, have a new note, or became graver.
     """
     child_id, now = ground.child.child_id, ground.now
+    briefing.touch(tx, child_id)
     assessment = assess(ground.child, ground.facts, ground.pack, now)
     wanted = {flag.flag_key for flag in assessment.flags}
     gone = [flag for key, flag in stored.items() if key not in wanted]

@@ -6,7 +6,7 @@ import msgspec
 
 from server.audit import Actor, Verb, audited, impersonal, record
 from server.linkage.standardise import Record, decode_record, encode_record
-from server.records import index, search
+from server.records import briefing, index, search
 from server.records.child import Circumstances, Details, Standing
 from server.records.index import Entry, index_entry
 from server.storage.port import Transaction
@@ -79,6 +79,7 @@ def set_standing(tx: Transaction, actor: Actor, child_id: int, standing: Standin
     findable = standing in (Standing.KNOWN, Standing.PROVISIONAL)
     row = tx.row("SELECT record, indexed FROM child WHERE child_id = :child", {"child": child_id})
     assert row is not None, "a standing is given to a child that there is"
+    briefing.touch(tx, child_id)
     if row[1] is not None:
         index.leave(tx, child_id, index.decode_entry(row[1]))
     entry = index_entry(decode_record(row[0])) if findable else None

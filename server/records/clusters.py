@@ -14,7 +14,7 @@ from server.audit import Actor, Verb, audited, impersonal, record
 from server.linkage.decide import Decision
 from server.linkage.newly import Basis, new_evidence
 from server.linkage.standardise import Record
-from server.records import children
+from server.records import briefing, children
 from server.storage.port import Transaction
 
 
@@ -208,6 +208,7 @@ def regroup(tx: Transaction, child_ids: Collection[int]) -> list[Group]:
         marks,
     )
     groups = [Group(tuple(one for one in order if one in group)) for group in _components(order, pairs)]
+    briefing.touch(tx, *order)
     tx.executemany(
         "UPDATE child SET cluster_id = :cluster, cluster_owner = NULL WHERE child_id = :child",
         [

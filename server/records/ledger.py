@@ -209,10 +209,11 @@ def line_of(tx: Transaction, op_id: int) -> bytes:
 
 @impersonal("an outcome, nothing of a child")
 def settle(tx: Transaction, op_id: int, outcome: Outcome, code: str | None = None) -> None:
-    """Give a parked op its outcome, now that its note has come."""
+    """Give a parked op its outcome, now that its note has come. One that was released from quarantine keeps the
+    verdict that its phone has."""
     tx.execute("DELETE FROM parked WHERE op_id = :op", {"op": op_id})
     tx.execute(
-        "UPDATE op SET outcome = :outcome, code = :code WHERE op_id = :op",
+        "UPDATE op SET outcome = :outcome, code = :code WHERE op_id = :op AND outcome = 'parked'",
         {"op": op_id, "outcome": outcome.value, "code": code},
     )
 

@@ -15,7 +15,7 @@ from server.records.whole import WHOLE
 from server.storage.port import Transaction
 from sync.envelope import ChangeOp
 from sync.note import Amendment, Note, Withdrawal
-from sync.operations import Kind, parse_body, parse_envelope
+from sync.operations import body_of, parse_envelope
 from sync.vocabulary import SubjectRole
 
 TIMELINE_NOTES_MAX = 500
@@ -31,6 +31,8 @@ class Status(StrEnum):
     NEW_CHILD = "new_child"
     SEEN = "seen"
     """The borough has acknowledged the alert that the note raised."""
+    DECIDED = "decided"
+    """The borough has ended that alert with a decision. What was decided is for those who may see the child."""
     WITHDRAWN = "withdrawn"
 
 
@@ -40,7 +42,8 @@ _WEIGHT = {
     Status.IN_REVIEW: 1,
     Status.NEW_CHILD: 1,
     Status.SEEN: 2,
-    Status.WITHDRAWN: 3,
+    Status.DECIDED: 3,
+    Status.WITHDRAWN: 4,
 }
 
 
@@ -399,7 +402,7 @@ def body_of_subject(tx: Transaction, subject_id: int) -> tuple[Note, int]:
         {"id": subject_id},
     )
     assert row is not None, "a subject is never deleted"
-    body = parse_body(Kind.NOTE_WRITE, parse_envelope(bytes(row[0])).body)
+    body = body_of(parse_envelope(bytes(row[0])))
     assert isinstance(body, Note)
     return body, row[1]
 
@@ -414,7 +417,7 @@ def newest_body(tx: Transaction, subject_id: int) -> tuple[Note, int]:
         {"id": subject_id},
     ):
         envelope = parse_envelope(bytes(line))
-        said = parse_body(Kind(envelope.kind), envelope.body)
+        said = body_of(envelope)
         if isinstance(said, Amendment) and said.note is not None and ordinal < len(said.note.subjects):
             note = said.note
     return note, ordinal
@@ -462,7 +465,7 @@ def _shown(tx: Transaction, person: Person, rows: Sequence[tuple[Any, ...]], now
 def _written(tx: Transaction, row: tuple[Any, ...]) -> Written:
     (note_key, note_id, author, author_name, found_borough, observed_at, doubtful, recorded_at, received_at,
      withdrawn_at, subject_id, ordinal, role, line) = row  # fmt: skip
-    body = parse_body(Kind.NOTE_WRITE, parse_envelope(bytes(line)).body)
+    body = body_of(parse_envelope(bytes(line)))
     assert isinstance(body, Note), "the op that a note came in writes one"
     amendments = []
     for amending, at in tx.rows(
@@ -471,7 +474,7 @@ def _written(tx: Transaction, row: tuple[Any, ...]) -> Written:
         {"note": note_key},
     ):
         envelope = parse_envelope(bytes(amending))
-        said = parse_body(Kind(envelope.kind), envelope.body)
+        said = body_of(envelope)
         if isinstance(said, Amendment | Withdrawal):
             amendments.append(Amended(received_at=at, body=said))
     return Written(

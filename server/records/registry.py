@@ -12,7 +12,7 @@ import msgspec
 
 from server.audit import Actor, Verb, audited, impersonal, record
 from server.casework.pack import Pack
-from server.records import cases, children, index, search
+from server.records import briefing, cases, children, index, search
 from server.records.child import Standing
 from server.records.registry_rows import Batch, Ready
 from server.storage.port import Transaction
@@ -207,6 +207,8 @@ def alter(
         values = _values(row, now)
         tx.execute(_UPDATE, {**values, "indexed": row.indexed if entry else None, "child": child_id})
         children.add_boroughs(tx, child_id, row.boroughs())
+        if has_notes:
+            briefing.touch(tx, child_id)
         anew = [values[name] for name in _CIRCUMSTANCES]
         if anew == circumstances:
             continue

@@ -7,6 +7,7 @@ import msgspec
 
 from server.alerts.stream import Step
 from server.audit import impersonal
+from server.records import briefing
 from server.storage.port import Transaction
 from sync.vocabulary import Grade
 
@@ -67,6 +68,7 @@ def add(
     channels: Sequence[str] = (),
 ) -> None:
     """Write down a step of an alert, announce it, and queue it for the channels outside."""
+    briefing.touch_alert(tx, alert_id)
     event_id: int = tx.insert(
         "INSERT INTO alert_event (alert_id, borough, kind, grade, actor, told, detail, at)"
         " VALUES (:alert, :borough, :kind, :grade, :actor, :told, :detail, :now)",

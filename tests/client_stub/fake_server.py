@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import jwt
 import msgspec
+import zstandard
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from client_stub.keys import plain_code
@@ -26,7 +27,9 @@ from sync.envelope import (
     CUSTODY,
     Change,
     Code,
+    Condition,
     Hello,
+    Lease,
     Outcome,
     PullAnswer,
     PullRequest,
@@ -88,6 +91,9 @@ class FakeServer:
         self.bodies: list[bytes] = []
         self.page_size = 500
         self.spoil_checkpoints = 0
+        self.lease: Lease | None = None
+        self.pulls: list[PullRequest] = []
+        self.conditions: list[Condition] = []
         self.lock = threading.Lock()
 
     # Doors
@@ -105,6 +111,9 @@ class FakeServer:
             return self._json(200, self._hello(device))
         if path == "/api/sync/push":
             return self._push(device, headers, body)
+        if path == "/api/sync/condition":
+            self.conditions.append(msgspec.json.decode(body, type=Condition))
+            return 204, {}, b""
         if path == "/api/sync/pull":
             if self.wipe:
                 return problem(403, "This phone has been revoked.", wipe=True)
@@ -206,6 +215,8 @@ class FakeServer:
     def _push(self, device: str, headers: dict[str, str], body: bytes) -> Reply:
         if headers.get("content-encoding") == "gzip":
             body = gzip.decompress(body)
+        elif headers.get("content-encoding") == "zstd":
+            body = zstandard.ZstdDecompressor().decompressobj().decompress(body)
         if len(body) > self.unpacked_bytes_max:
             return problem(413, "The request is too large.")
         self.bodies.append(body)
@@ -285,6 +296,9 @@ class FakeServer:
                     raise cursor.CursorError("another incarnation")
             except cursor.CursorError:
                 position, resync = 0, Resync(reason="restored", cursor=self._cursor(0))
+        self.pulls.append(request)
+        if request.emptied:
+            position = 0
         rows = min(request.limit, self.page_size)
         page = tuple(self.changes[position : position + rows]) if resync is None else ()
         end = position + len(page)
@@ -296,7 +310,12 @@ class FakeServer:
                 self.spoil_checkpoints -= 1
                 checkpoint = {"own": (99, "0" * 16)}
         return PullAnswer(
-            changes=page, cursor=self._cursor(end), more=more, checkpoint=checkpoint, resync=resync
+            changes=page,
+            cursor=self._cursor(end),
+            more=more,
+            checkpoint=checkpoint,
+            resync=resync,
+            lease=self.lease,
         )
 
     def _cursor(self, seq: int) -> str:

@@ -20,6 +20,7 @@ import pytest
 from client_stub import simulator
 from client_stub.conversation import Patience, Report
 from client_stub.device import Device, Surroundings
+from client_stub.lending import Lending
 from client_stub.simulator import Entry, Line, Phone
 from client_stub.store import Store, wiped_at
 from client_stub.syncing import Sync
@@ -74,8 +75,9 @@ class RealServer:
         self._process.send_signal(how)
         self._process.wait(timeout=60)
 
-    def code(self, officer: str) -> str:
-        return self.command("devices", "enrol-code", "--officer", officer, "--plain")
+    def code(self, officer: str, ward: str | None = None) -> str:
+        where = () if ward is None else ("--ward", ward)
+        return self.command("devices", "enrol-code", "--officer", officer, "--plain", *where)
 
     def log(self) -> str:
         return (self.data / "server.log").read_text()
@@ -107,7 +109,7 @@ def sync_once(server: RealServer, device: Device) -> Report:
 
 
 def own_notes(device: Device) -> set[str]:
-    return {row_id for rows in device.store.holdings().values() for kind, row_id in rows}
+    return set(device.status().became)
 
 
 def test_a_note_written_with_no_signal_arrives_and_comes_back_to_its_author(
@@ -280,3 +282,35 @@ def test_no_name_and_no_text_of_a_note_is_in_the_servers_log(server: RealServer)
     log = server.log()
     for word in ("Jay", "Peckham", "His mother", "after it was lost"):
         assert word not in log
+
+
+def test_a_briefing_is_lent_erased_when_its_time_is_over_and_a_wipe_is_acknowledged(
+    server: RealServer, tmp_path: Path
+) -> None:
+    moved = 0
+    around = Surroundings(monotonic_ms=lambda: 1_000 + moved, boot_id=lambda: "boot")
+    device = Device(Store.create(tmp_path / "phone", passphrase=None, accept_unencrypted=True), around)
+    with Transport(server.address) as transport:
+        device.enrol(transport, code=server.code("okafor", "E05011095"), name="lent to")
+    device.write(a_note("Seen alone again", danger_now=True))
+    sync_once(server, device)
+    assert device.status().children_held == 0, "a sync alone begins no lease"
+    with Transport(server.address) as transport:
+        report = Sync(device, transport, patience=QUICK, begin_lease=True).run()
+    assert report.problems == []
+    (child,) = Lending(device).briefing()
+    assert (child.told["first_name"], child.told["grade"]) == ("Jay", "red")
+    assert child.borough["name"] == "Southwark"
+    identity = device.enrolled().device_id
+    assert "not known" in server.command("devices", "holdings", identity)
+    moved = 11 * 3_600_000
+    until = device.status().lease_until
+    assert Lending(device).erase_if_over() == 1 and device.status().children_held == 0
+    # By the server's clock the shift goes on, so what a wrong clock erased is lent again, and no longer than before.
+    sync_once(server, device)
+    assert (device.status().children_held, device.status().lease_until) == (1, until)
+    device.write(a_note("The last before the wipe"))
+    server.command("devices", "wipe", identity, "--yes")
+    assert sync_once(server, device).wiped
+    assert "wiped" in server.command("devices", "list", "--officer", "okafor")
+    assert "No child was on that phone" in server.command("devices", "holdings", identity)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import httpx
 import pytest
+import zstandard
 
 from client_stub import transport as wire
 from client_stub.transport import (
@@ -202,6 +203,9 @@ def test_small_pushes_go_plain_and_large_ones_compressed() -> None:
     assert small.headers["Content-Type"] == "application/x-ndjson"
     large = seen_request(lambda transport: transport.push("t", b"a" * 5000))
     assert large.headers["Content-Encoding"] == "gzip" and gzip.decompress(large.content) == b"a" * 5000
+    packed = seen_request(lambda transport: transport.push("t", b"a" * 5000, ("zstd", "gzip")))
+    assert packed.headers["Content-Encoding"] == "zstd"
+    assert zstandard.ZstdDecompressor().decompress(packed.content) == b"a" * 5000
 
 
 def test_the_token_travels_in_its_header_and_never_in_the_address() -> None:

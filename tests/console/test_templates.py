@@ -9,7 +9,7 @@ from server.console import assets, render
 from server.console.views import QueueRow, View
 from server.console.views_child import NoteEntry
 from server.console.words import MINUS
-from tests.console import samples
+from tests.console import samples, samples_administration
 
 pytestmark = pytest.mark.skipif(
     not assets.up_to_date(), reason="the console's assets are not built: python -m server.console.assets"
@@ -24,6 +24,8 @@ PAGES = {
     "pair.html": samples.pair(),
     "pairs.html": samples.pairs(),
     "search.html": samples.search(),
+    "phones.html": samples_administration.phones(),
+    "quarantine.html": samples_administration.quarantine("Say in a sentence why it is not released."),
     "sign_in.html": samples.sign_in("The user name or the password is wrong."),
     "home.html": samples.home(),
     "error.html": samples.error(),

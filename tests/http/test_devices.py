@@ -300,3 +300,13 @@ def test_every_setting_that_the_door_uses_is_taken_from_the_settings(settings: S
     changed = msgspec.structs.replace(settings, device_token_minutes=5)
     with TestClient(create_app(changed)) as running:
         assert enrolled_phone(running).ask_token().json()["expires_in"] == 300
+
+
+def test_a_phone_that_is_told_to_wipe_hands_in_and_reads_nothing(client: Client) -> None:
+    phone = enrolled_phone(client)
+    store = services_of(client).store
+    ordered = store.write_now(lambda tx: devices.order_wipe(tx, phone.device_id, actor=ADMIN, now=now_ms()))
+    assert ordered
+    assert phone.get("/api/test/hands-in").json() == {"revoked": False}
+    assert assert_problem(phone.get("/api/test/reads"), 403, "device-revoked")["wipe"] is True
+    assert phone.get("/api/sync/hello").json()["wipe"] is True

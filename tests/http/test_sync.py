@@ -13,7 +13,7 @@ import pytest
 from server.access import devices
 from server.audit import system
 from server.clock import now_ms
-from sync.envelope import Code, Outcome, PullAnswer, PushAnswer
+from sync.envelope import Change, Code, Outcome, PullAnswer, PushAnswer
 from sync.operations import Kind, digest, freeze, parse_body
 from sync.receipts import open_sealed
 from tests.http.kit import Client, Desk, Phone, services_of
@@ -81,6 +81,11 @@ class Sender:
         return msgspec.json.decode(answer.content, type=PullAnswer)
 
 
+def own(page: PullAnswer) -> list[Change]:
+    """The changes of a page that are about the officer's own notes."""
+    return [change for change in page.changes if change.bucket.startswith("notes:")]
+
+
 def officer_of(client: Client, phone: Phone) -> str:
     name: str = services_of(client).store.read_now(
         lambda tx: tx.value(
@@ -111,7 +116,7 @@ def test_a_note_is_received_signed_for_and_pulled(client: Client, sender: Sender
     receipt = open_sealed(answer.receipt, lambda payload, signature: key.sign(payload) == signature)
     assert receipt.ops == ((sender.epoch, 1, digest(line)),)
     page = sender.pull()
-    assert [change.data["status"] for change in page.changes if change.data] == ["new_child"]
+    assert [change.data["status"] for change in own(page) if change.data] == ["new_child"]
     assert page.more is False and page.checkpoint is not None
 
 
@@ -140,7 +145,7 @@ def test_pages_of_any_size_add_up_to_every_note(sender: Sender) -> None:
     cursor, more = None, True
     while more:
         page = sender.pull(cursor, limit=3)
-        seen += [change.id for change in page.changes]
+        seen += [change.id for change in own(page)]
         cursor, more = page.cursor, page.more
     assert len(seen) == len(set(seen)) == 7
     assert sender.pull(cursor).changes == ()
@@ -149,7 +154,7 @@ def test_pages_of_any_size_add_up_to_every_note(sender: Sender) -> None:
 def test_a_cursor_of_another_server_starts_anew_and_says_so(sender: Sender) -> None:
     sender.push(sender.line())
     page = sender.pull("bm90IGEgY3Vyc29y")
-    assert page.resync is not None and len(page.changes) == 1
+    assert page.resync is not None and len(own(page)) == 1
 
 
 def altered(**changes: Any) -> dict[str, Any]:
@@ -290,3 +295,39 @@ def test_the_reference_phones_own_lines_are_read(sender: Sender) -> None:
         body=note,
     )
     assert sender.push(line).verdicts[0].v is Outcome.APPLIED
+
+
+def test_a_phone_says_how_it_is_and_when_it_was_wiped(client: Client, sender: Sender) -> None:
+    said: dict[str, Any] = {
+        "wall": 7,
+        "monotonic": 5,
+        "boot_id": "b-1",
+        "offset": -3,
+        "waiting": 2,
+        "version": "9.1",
+    }
+
+    def says(**more: Any) -> int:
+        status: int = client.post("/api/sync/condition", json=said | more, headers=sender.headers).status_code
+        return status
+
+    assert says() == 204
+    (row,) = services_of(client).store.read_now(devices.everything)
+    assert (row.app_version, row.state) == ("9.1", "active")
+    assert says(wipe="begins") == 204 and says(wipe="done") == 204
+    (row,) = services_of(client).store.read_now(devices.everything)
+    assert row.state == "wiped"
+    assert says(wipe="perhaps") == 400 and says(boot_id="x\n") == 400 and says(colour="red") == 400
+
+
+def test_a_briefing_is_lent_over_the_wire_and_only_when_asked_for(client: Client, sender: Sender) -> None:
+    sender.push(sender.line())
+    assert sender.pull().lease is None
+    answer = client.post("/api/sync/pull", json={"begin_lease": True}, headers=sender.headers)
+    page = msgspec.json.decode(answer.content, type=PullAnswer)
+    assert page.lease is not None and page.lease.bucket == "briefing:E05014095"
+    told = [change.data for change in page.changes if change.bucket == page.lease.bucket]
+    assert [one["first_name"] for one in told if one] == ["Marker-given"]
+    assert b"Marker-family" not in answer.content and b"Marker-text" not in answer.content
+    again = sender.pull(page.cursor)
+    assert again.changes == () and again.lease is not None

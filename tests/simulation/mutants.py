@@ -16,7 +16,7 @@ import sync.inbox
 from client_stub import syncing
 from client_stub.conversation import Stopped
 from client_stub.store import Store as PhoneStore
-from server import intake, placing
+from server import intake, placing, pulling
 from server.http import sync as doors
 from server.jobs import backup
 from server.records import changes, ledger, notes, reference
@@ -236,13 +236,14 @@ def change_not_logged() -> AbstractContextManager[Any]:
 @_mutant(6, SIMULATED)
 def page_ends_one_too_far() -> AbstractContextManager[Any]:
     """A full page moves the cursor past the row that did not fit."""
-    page = doors._page
+    page = pulling.page
 
-    def far(*args: Any) -> Any:
-        sent, after, more, checkpoint = page(*args)
-        return sent, msgspec.structs.replace(after, seq=after.seq + 1) if more else after, more, checkpoint
+    def far(*args: Any, **named: Any) -> Any:
+        sent = page(*args, **named)
+        after = msgspec.structs.replace(sent.after, seq=sent.after.seq + 1) if sent.more else sent.after
+        return msgspec.structs.replace(sent, after=after)
 
-    return _replaced(doors, "_page", far)
+    return _replaced(pulling, "page", far)
 
 
 @_mutant(8, SIMULATED)

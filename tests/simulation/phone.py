@@ -8,7 +8,7 @@ store) it can die: what was not committed is gone.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
@@ -24,7 +24,7 @@ from client_stub.protection import Description, Protection
 from client_stub.store import Store
 from client_stub.syncing import Sync
 from client_stub.transport import NoSignal, Token, Transport
-from sync.envelope import Hello, PullAnswer, PullRequest, PushAnswer
+from sync.envelope import Condition, Hello, PullAnswer, PullRequest, PushAnswer
 
 
 class Died(BaseException):
@@ -131,9 +131,12 @@ class Wire(Transport):
         answer: Hello = self._phone.ask(Call("hello", token))
         return answer
 
-    def push(self, token: str, body: bytes) -> PushAnswer:
+    def push(self, token: str, body: bytes, encodings: Sequence[str] = ()) -> PushAnswer:
         answer: PushAnswer = self._phone.ask(Call("push", token, body))
         return answer
+
+    def condition(self, token: str, condition: Condition) -> None:
+        """Not simulated: the world takes it, and nothing comes of it."""
 
     def pull(self, token: str, request: PullRequest) -> PullAnswer:
         few = msgspec.structs.replace(request, limit=min(request.limit, self._phone.rows_per_pull))

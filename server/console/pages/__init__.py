@@ -3,12 +3,13 @@
 - `web` has what all of them use: the frame, forms, redirects that stay here, what is said once afterwards.
 - `alert_rows`, `note_words`, `child_story`, `around_child`, `comparing` and `columns` turn records into the shapes
   of `views`; they change nothing.
-- `sign_in`, `alerts`, `alert_endings`, `alert_grading`, `children`, `reviews`, `pairs`, `same` and `search` are the
-  doors.
+- `sign_in`, `alerts`, `alert_endings`, `alert_grading`, `children`, `reviews`, `pairs`, `same`, `search`
+  and `administration` are the doors.
 - `errors` is the page of a failed request.
 """
 
 from server.console.pages import (
+    administration,
     alert_endings,
     alert_grading,
     alerts,
@@ -31,6 +32,7 @@ HANDLERS = [
     *pairs.HANDLERS,
     *same.HANDLERS,
     *search.HANDLERS,
+    *administration.HANDLERS,
 ]
 
 __all__ = ["HANDLERS", "problem_page"]

@@ -23,7 +23,7 @@ from server.console.views import NavItem, Notice, RestrictedPage, Shell, View
 from server.http.csrf import COOKIE as CSRF_COOKIE
 from server.http.problems import NOT_FOUND, Problem
 from server.http.services import Services
-from server.records import merges, overview
+from server.records import merges, overview, quarantine
 from server.storage.port import Transaction
 
 AnyRequest = Request[Any, Any, Any]
@@ -65,6 +65,11 @@ _NOTICES: dict[str, tuple[str, bool]] = {
     "kept-apart": ("Noted: not the same child. They will not be proposed again without something new.", True),
     "confirmed": ("Confirmed: a child of their own.", True),
     "merge-undone": ("Undone. Each record is as it would be without it.", True),
+    "revoked": ("Revoked. It is told to wipe itself when it next connects.", True),
+    "wipe-ordered": ("It will send what it still has and wipe itself when it next connects.", True),
+    "released": ("Released. It has gone the whole road, and its alerts, if any, are with the borough.", True),
+    "refused": ("Refused, with your reason. Its bytes are kept.", True),
+    "held-decided": ("Somebody else decided this while you were looking.", False),
     "pair-same": ("Merged: one child from now on.", True),
     "pair-not_same": ("Noted: not the same child. They are proposed again only on something new.", True),
     "pair-cannot_tell": ("Left open until more is known.", True),
@@ -129,6 +134,7 @@ def navigation(
     alerts: int | None = None,
     reviews: int | None = None,
     pairs: int | None = None,
+    set_aside: int | None = None,
 ) -> tuple[NavItem, ...]:
     """The places that this person's role has."""
     places = []
@@ -143,6 +149,12 @@ def navigation(
         )
     if person.may(Permission.SEARCH_CHILDREN) and person.may(Permission.SEE_CHILDREN):
         places.append(NavItem(label="Search", href="/search", current=current == "search"))
+    if person.may(Permission.MANAGE_DEVICES):
+        places.append(NavItem(label="Phones", href="/phones", current=current == "phones"))
+    if person.may(Permission.MANAGE_QUARANTINE):
+        places.append(
+            NavItem(label="Quarantine", href="/quarantine", current=current == "quarantine", count=set_aside)
+        )
     return tuple(places)
 
 
@@ -159,6 +171,7 @@ def shell(tx: Transaction, request: AnyRequest, person: Person, current: str, *,
             overview.tally(tx, person, now=now).unanswered,
             overview.reviews_waiting(tx, person),
             merges.count_waiting(tx, person),
+            quarantine.count(tx) if person.may(Permission.MANAGE_QUARANTINE) else None,
         ),
         notice=notice_of(request),
     )

@@ -43,9 +43,16 @@ CREATE TABLE quarantine (
     op_id $integer REFERENCES op (op_id),
     line $bytes,
     received_at $integer NOT NULL,
-    released_at $integer,
+    -- What a person decided: the bytes went the road after all, with this outcome, or are kept for good with a reason.
+    decision TEXT, -- released, refused
+    decided_at $integer,
+    decided_by TEXT,
+    reason TEXT,
+    outcome TEXT,
+    outcome_code TEXT,
     UNIQUE (device_id, digest)
 ) $strict;
+CREATE INDEX quarantine_waiting ON quarantine (quarantine_id) WHERE decision IS NULL;
 
 CREATE TABLE parked (
     op_id $integer PRIMARY KEY REFERENCES op (op_id),
@@ -487,6 +494,67 @@ CREATE TABLE change (
     reason TEXT
 ) $strict;
 CREATE INDEX change_in_order ON change (bucket, xid, seq);
+
+-- What phones are lent ---------------------------------------------------------------------------------
+
+-- Reference rows as phones have them (vocabulary, areas). `data` is missing where a row was taken away.
+CREATE TABLE published (
+    bucket TEXT NOT NULL,
+    id TEXT NOT NULL,
+    rev $integer NOT NULL,
+    data $bytes,
+    PRIMARY KEY (bucket, id)
+) $strict_without_rowid;
+
+-- Which children are in the briefing of which ward. What is said of them is put together when it is sent; `digest`
+-- tells whether that is another thing than before. A child that left stays with `gone`, so that `rev` only grows.
+CREATE TABLE briefed (
+    ward TEXT NOT NULL,
+    child_id $integer NOT NULL,
+    rev $integer NOT NULL,
+    digest TEXT NOT NULL,
+    gone $integer NOT NULL DEFAULT 0,
+    PRIMARY KEY (ward, child_id)
+) $strict_without_rowid;
+CREATE INDEX briefed_by_child ON briefed (child_id);
+
+-- For how long a phone may hold the briefing of its ward: the newest of each phone.
+CREATE TABLE briefing_lease (
+    device_id TEXT PRIMARY KEY,
+    ward TEXT NOT NULL,
+    begun_at $integer NOT NULL,
+    until $integer NOT NULL
+) $strict_without_rowid;
+
+-- Which child was on which phone from when to when. (leaves_xid, leaves_seq) is the place of the removal that was
+-- sent; the phone is rid of the child once it comes back from beyond it.
+CREATE TABLE holding (
+    holding_id $identity,
+    device_id TEXT NOT NULL,
+    child_id $integer NOT NULL,
+    given_at $integer NOT NULL,
+    until $integer NOT NULL,
+    leaves_xid $integer,
+    leaves_seq $integer,
+    ended_at $integer
+) $strict;
+CREATE INDEX holding_by_device ON holding (device_id, given_at);
+CREATE INDEX holding_by_child ON holding (child_id, given_at);
+CREATE INDEX holding_open ON holding (device_id, child_id) WHERE ended_at IS NULL;
+
+-- What a phone last said of itself: its own clock and its monotonic clock (ms) with the boot that it counts from, how
+-- far its clock is off (server less phone), entries that only it has, and children that it holds.
+CREATE TABLE device_report (
+    device_id TEXT PRIMARY KEY,
+    received_at $integer NOT NULL,
+    wall_at $integer NOT NULL,
+    monotonic_ms $integer NOT NULL,
+    boot_id TEXT NOT NULL,
+    offset_ms $integer NOT NULL,
+    round_trip_ms $integer NOT NULL,
+    waiting $integer NOT NULL,
+    holds $integer NOT NULL
+) $strict_without_rowid;
 
 -- Places and housekeeping ------------------------------------------------------------------------------
 

@@ -47,7 +47,10 @@ CREATE TABLE device (
     enrolled_at $integer NOT NULL,
     revoked_at $integer,
     last_seen_at $integer,
-    app_version text
+    app_version text,
+    wipe_ordered_at $integer,               -- an administrator said so; a revoked phone is told to wipe as well
+    wipe_begun_at $integer,                 -- the phone said that it begins, everything it had to send being sent
+    wiped_at $integer                       -- the phone said that it is done
 ) $strict_without_rowid;
 CREATE INDEX device_person ON device (person);
 

@@ -1,0 +1,185 @@
+"""What a phone is sent when it pulls: one page of changes in its scope, authorised and read at this moment.
+
+The scope of a phone is its officer's own notes, the words and boroughs that every phone has, and, while a lease runs,
+the briefing of its ward. A bucket that the phone's cursor does not name begins at its beginning; one that is no longer
+in scope is taken off. The ledger of holdings is written with the audit log, before the answer leaves.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from server.access.identity import DeviceIdentity
+from server.audit import Actor
+from server.records import briefing, changes, leases, notes, published
+from server.records.changes import Logged
+from server.records.leases import Running
+from server.storage.port import Transaction
+from sync.cursor import Cursor
+from sync.envelope import Change, ChangeOp, Lease, RemoveReason
+from sync.holdings import checksum
+
+Rows = dict[str, tuple[int, dict[str, Any]]]
+BEGINNING = (0, 0)
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """One page, before it is sealed: `after` is the place that the phone has reached with it."""
+
+    changes: tuple[Change, ...]
+    removed: tuple[str, ...]
+    after: Cursor
+    more: bool
+    checkpoint: dict[str, tuple[int, str]] | None
+    lease: Lease | None
+
+
+class _Lending(msgspec.Struct, frozen=True):
+    """A bucket in scope: how its rows are sent, and which there are."""
+
+    name: str
+    send: Callable[[Sequence[str]], Rows]
+    revisions: Callable[[], list[tuple[str, str, int]]]
+
+
+def page(
+    tx: Transaction, device: DeviceIdentity, asked: Cursor | None, start: Cursor, emptied: Sequence[str],
+    limit: int, *, now: int,
+) -> Page:  # fmt: skip
+    """The changes after `asked`, or from `start` (a cursor at the beginning) where there is none that is good."""
+    position = asked or start
+    lease = leases.running(tx, device.device_id, now=now)
+    scope = _scope(tx, device, lease, now)
+    lent = {name: place for name, place in position.lent.items() if name not in emptied}
+    if asked is not None:
+        _confirm(tx, device, lent, now)
+    places = {one.name: lent.get(one.name, BEGINNING) for one in scope[1:]}
+    own = scope[0].name
+    places[own] = BEGINNING if own in emptied else (position.xid, position.seq)
+    out = sorted(lent.keys() - places.keys())
+    begun = [one.name for one in scope if one.name in emptied]
+    found = [change for name in out for change in _taken_off(tx, device, name)][:limit]
+    more = False
+    for one in scope:
+        room = limit - len(found)
+        logged = changes.after(tx, [one.name], *places[one.name], room + 1)
+        if len(logged) > room:
+            more, logged = True, logged[:room]
+        if logged:
+            places[one.name] = (logged[-1].xid, logged[-1].seq)
+            found += _rows(one, logged)
+        if more:
+            break
+    _write_down(tx, device, lease, found, places, now)
+    own_place = places.pop(own)
+    checkpoint = None
+    if not more and not changes.unsettled(tx, [one.name for one in scope]):
+        checkpoint = {one.name: _counted(one.revisions()) for one in scope}
+    return Page(
+        changes=tuple(found),
+        removed=(*out, *begun),
+        after=Cursor(position.incarnation, position.scope_version, *own_place, places),
+        more=more,
+        checkpoint=checkpoint,
+        lease=Lease(bucket=briefing.bucket(lease.ward), until=lease.until, lasts=lease.until - now)
+        if lease
+        else None,
+    )
+
+
+def _scope(tx: Transaction, device: DeviceIdentity, lease: Running | None, now: int) -> list[_Lending]:
+    """The buckets that this phone may hold now, the officer's own notes first."""
+    actor, author = Actor("device", device.device_id), device.username
+
+    def shared(name: str) -> _Lending:
+        return _Lending(
+            name, lambda ids: published.send(tx, name, ids), lambda: published.revisions(tx, name)
+        )
+
+    def briefed(ward: str, ids: Sequence[str]) -> Rows:
+        sent = briefing.send(tx, actor, ward, [int(one) for one in ids], now=now)
+        return {str(child_id): row for child_id, row in sent.items()}
+
+    scope = [
+        _Lending(
+            notes.bucket(author),
+            lambda ids: notes.send_own(tx, actor, author, ids, now=now),
+            lambda: notes.own_revisions(tx, author),
+        ),
+        shared(published.VOCABULARY),
+        shared(published.AREAS),
+    ]
+    if lease is not None and lease.ward == device.ward:
+        ward = lease.ward
+        scope.append(
+            _Lending(
+                briefing.bucket(ward),
+                lambda ids: briefed(ward, ids),
+                lambda: briefing.revisions(tx, ward),
+            )
+        )
+    return scope
+
+
+def _rows(one: _Lending, logged: Sequence[Logged]) -> list[Change]:
+    """A row that changed twice is sent once, as it is now; one that may not be sent now is taken off."""
+    latest = {entry.id: entry for entry in logged}
+    sent = one.send([entry.id for entry in latest.values() if entry.op is ChangeOp.PUT])
+    found = []
+    for entry in latest.values():
+        if entry.id in sent:
+            rev, data = sent[entry.id]
+            found.append(Change(bucket=one.name, kind=entry.kind, id=entry.id, rev=rev, data=data))
+        else:
+            reason = entry.reason or RemoveReason.LEFT_SCOPE
+            found.append(
+                Change(
+                    bucket=one.name, kind=entry.kind, id=entry.id, rev=entry.rev, op=ChangeOp.REMOVE,
+                    reason=reason,
+                )
+            )  # fmt: skip
+    return found
+
+
+def _taken_off(tx: Transaction, device: DeviceIdentity, name: str) -> list[Change]:
+    """A bucket that is no longer in scope, row by row as far as the ledger knows them: the lease is over."""
+    if not name.startswith(briefing.bucket("")):
+        return []
+    return [
+        Change(
+            bucket=name, kind=briefing.KIND, id=str(child_id), rev=0, op=ChangeOp.REMOVE,
+            reason=RemoveReason.LEASE_OVER,
+        )
+        for child_id in leases.still_on(tx, device.device_id)
+    ]  # fmt: skip
+
+
+def _confirm(tx: Transaction, device: DeviceIdentity, lent: dict[str, tuple[int, int]], now: int) -> None:
+    """What the phone's cursor and its own word prove of the briefing: where it is, or that nothing of it is left."""
+    here = [place for name, place in lent.items() if name.startswith(briefing.bucket(""))]
+    leases.confirm(tx, device.device_id, here[0] if here else None, now=now)
+
+
+def _write_down(
+    tx: Transaction,
+    device: DeviceIdentity,
+    lease: Running | None,
+    found: Sequence[Change],
+    places: dict[str, tuple[int, int]],
+    now: int,
+) -> None:
+    """The ledger of holdings: what goes to the phone with this page, and what is to leave it."""
+    if lease is None:
+        return
+    name = briefing.bucket(lease.ward)
+    told = [change for change in found if change.bucket == name]
+    puts = [int(change.id) for change in told if change.op is ChangeOp.PUT]
+    leases.given(tx, device.device_id, puts, until=lease.until, now=now)
+    for change in told:
+        if change.op is ChangeOp.REMOVE:
+            leases.leaving(tx, device.device_id, int(change.id), places[name])
+
+
+def _counted(rows: Sequence[tuple[str, str, int]]) -> tuple[int, str]:
+    return len(rows), checksum(rows)

@@ -1,0 +1,201 @@
+"""What was set aside: kept byte for byte until a person releases it or says why not, and kept after that.
+
+What a person is shown says what kind of thing it is, whose, and why it is here; never what is written in it.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+from server.audit import Actor, Verb, audited, impersonal, record
+from server.records import ledger
+from server.storage.port import Row, Transaction
+from sync import inbox
+from sync.envelope import Outcome
+from sync.operations import Envelope, digest, parse_envelope
+
+DECIDED_SHOWN_MAX = 100
+RELEASED_EPOCH = ":released"
+"""Where bytes that had no free key of their own stand in the ledger. No phone's epoch has a colon."""
+
+
+class Decision(StrEnum):
+    RELEASED = "released"
+    REFUSED = "refused"
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """A line that was set aside. `size` in bytes, times in ms; `schema`, `kind` and `user` as far as it can be read."""
+
+    quarantine_id: int
+    device_id: str
+    device_name: str | None
+    officer: str | None
+    code: str
+    place: str | None
+    received_at: int
+    size: int
+    schema: int | None
+    kind: str | None
+    user: str | None
+    decision: Decision | None
+    decided_at: int | None
+    decided_by: str | None
+    reason: str | None
+    outcome: str | None
+
+
+_HELD = (
+    "SELECT q.quarantine_id, q.device_id, d.name, p.username, q.code, q.place, q.received_at,"
+    " COALESCE(q.line, o.line), q.decision, q.decided_at, q.decided_by, q.reason, q.outcome FROM quarantine q"
+    " LEFT JOIN op o ON o.op_id = q.op_id LEFT JOIN device d ON d.device_id = q.device_id"
+    " LEFT JOIN person p ON p.id = d.person"
+)
+
+
+@impersonal("phones, codes and sizes; nothing of what was written")
+def waiting(tx: Transaction, *, limit: int) -> list[Held]:
+    """What nobody has decided on, oldest first."""
+    rows = tx.rows(f"{_HELD} WHERE q.decision IS NULL ORDER BY q.quarantine_id LIMIT :most", {"most": limit})
+    return [_held(row) for row in rows]
+
+
+@impersonal("phones, codes and sizes; nothing of what was written")
+def decided(tx: Transaction, *, limit: int = DECIDED_SHOWN_MAX) -> list[Held]:
+    """What was decided on, the newest decision first."""
+    rows = tx.rows(
+        f"{_HELD} WHERE q.decision IS NOT NULL ORDER BY q.decided_at DESC, q.quarantine_id DESC LIMIT :most",
+        {"most": limit},
+    )
+    return [_held(row) for row in rows]
+
+
+@impersonal("a phone, a code and a size; nothing of what was written")
+def one(tx: Transaction, quarantine_id: int) -> Held | None:
+    """One line that was set aside, or None."""
+    row = tx.row(_HELD + " WHERE q.quarantine_id = :id", {"id": quarantine_id})
+    return _held(row) if row else None
+
+
+@impersonal("counts only")
+def count(tx: Transaction) -> int:
+    """How many wait for a person."""
+    number: int = tx.value("SELECT COUNT(*) FROM quarantine WHERE decision IS NULL")
+    return number
+
+
+@impersonal("the bytes, for the server's own work; nothing is shown")
+def line_of(tx: Transaction, quarantine_id: int) -> bytes:
+    """The bytes as they arrived."""
+    return bytes(
+        tx.value(
+            "SELECT COALESCE(q.line, o.line) FROM quarantine q LEFT JOIN op o ON o.op_id = q.op_id"
+            " WHERE q.quarantine_id = :id",
+            {"id": quarantine_id},
+        )
+    )
+
+
+@audited(Verb.CONSULTATION)
+def show_line(tx: Transaction, actor: Actor, quarantine_id: int, *, now: int) -> bytes:
+    """The bytes as they arrived, to somebody who must look into them."""
+    record(tx, actor, Verb.CONSULTATION, "quarantine", [quarantine_id], now=now, reason="bytes shown")
+    return line_of(tx, quarantine_id)
+
+
+@impersonal("custody of the bytes; the release is logged by `decide`")
+def in_ledger(tx: Transaction, quarantine_id: int, *, now: int) -> int:
+    """The op that holds the bytes: the one of their own key, or one among those that had none. They are not changed."""
+    op_id: int | None = tx.value(
+        "SELECT op_id FROM quarantine WHERE quarantine_id = :id", {"id": quarantine_id}
+    )
+    if op_id is not None:
+        return op_id
+    held = one(tx, quarantine_id)
+    assert held is not None
+    line = line_of(tx, quarantine_id)
+    stream = ledger.open_stream(tx, held.device_id, RELEASED_EPOCH)
+    arrival = inbox.Arrival(
+        index=0,
+        line=line,
+        digest=digest(line),
+        envelope=_numbered(line, quarantine_id),
+    )
+    return ledger.keep(tx, stream, arrival, Outcome.QUARANTINED, now=now, code=held.code)
+
+
+@audited(Verb.ALTERATION)
+def decide(
+    tx: Transaction,
+    actor: Actor,
+    quarantine_id: int,
+    decision: Decision,
+    *,
+    now: int,
+    by: str,
+    reason: str | None = None,
+    outcome: str | None = None,
+    code: str | None = None,
+    op_id: int | None = None,
+) -> bool:
+    """Keep what a person decided. False where somebody has decided before."""
+    done = tx.execute(
+        "UPDATE quarantine SET decision = :decision, decided_at = :now, decided_by = :by, reason = :reason,"
+        " outcome = :outcome, outcome_code = :code, op_id = COALESCE(op_id, :op)"
+        " WHERE quarantine_id = :id AND decision IS NULL",
+        {
+            "decision": decision.value,
+            "now": now,
+            "by": by,
+            "reason": reason,
+            "outcome": outcome,
+            "code": code,
+            "op": op_id,
+            "id": quarantine_id,
+        },
+    )
+    if done:
+        record(tx, actor, Verb.ALTERATION, "quarantine", [quarantine_id], now=now, reason=decision.value)
+    return bool(done)
+
+
+def _numbered(line: bytes, number: int) -> Envelope:
+    """The line's envelope with a number of its own among those that were released."""
+    return msgspec.structs.replace(parse_envelope(line), seq=number, epoch=RELEASED_EPOCH)
+
+
+class _Glance(msgspec.Struct, frozen=True):
+    """The little that a person is told of a line, where it can be read."""
+
+    schema: int | None = None
+    kind: str | None = None
+    user: str | None = None
+
+
+_glance_decoder = msgspec.json.Decoder(_Glance)
+
+
+def _held(row: Row) -> Held:
+    line = bytes(row[7])
+    try:
+        glance = _glance_decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        glance = _Glance()
+    return Held(
+        quarantine_id=row[0],
+        device_id=row[1],
+        device_name=row[2],
+        officer=row[3],
+        code=row[4],
+        place=row[5],
+        received_at=row[6],
+        size=len(line),
+        schema=glance.schema,
+        kind=None if glance.kind is None else glance.kind[:64],
+        user=None if glance.user is None else glance.user[:64],
+        decision=None if row[8] is None else Decision(row[8]),
+        decided_at=row[9],
+        decided_by=row[10],
+        reason=row[11],
+        outcome=row[12],
+    )

@@ -1,0 +1,51 @@
+"""Back-pressure: a hint while many phones push, and a refusal that takes nothing when too many do."""
+
+from __future__ import annotations
+
+import contextlib
+
+from server.http.notes_first import (
+    BACKOFF_MS_EACH,
+    BACKOFF_MS_MAX,
+    PUSHES_AT_ONCE_MAX,
+    PUSHES_WITH_ROOM,
+    NotesFirst,
+)
+from tests.http.kit import Client, Phone, assert_problem, services_of
+from tests.http.test_sync import Sender, counted
+
+
+def test_the_hint_grows_with_those_who_wait_and_is_bounded() -> None:
+    pushes = NotesFirst()
+    with contextlib.ExitStack() as under_way:
+        hints = []
+        for _ in range(PUSHES_AT_ONCE_MAX):
+            under_way.enter_context(pushes.pushing())
+            hints.append(pushes.backoff_ms())
+    assert hints[PUSHES_WITH_ROOM - 1] == 0 and hints[PUSHES_WITH_ROOM] == BACKOFF_MS_EACH
+    assert hints == sorted(hints) and hints[-1] == BACKOFF_MS_MAX
+    assert pushes.backoff_ms() == 0 and pushes.under_way == 0
+
+
+def test_a_push_that_succeeds_under_pressure_carries_the_hint(client: Client, phone: Phone) -> None:
+    sender = Sender(client, phone)
+    assert sender.push(sender.line()).backoff_ms == 0
+    with contextlib.ExitStack() as others:
+        for _ in range(PUSHES_WITH_ROOM + 4):
+            others.enter_context(services_of(client).notes_first.pushing())
+        assert sender.push(sender.line()).backoff_ms == 4 * BACKOFF_MS_EACH
+
+
+def test_invariant_4_too_many_at_once_are_told_to_come_back_and_nothing_of_theirs_is_taken(
+    client: Client, phone: Phone
+) -> None:
+    sender = Sender(client, phone)
+    line = sender.line()
+    with contextlib.ExitStack() as others:
+        for _ in range(PUSHES_AT_ONCE_MAX):
+            others.enter_context(services_of(client).notes_first.pushing())
+        answer = sender.send(line)
+        assert_problem(answer, 503, "unavailable")
+        assert int(answer.headers["retry-after"]) > 0
+        assert counted(client, "op") == 0
+    assert sender.push(line).verdicts[0].v == "applied"

@@ -1,0 +1,172 @@
+"""What was set aside: released onto the real road once, or refused with a reason, and its bytes kept anyway."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from server import releasing
+from server.records import owing, quarantine
+from server.releasing import Decided, NotReleased
+from server.storage import Store
+from sync.envelope import Code, Verdict
+from sync.operations import Kind, digest
+from tests.phones import enrolled
+from tests.road import AMARA, LAMBETH, REGISTRY, Officer, Road
+
+
+@pytest.fixture
+def road(store: Store) -> Road:
+    return Road(store)
+
+
+@pytest.fixture
+def officer(road: Road) -> Officer:
+    return enrolled(road, "okafor", LAMBETH)
+
+
+def revoked(officer: Officer, *lines: bytes) -> None:
+    active = officer.identity
+    officer.identity = msgspec.structs.replace(active, revoked=True)
+    officer.push(*lines)
+    officer.identity = active
+
+
+def release(road: Road, quarantine_id: int = 1) -> Verdict:
+    world = road.world
+    return road.store.write_now(
+        lambda tx: releasing.release(tx, REGISTRY, quarantine_id, now=road.now, world=world)
+    )
+
+
+def waiting(road: Road) -> list[quarantine.Held]:
+    return road.store.read_now(lambda tx: quarantine.waiting(tx, limit=100))
+
+
+def test_a_note_of_a_revoked_phone_goes_the_whole_road_when_it_is_released(
+    road: Road, officer: Officer
+) -> None:
+    child = road.child(AMARA)
+    note_id, line = officer.note(AMARA, danger_now=True)
+    revoked(officer, line)
+    assert road.count("note") == 0
+    (held,) = waiting(road)
+    assert (held.code, held.officer, held.kind, held.size) == (
+        "device_revoked",
+        "okafor",
+        "note.write",
+        len(line),
+    )
+    road.passes(minutes=7)
+    assert release(road).v == "applied"
+    assert road.child_of(note_id) == child
+    assert [alert.grade for alert in road.alerts_of(child)] == ["red"]
+    assert road.rows("SELECT author, received_at FROM note") == [("okafor", road.now)]
+    assert waiting(road) == []
+    verbs = road.rows("SELECT verb FROM audit_entry WHERE kind = 'quarantine' ORDER BY position")
+    assert verbs == [("collection",), ("alteration",)]
+
+
+def test_invariant_3_the_phone_keeps_the_verdict_that_it_had(road: Road, officer: Officer) -> None:
+    _, line = officer.note(AMARA)
+    revoked(officer, line)
+    release(road)
+    again = officer.push(line).verdicts[0]
+    assert (again.v, again.code, again.why) == ("duplicate", "quarantined", Code.DEVICE_REVOKED)
+    assert road.count("note") == 1
+
+
+def test_a_release_happens_once(road: Road, officer: Officer) -> None:
+    revoked(officer, officer.note(AMARA)[1])
+    release(road)
+    with pytest.raises(Decided):
+        release(road)
+    with pytest.raises(Decided):
+        release(road, 99)
+    assert road.count("note") == 1
+
+
+def test_what_the_road_does_not_take_stays_with_its_reason_and_nothing_is_written(
+    road: Road, officer: Officer
+) -> None:
+    note_id, line = officer.note(AMARA)
+    officer.push(line)
+    revoked(officer, officer.note(AMARA, note_id=note_id)[1])
+    before = road.count("audit_entry")
+    with pytest.raises(NotReleased) as refused:
+        release(road)
+    assert refused.value.code == Code.ENTITY_TAKEN and refused.value.hint
+    assert road.count("note") == 1 and road.count("audit_entry") == before
+    assert len(waiting(road)) == 1
+
+
+@pytest.mark.parametrize("line", [b"{broken", b"\xff\xfe", b"[" * 5000, b"{}"])
+def test_what_cannot_be_read_cannot_be_released_and_its_bytes_are_kept(
+    road: Road, officer: Officer, line: bytes
+) -> None:
+    officer.push(line)
+    with pytest.raises(NotReleased):
+        release(road)
+    road.store.write_now(
+        lambda tx: releasing.refuse(tx, REGISTRY, 1, "The officer wrote it again", now=road.now)
+    )
+    (held,) = road.store.read_now(quarantine.decided)
+    assert (held.decision, held.reason) == ("refused", "The officer wrote it again")
+    assert road.store.read_now(lambda tx: quarantine.line_of(tx, 1)) == line
+    # Sent again it is the same line, decided already.
+    officer.push(line)
+    assert waiting(road) == []
+
+
+def test_other_bytes_under_a_taken_number_are_released_under_one_of_their_own(
+    road: Road, officer: Officer
+) -> None:
+    officer.push(officer.note(AMARA)[1])
+    officer.seq = 0
+    note_id, other = officer.note(AMARA)
+    officer.push(other)
+    assert waiting(road)[0].code == Code.KEY_REUSED
+    assert release(road).v == "applied"
+    assert road.status_of(note_id)
+    lines = road.rows("SELECT line FROM op WHERE digest = :digest", digest=digest(other))
+    assert [bytes(line) for (line,) in lines] == [other]
+    assert road.store.read_now(owing.phones) == []
+
+
+def test_a_note_in_the_name_of_another_stands_in_that_name(road: Road, officer: Officer) -> None:
+    enrolled(road, "banks")
+    note_id, _ = officer.note(AMARA)
+    line = officer.op(Kind.NOTE_WRITE, note_id, road.body(AMARA), user="banks", seq=1)
+    officer.push(line)
+    assert waiting(road)[0].code == Code.USER_MISMATCH
+    release(road)
+    assert road.rows("SELECT author FROM note") == [("banks",)]
+
+
+def test_an_amendment_that_was_released_waits_for_its_note_and_keeps_its_verdict(
+    road: Road, officer: Officer
+) -> None:
+    note_id, note = officer.note(AMARA)
+    amendment = officer.amendment(note_id)
+    revoked(officer, amendment)
+    assert release(road).v == "parked"
+    officer.push(note)
+    assert road.count("amendment") == 1 and road.count("parked") == 0
+    assert officer.push(amendment).verdicts[0].code == "quarantined"
+
+
+def test_a_newer_schema_is_kept_until_the_server_knows_it(
+    road: Road, officer: Officer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, line = officer.note(AMARA)
+    newer = line.replace(b'"schema":1', b'"schema":2')
+    assert officer.sends(newer).code == Code.SCHEMA_UNKNOWN
+    with pytest.raises(NotReleased):
+        release(road)
+    monkeypatch.setattr("sync.inbox.SCHEMA_NEWEST", 2)
+    assert release(road).v == "applied"
+
+
+def test_every_code_has_a_reason_and_what_to_do() -> None:
+    about_the_note = {Code.OBSERVED_OUT_OF_RANGE, Code.WAITS_FOR_NOTE, Code.STALE_REVISION}
+    assert set(releasing.WHY) == set(Code) - about_the_note
