@@ -1,7 +1,7 @@
 """Where candidates come from: the port to stored children, and a plain index in memory (packed.py has a small one).
 
-A note costs its source one call of `children` (two when a key is oversized) and one of `records`; as much
-again where its first candidates do not fit and the wide keys are looked up too.
+A note costs its source one call of `children` (two when a key is oversized) and one of `records` for each stage:
+the first alone where that settles it, then what is near, then in doubt the wide keys.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from server.linkage.blocking import Lookup, blocking_keys, near_lookups, wide_lookups
+from server.linkage.blocking import Lookup, blocking_keys, first_lookups, near_lookups, wide_lookups
 from server.linkage.standardise import Record
 
 # A key shared by more children than this tells little: its finer keys are used instead of it. Each candidate
@@ -46,19 +46,29 @@ class CandidateSource(Protocol):
 
 def find(record: Record, source: CandidateSource) -> tuple[set[int], bool]:
     """(ids of all the children worth comparing, whether some name was too common to be looked up by)."""
-    near, common = find_near(record, source)
-    wide, common_too = find_wide(record, source)
-    return near | wide, common or common_too
+    found, common = set[int](), False
+    for stage in STAGES:
+        more, common_too = stage(record, source)
+        found, common = found | more, common or common_too
+    return found, common
+
+
+def find_first(record: Record, source: CandidateSource) -> tuple[set[int], bool]:
+    """The same by what every note looks up."""
+    return _find(first_lookups(record), source, CHILDREN_PER_KEY_MAX)
 
 
 def find_near(record: Record, source: CandidateSource) -> tuple[set[int], bool]:
-    """The same by what every note looks up."""
+    """The same by what is looked up unless the first settles it."""
     return _find(near_lookups(record), source, CHILDREN_PER_KEY_MAX)
 
 
 def find_wide(record: Record, source: CandidateSource) -> tuple[set[int], bool]:
     """The same by what is looked up in doubt."""
     return _find(wide_lookups(record), source, CHILDREN_PER_WIDE_KEY_MAX)
+
+
+STAGES = (find_first, find_near, find_wide)
 
 
 def _find(lookups: Sequence[Lookup], source: CandidateSource, most: int) -> tuple[set[int], bool]:

@@ -27,6 +27,7 @@ from server.linkage.names import (
 )
 from server.linkage.standardise import Record
 
+LONG_ADDRESS = 20  # so many letters in common are a home without its number
 REMEMBERED_MAX = 50_000  # pairs of guardians
 REMEMBERED_WORDS_MAX = (
     400_000  # pairs of words of names, about 60 MB: most notes bring names that came before
@@ -331,7 +332,7 @@ def address(one: Record, other: Record) -> int:
     near_postcode = postcodes and osa(one.postcode, other.postcode, score_cutoff=1) <= 1
     if streets and (same_number or not numbers):
         alike = _streets(one.address, other.address)
-        long_text = min(len(one.address), len(other.address)) >= 20
+        long_text = min(len(one.address), len(other.address)) >= LONG_ADDRESS
         if alike >= 85 and same_number:
             if near_postcode or (same_area and not postcodes):
                 return lv.A_HOME
@@ -353,7 +354,11 @@ def _within_postcode(one: Record, other: Record, streets: bool, numbers: bool, s
         return lv.A_HOME if same_number else lv.A_POSTCODE
     if numbers and not same_number:
         alike = _streets(one.address, other.address)
-        return lv.A_NEAR if alike >= 85 and min(len(one.address), len(other.address)) >= 20 else lv.A_POSTCODE
+        return (
+            lv.A_NEAR
+            if alike >= 85 and min(len(one.address), len(other.address)) >= LONG_ADDRESS
+            else lv.A_POSTCODE
+        )
     alike = _streets(one.address, other.address)
     if alike >= 70:
         return lv.A_HOME if same_number else lv.A_NEAR

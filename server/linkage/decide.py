@@ -7,12 +7,13 @@ since a wrong link puts a note where nobody who needs it will look: see `_forbid
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from math import log2
 from operator import itemgetter
 
 import msgspec
 
 from server.linkage import levels as lv
-from server.linkage.candidates import CandidateSource, find_near, find_wide
+from server.linkage.candidates import STAGES, CandidateSource
 from server.linkage.model import Model
 from server.linkage.score import NEGLIGIBLE_BITS, Scored, Scorer
 from server.linkage.standardise import Record
@@ -20,11 +21,12 @@ from server.linkage.standardise import Record
 LINK, REVIEW, NEW = "link", "review", "new"
 CANDIDATES_SHOWN = 5
 SHOWN_PROBABILITY_MIN = 0.001
-REVIEW_BEST_MIN = 0.05  # a person choosing among more than twenty children would be guessing
+REVIEW_BEST_MIN = 0.025  # a person choosing among more than forty children would be guessing
 REASONS_MAX = 10_000
 MORE_THAN_ONE = "more than one known child fits"
 NOT_CERTAIN = "not certain enough to link without a person"
-WIDER_BELOW_BITS = 3.0  # a best candidate less likely than 8 to 1: the wider keys are looked up too
+WIDER_BELOW_BITS = 2.0  # a best candidate less likely than 4 to 1: the wider keys are looked up too
+SETTLED_BITS = 8.0  # beyond a link; more than the date of birth being a digit off takes away
 
 
 _Item = tuple[float, int, bool, Scored]
@@ -101,6 +103,8 @@ class Decider:
         self.start = round(self._scorer.prior_bits, 3)
         self._none = 2.0**-self._scorer.prior_bits
         self._wider_below = WIDER_BELOW_BITS - self._scorer.prior_bits
+        certain = model.link_probability / (1 - model.link_probability)
+        self._settled_bits = SETTLED_BITS + log2(certain) - self._scorer.prior_bits
         self._plain = [
             [
                 Evidence(default.name, level.name, level.outcome, round(weight, 3))
@@ -112,21 +116,41 @@ class Decider:
 
     def decide(self, record: Record, source: CandidateSource, *, excluded: Collection[int] = ()) -> Decision:
         """Decide one note. `excluded`: children a person has said it is not about."""
-        ids, too_common = find_near(record, source)
-        ids.difference_update(excluded)
-        scored, compared = self._compare(record, ids, source)
-        if not scored or max(scored)[0] < self._wider_below:
-            wide, common_too = find_wide(record, source)
-            wide.difference_update(ids, excluded)
-            more, compared_too = self._compare(record, wide, source)
+        scored, compared, too_common, seen = list[_Item](), 0, False, set(excluded)
+        for find, enough in zip(STAGES, (self._settled, self._fits, None), strict=True):
+            ids, common = find(record, source)
+            ids -= seen
+            seen |= ids
+            more, count = self._compare(record, ids, source)
             scored += more
-            compared, too_common = compared + compared_too, too_common or common_too
+            compared, too_common = compared + count, too_common or common
+            if scored and enough and enough(record, scored):
+                break
         if not scored:
             return self._new((), compared, too_common)
         scored.sort(reverse=True)
         if source.clusters:
             scored = _one_each(scored, source.clusters)
         return self._choose(scored, compared, too_common)
+
+    def _settled(self, record: Record, scored: list[_Item]) -> bool:
+        """Whether no child that the first keys do not find can matter: the best is linked with much to spare and
+        differs in nothing, so that another would have to agree on all this and on the date or the home as well,
+        and would have been found by them."""
+        best = max(scored)
+        weight, levels = best[0], best[3][1]
+        if weight < self._settled_bits or any(map(_DIFFERS.__contains__, enumerate(levels))):
+            return False
+        if levels[lv.GIVEN] not in _SURE_NAME or levels[lv.FAMILY] not in _FAMILY_AGREES:
+            return False
+        if record.number and levels[lv.ADDRESS] == lv.MISSING_LEVEL:
+            return False
+        if levels[lv.BORN] != lv.B_EXACT and levels[lv.ADDRESS] != lv.A_HOME:
+            return False
+        return not _forbidden(levels, restricted=best[2], households=self.model.has_households)
+
+    def _fits(self, record: Record, scored: list[_Item]) -> bool:
+        return max(scored)[0] >= self._wider_below
 
     def _compare(self, record: Record, ids: set[int], source: CandidateSource) -> tuple[list[_Item], int]:
         """Those of the children that are not out of the question, and how many were compared."""
@@ -310,6 +334,12 @@ _SURE_BORN = frozenset((lv.B_EXACT, lv.B_SWAPPED, lv.B_DIGIT, lv.B_YEAR))
 _NEAR_BORN = frozenset((lv.B_SWAPPED, lv.B_DIGIT, lv.B_YEAR))
 _OTHER_BORN = frozenset((lv.B_SAME_YEAR, lv.B_DIFFER, lv.B_AGE_FAR))
 _LOOSE_BORN = frozenset((lv.B_MONTH, lv.B_YEAR_ONLY, lv.B_JANUARY))
+_DIFFERS = frozenset(
+    (at, number)
+    for at, comparison in enumerate(lv.COMPARISONS)
+    for number, level in enumerate(comparison.levels)
+    if level.outcome == lv.DIFFER
+)
 _SURE_ADDRESS = frozenset((lv.A_HOME, lv.A_NEAR, lv.A_NUMBER_STREET, lv.A_POSTCODE))
 
 

@@ -17,6 +17,7 @@ from server.linkage.counts import count_terms as count_terms
 from server.linkage.levels import COMPARISONS, MISSING
 
 REGISTRY_SIZE_DEFAULT = 100_000
+KNOWN_SHARE_DEFAULT = 0.65
 # A name borne by fewer is treated as if borne by this share: rare names are no proof, and often misspelt.
 TERM_FREQUENCY_MIN = 0.00005
 # So many people of all ages with a known home, and hardly two of them under one roof, show that this registry
@@ -25,6 +26,8 @@ TERM_FREQUENCY_MIN = 0.00005
 HOMES_MIN = 2_000
 HOUSEMATES_MIN = 0.002
 HOUSEMATES_DEFAULT = 1.2
+REGISTERED_SHARE = 0.8
+"""Of the brothers and sisters of a registered child, how many are registered too (LINKAGE.md's trial)."""
 # Nine in ten born within so many years: a registry of children.
 CHILDHOOD_YEARS = 26
 
@@ -58,9 +61,10 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 class Model(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a decision depends on, except the records.
 
-    `known_share`: how often the child in a note is on the registry at all. `housemates`: other children in a
-    child's home, on average. A link needs `link_probability` and a lead of `link_margin_bits` over the second
-    candidate; a review needs `review_probability` that it is a known child at all, whichever.
+    `known_share`: how often the child in a note is on the registry at all (of the notes in LINKAGE.md's trial a
+    fifth is about children nobody knows, and 15 % about unregistered brothers and sisters). `housemates`: other
+    children in a child's home, on average. A link needs `link_probability` and a lead of `link_margin_bits` over
+    the second candidate; a review needs `review_probability` that it is a known child at all, whichever.
     `name_kinship_bits`: given and family name come from one people, so that agreeing on both says less than
     the two weights together.
     """
@@ -70,12 +74,12 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     comparisons: tuple[Comparison, ...]
     name: str
     registry_size: int = REGISTRY_SIZE_DEFAULT
-    known_share: float = 0.8
+    known_share: float = KNOWN_SHARE_DEFAULT
     housemates: float = HOUSEMATES_DEFAULT
-    link_probability: float = 0.998
+    link_probability: float = 0.9957
     link_margin_bits: float = 7.0
     name_kinship_bits: float = 1.5
-    review_probability: float = 0.2
+    review_probability: float = 0.104
     term_frequencies: TermFrequencies = NO_TERM_FREQUENCIES
 
     def with_term_frequencies(self, counts: TermFrequencies) -> Model:
@@ -84,7 +88,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
         housemates = self.housemates
         if counts.homes >= HOMES_MIN and counts.years > CHILDHOOD_YEARS:
             # Not every brother or sister is on the registry.
-            housemates = min((counts.housemates + 0.5) / counts.homes / self.known_share, housemates)
+            housemates = min((counts.housemates + 0.5) / counts.homes / REGISTERED_SHARE, housemates)
         kinship = self.name_kinship_bits if counts.names_alike is None else counts.names_alike
         return msgspec.structs.replace(
             self,
@@ -164,7 +168,7 @@ def default_model() -> Model:
             )
         )
     return Model(
-        probability_two_random_records_match=0.8 / REGISTRY_SIZE_DEFAULT,
+        probability_two_random_records_match=KNOWN_SHARE_DEFAULT / REGISTRY_SIZE_DEFAULT,
         comparisons=tuple(comparisons),
         name="default-1",
     )

@@ -158,7 +158,7 @@ def test_the_first_sentence_says_what_decided() -> None:
         outcome="review", child_id=1, probability=0.92, weight=20.0, second_child_id=None, second_probability=0.0,
         candidates=(), compared=1, reason="x: y", model_version="m", rule=NOT_CERTAIN,
     )  # fmt: skip
-    assert "It is 92\u00a0% likely; a link needs 99.80\u00a0%." in first(doubtful)
+    assert "It is 92\u00a0% likely; a link needs 99.57\u00a0%." in first(doubtful)
 
 
 def test_of_a_restricted_record_the_reason_tells_no_field() -> None:

@@ -23,6 +23,23 @@ def outcomes() -> list[Outcome]:
         return run(numbered(make_cases(registry, EACH, SEED), registry.known), index, decider)
 
 
+def test_a_search_that_ends_early_decides_as_one_that_looks_everything_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    print("seed", SEED)
+    registry = make_registry(CHILDREN, SEED + 1)
+    index, decider = index_of(registry.known)
+    with index:
+        cases = list(numbered(make_cases(registry, EACH // 2, SEED), registry.known))
+        early = run(cases, index, decider)
+        monkeypatch.setattr(decider, "_settled", lambda *_: False)
+        whole = run(cases, index, decider)
+    assert sum(o.decision.compared for o in early) < sum(o.decision.compared for o in whole)
+    for one, other in zip(early, whole, strict=True):
+        assert one.decision.outcome == other.decision.outcome, one.case
+        assert one.decision.child_id == other.decision.child_id, one.case
+
+
 def test_no_note_is_linked_to_another_child(outcomes: list[Outcome]) -> None:
     wrong = [(o.case.stratum, o.decision.reason) for o in outcomes if o.wrong]
     assert not wrong
