@@ -6,14 +6,14 @@ since a wrong link puts a note where nobody who needs it will look: see `_forbid
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from math import log2
 from operator import itemgetter
 
 import msgspec
 
 from server.linkage import levels as lv
-from server.linkage.candidates import STAGES, CandidateSource
+from server.linkage.candidates import CandidateSource, find_first, find_near, find_wide
 from server.linkage.model import Model
 from server.linkage.score import NEGLIGIBLE_BITS, Scored, Scorer
 from server.linkage.standardise import Record
@@ -26,11 +26,14 @@ REASONS_MAX = 10_000
 MORE_THAN_ONE = "more than one known child fits"
 NOT_CERTAIN = "not certain enough to link without a person"
 WIDER_BELOW_BITS = 2.0  # a best candidate less likely than 4 to 1: the wider keys are looked up too
-SETTLED_BITS = 8.0  # beyond a link; more than the date of birth being a digit off takes away
+SETTLED_BITS = 2.0  # beyond a link: others that come into question no more cannot take that much away
 
 
 _Item = tuple[float, int, bool, Scored]
 """Weight, the child's id made negative (of two that weigh the same the older comes first), restricted, parts."""
+
+_Round = tuple[set[int], bool, "Callable[[Record, list[_Item]], bool] | None"]
+"""Children to compare, whether some name was too common to find others, and what then makes the rest needless."""
 
 
 class Evidence(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -117,9 +120,8 @@ class Decider:
     def decide(self, record: Record, source: CandidateSource, *, excluded: Collection[int] = ()) -> Decision:
         """Decide one note. `excluded`: children a person has said it is not about."""
         scored, compared, too_common, seen = list[_Item](), 0, False, set(excluded)
-        for find, enough in zip(STAGES, (self._settled, self._fits, None), strict=True):
-            ids, common = find(record, source)
-            ids -= seen
+        for found, common, enough in self._rounds(record, source):
+            ids = found - seen
             seen |= ids
             more, count = self._compare(record, ids, source)
             scored += more
@@ -133,15 +135,29 @@ class Decider:
             scored = _one_each(scored, source.clusters)
         return self._choose(scored, compared, too_common)
 
+    def _rounds(self, record: Record, source: CandidateSource) -> Iterator[_Round]:
+        """The children to compare, a round at a time: those whom two of the first keys give, the others whom one
+        gives, those nearby, and in doubt those further off."""
+        hits, common = find_first(record, source)
+        yield {child_id for child_id, times in hits.items() if times > 1}, common, self._settled
+        yield set(hits), common, self._settled
+        hits, common = find_near(record, source)
+        yield set(hits), common, self._fits
+        hits, common = find_wide(record, source)
+        yield set(hits), common, None
+
     def _settled(self, record: Record, scored: list[_Item]) -> bool:
-        """Whether no child that the first keys do not find can matter: the best is linked with much to spare and
-        differs in nothing, so that another would have to agree on all this and on the date or the home as well,
-        and would have been found by them."""
+        """Whether no child that the first keys do not find can matter.
+
+        The best is linked, has both names and differs in nothing. Another that came near it would have both
+        names too, so that two of the first keys give it, unless it has another date, or another home where an age
+        is told: that alone is more than the margin (8.5 bits for a digit of the date).
+        """
         best = max(scored)
         weight, levels = best[0], best[3][1]
         if weight < self._settled_bits or any(map(_DIFFERS.__contains__, enumerate(levels))):
             return False
-        if levels[lv.GIVEN] not in _SURE_NAME or levels[lv.FAMILY] not in _FAMILY_AGREES:
+        if levels[lv.GIVEN] not in _SURE_NAME or levels[lv.FAMILY] not in _SAME_FAMILY:
             return False
         if record.number and levels[lv.ADDRESS] == lv.MISSING_LEVEL:
             return False
@@ -329,7 +345,8 @@ def _one_each(
 
 
 _SURE_NAME = frozenset((lv.G_EXACT, lv.G_VARIANT, lv.G_SHORT, lv.G_ALIAS, lv.G_SWAPPED))
-_FAMILY_AGREES = frozenset((lv.F_EXACT, lv.F_VARIANT, lv.F_SWAPPED, lv.F_TYPO, lv.F_HALF))
+_SAME_FAMILY = frozenset((lv.F_EXACT, lv.F_VARIANT, lv.F_SWAPPED))
+_FAMILY_AGREES = _SAME_FAMILY | {lv.F_TYPO, lv.F_HALF}
 _SURE_BORN = frozenset((lv.B_EXACT, lv.B_SWAPPED, lv.B_DIGIT, lv.B_YEAR))
 _NEAR_BORN = frozenset((lv.B_SWAPPED, lv.B_DIGIT, lv.B_YEAR))
 _OTHER_BORN = frozenset((lv.B_SAME_YEAR, lv.B_DIFFER, lv.B_AGE_FAR))
