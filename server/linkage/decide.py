@@ -182,17 +182,17 @@ class Decider:
 
     def _choose(self, scored: list[_Item], compared: int, too_common: bool) -> Decision:
         odds = [2.0 ** min(weight, 500.0) for weight, *_ in scored]
-        total = self._none + sum(odds)
-        best = odds[0] / total
+        shares, unknown = self._shares(odds)
+        best = shares[0]
         if best < SHOWN_PROBABILITY_MIN:
             return self._new((), compared, too_common)
         shown = tuple(
-            self._candidate(item, odds[at] / total)
+            self._candidate(item, shares[at])
             for at, item in enumerate(scored[:CANDIDATES_SHOWN])
-            if at < 2 or odds[at] / total >= SHOWN_PROBABILITY_MIN
+            if at < 2 or shares[at] >= SHOWN_PROBABILITY_MIN
         )
         model = self.model
-        if 1 - self._none / total < model.review_probability or best < REVIEW_BEST_MIN:
+        if 1 - unknown < model.review_probability or best < REVIEW_BEST_MIN:
             return self._new(shown, compared, too_common)
         rule = _forbidden(scored[0][3][1], restricted=scored[0][2], households=model.has_households)
         margin = scored[0][0] - scored[1][0] if len(scored) > 1 else 1000.0
@@ -219,13 +219,22 @@ class Decider:
             start=self.start,
         )
 
+    def _shares(self, odds: list[float]) -> tuple[list[float], float]:
+        """The probability of each candidate, the likeliest first, and of "a child not known yet". What the
+        calibration gives to the likeliest is taken from all the others alike, so that they keep their order."""
+        total = self._none + sum(odds)
+        counted = odds[0] / total
+        best = self.model.calibrated(counted)
+        scale = (1 - best) / (1 - counted) if counted < 1 else 1.0
+        return [best, *(one / total * scale for one in odds[1:])], self._none / total * scale
+
     def weigh(self, record: Record, child: Record, child_id: int, *, restricted: bool) -> Candidate | None:
         """One pair by itself, as it stands now; None where it is too unlike to be a candidate."""
         scored = self._scorer.score(record, child)
         if scored is None:
             return None
         odds = 2.0 ** min(scored[0], 500.0)
-        return self._candidate((scored[0], -child_id, restricted, scored), odds / (self._none + odds))
+        return self._candidate((scored[0], -child_id, restricted, scored), self._shares([odds])[0][0])
 
     def rank(
         self,
@@ -252,9 +261,9 @@ class Decider:
             return []
         scored.sort(key=itemgetter(0, 1), reverse=True)
         odds = [2.0 ** min(weight, 500.0) for weight, *_ in scored]
-        total, least = self._none + sum(odds), scored[0][0] - behind_bits
+        shares, least = self._shares(odds)[0], scored[0][0] - behind_bits
         return [
-            self._candidate(item, odds[at] / total)
+            self._candidate(item, shares[at])
             for at, item in enumerate(scored)
             if item[0] >= least or -item[1] in always
         ]

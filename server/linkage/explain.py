@@ -87,7 +87,8 @@ def explain(candidate: Candidate, model: Model, *, start: float | None = None) -
     total = start or log2(model.known_share / model.registry_size / (1 - model.known_share))
     steps = [_step(START, "Before comparing", "one child out of all on the registry", "", total, total)]
     by_name = {e.comparison: e for e in candidate.evidence}
-    kinship = model.name_kinship_bits if _kindred(by_name) else 0.0
+    family = by_name.get("family_name")
+    kinship = model.kinship_taken(family.rarity) if family and _kindred(by_name) else 0.0
     for comparison in lv.COMPARISONS:
         name, evidence = comparison.name, by_name.get(comparison.name)
         if evidence is None:

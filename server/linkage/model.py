@@ -8,6 +8,7 @@ reads the file.
 from __future__ import annotations
 
 import hashlib
+from itertools import pairwise
 
 import msgspec
 
@@ -20,6 +21,9 @@ REGISTRY_SIZE_DEFAULT = 100_000
 KNOWN_SHARE_DEFAULT = 0.65
 # A name borne by fewer is treated as if borne by this share: rare names are no proof, and often misspelt.
 TERM_FREQUENCY_MIN = 0.00005
+# A family name that counts for so much more than an average one is rare: `counts.RARE_FAMILY_SHARE`, against a u
+# of 3 in a thousand.
+RARE_FAMILY_BITS = 1.58
 # So many people of all ages with a known home, and hardly two of them under one roof, show that this registry
 # holds one person of a home. Below this number, and of children, nothing is concluded: a registry may leave
 # brothers and sisters out, and they are there all the same.
@@ -66,7 +70,9 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     children in a child's home, on average. A link needs `link_probability` and a lead of `link_margin_bits` over
     the second candidate; a review needs `review_probability` that it is a known child at all, whichever.
     `name_kinship_bits`: given and family name come from one people, so that agreeing on both says less than
-    the two weights together.
+    the two weights together; `rare_name_kinship_bits` is for a rare family name, and never more.
+    `calibration`: what the likeliest candidate's probability is taken to mean, as points (as counted, as meant)
+    with straight lines between them, from one half on; see `calibrated`.
     """
 
     link_type: str = "link_only"
@@ -79,7 +85,9 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     link_probability: float = 0.9957
     link_margin_bits: float = 7.0
     name_kinship_bits: float = 1.5
+    rare_name_kinship_bits: float = 1.5
     review_probability: float = 0.104
+    calibration: tuple[tuple[float, float], ...] = ()
     term_frequencies: TermFrequencies = NO_TERM_FREQUENCIES
 
     def with_term_frequencies(self, counts: TermFrequencies) -> Model:
@@ -90,14 +98,36 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
             # Not every brother or sister is on the registry.
             housemates = min((counts.housemates + 0.5) / counts.homes / REGISTERED_SHARE, housemates)
         kinship = self.name_kinship_bits if counts.names_alike is None else counts.names_alike
+        rare = kinship if counts.rare_names_alike is None else counts.rare_names_alike
         return msgspec.structs.replace(
             self,
             housemates=housemates,
             term_frequencies=counts,
             registry_size=size,
             name_kinship_bits=kinship,
+            rare_name_kinship_bits=rare,
             probability_two_random_records_match=self.known_share / size,
         )
+
+    def calibrated(self, probability: float) -> float:
+        """What the probability of the likeliest candidate means. Never decreases; below one half, where no child
+        is likelier than all else, it is what was counted."""
+        low = (0.5, 0.5)
+        if probability <= low[0] or not self.calibration:
+            return probability
+        for high in (*self.calibration, (1.0, 1.0)):
+            if probability <= high[0]:
+                return low[1] + (probability - low[0]) * (high[1] - low[1]) / (high[0] - low[0])
+            low = high
+        return probability
+
+    def kinship_bits(self, rarity: float) -> float:
+        """What is taken off a family name of this rarity where the given name agrees too."""
+        return self.rare_name_kinship_bits if rarity >= RARE_FAMILY_BITS else self.name_kinship_bits
+
+    def kinship_taken(self, rarity: float) -> float:
+        """The same from the rarity that is left."""
+        return self.kinship_bits(rarity + self.rare_name_kinship_bits)
 
     @property
     def has_households(self) -> bool:
@@ -114,6 +144,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
             probability_two_random_records_match=1.0,
             housemates=HOUSEMATES_DEFAULT,
             name_kinship_bits=1.0,
+            rare_name_kinship_bits=1.0,
         )
         return f"{self.name}-{hashlib.sha256(msgspec.json.encode(weights)).hexdigest()[:8]}"
 
@@ -136,6 +167,9 @@ def check_model(model: Model) -> None:
     for share in (model.known_share, model.link_probability, model.review_probability):
         if not 0 < share < 1:
             raise ModelError("known_share, link_probability and review_probability lie between 0 and 1")
+    points = [(0.5, 0.5), *model.calibration, (1.0, 1.0)]
+    if any(not (a < c and b <= d) for (a, b), (c, d) in pairwise(points)):
+        raise ModelError("calibration rises from one half to one, in both numbers of its points")
     if model.registry_size < 1 or model.housemates <= 0:
         raise ModelError("registry_size is at least 1 and housemates is above 0")
 

@@ -62,7 +62,6 @@ class Scorer:
             self.same.append(same)
             self._home.append(home)
         self.prior_bits = log2(model.known_share / model.registry_size / (1 - model.known_share))
-        self._kinship = model.name_kinship_bits
         self._home_bits = log2(min(model.housemates / model.registry_size, 0.5))
         self._floor = -self.prior_bits - negligible_bits
         counts = model.term_frequencies
@@ -151,7 +150,7 @@ class Scorer:
         if sibling_at_best and not (note.upn or note.nhs_number):
             return None
         if level_given and level_given <= lv.G_SWAPPED and level_family and level_family <= lv.F_SWAPPED:
-            rare_family -= self._kinship
+            rare_family -= self.model.kinship_bits(rare_family)
         weight = (
             same[lv.GIVEN][level_given]
             + same[lv.FAMILY][level_family]
