@@ -11,6 +11,8 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from math import sqrt
+from typing import NamedTuple
 
 import msgspec
 
@@ -21,10 +23,11 @@ from server.linkage.identifiable import REVIEW_SHARE_MAX, ReviewShare, identifia
 from server.linkage.model import Model, default_model
 from server.linkage.packed import PackedIndex
 from server.linkage.standardise import Description, Record, standardise
-from tests.linkage.strata import Case, make_cases, make_registry
+from tests.linkage.strata import Case, make_cases, make_registry, natural_cases
 
 SEED = int(os.environ.get("EARLYSIGN_TEST_SEED", "20261126"))
 DECILES = 10
+NATURAL_NOTES = 60
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -99,17 +102,45 @@ def by_stratum(outcomes: Iterable[Outcome]) -> list[Row]:
     return rows
 
 
-def calibration(outcomes: Iterable[Outcome]) -> list[tuple[float, int, float, float]]:
-    """By decile of the best candidate's probability: (lower bound, notes, mean probability, share right)."""
+class Decile(NamedTuple):
+    """The notes whose best candidate has a probability from `low` on, by a tenth."""
+
+    low: float
+    notes: int
+    said: float
+    true: float
+
+    @property
+    def error(self) -> float:
+        """How far what was said lies from the truth, in points."""
+        return 100 * abs(self.said - self.true)
+
+    @property
+    def within(self) -> float:
+        """Half the width of the 95 % confidence interval of the share that was right (Agresti and Coull), in points."""
+        notes = self.notes + 4
+        share = (self.true * self.notes + 2) / notes
+        return 196 * sqrt(share * (1 - share) / notes)
+
+    def __str__(self) -> str:
+        return (
+            f"probability from {self.low:.1f}: {self.notes:6} notes, said {self.said:.4f}, true {self.true:.4f}"
+            f" +- {self.within:.1f} points, {self.error:.1f} points out"
+        )
+
+
+def calibration(decided: Iterable[tuple[Case, Decision]]) -> list[Decile]:
+    """Whether the best candidate's probability means what it says."""
     bins: list[list[tuple[float, bool]]] = [[] for _ in range(DECILES)]
-    for outcome in outcomes:
-        shown = outcome.decision.candidates
-        if shown:
-            best = shown[0]
+    for case, decision in decided:
+        if decision.candidates:
+            best = decision.candidates[0]
             at = min(int(best.probability * DECILES), DECILES - 1)
-            bins[at].append((best.probability, best.child_id == outcome.case.truth))
+            bins[at].append((best.probability, best.child_id == case.truth))
     return [
-        (at / DECILES, len(held), sum(p for p, _ in held) / len(held), sum(r for _, r in held) / len(held))
+        Decile(
+            at / DECILES, len(held), sum(p for p, _ in held) / len(held), sum(r for _, r in held) / len(held)
+        )
         for at, held in enumerate(bins)
         if held
     ]
@@ -139,8 +170,13 @@ def report(outcomes: list[Outcome]) -> None:
         f"left to a person {left.share:.4f} of {len(asked):,} by identifiable.py, at most {REVIEW_SHARE_MAX}"
     )
     print(f"review {sum(o.decision.outcome == 'review' for o in named) / len(named):.4f} of identifiable")
-    for low, notes, said, true in calibration(outcomes):
-        print(f"probability from {low:.1f}: {notes:6} notes, said {said:.4f}, true {true:.4f}")
+
+
+def natural(
+    cases: Iterable[Case], source: CandidateSource, decider: Decider
+) -> Iterator[tuple[Case, Decision]]:
+    """Decide notes as they come."""
+    return ((case, decider.decide(standardise(case.note), source)) for case in cases)
 
 
 def main() -> None:
@@ -151,6 +187,11 @@ def main() -> None:
     index, decider = index_of(registry.known)
     print(f"seed {SEED}, {len(index):,} known children, {each:,} notes of each kind")
     report(run(numbered(make_cases(registry, each, SEED), registry.known), index, decider))
+    notes = NATURAL_NOTES * each
+    print(f"{notes:,} notes as they come")
+    cases = numbered(natural_cases(registry, notes, SEED), registry.known)
+    for decile in calibration(natural(cases, index, decider)):
+        print(decile)
 
 
 if __name__ == "__main__":
