@@ -155,6 +155,11 @@ class Comparer:
         """Level of the family names; both are known."""
         if one > other:
             one, other = other, one
+        if " " not in one and " " not in other:
+            if one == other:
+                return lv.F_EXACT, canonical(one)
+            if self.words(one, other) == W_DIFFER:
+                return lv.F_DIFFER, ""  # what most pairs are
         ours, theirs = _telling(one), _telling(other)
         spaceless = one.replace(" ", "") == other.replace(" ", "")
         if spaceless or ours == theirs or "".join(ours) == "".join(theirs) or sorted(ours) == sorted(theirs):
@@ -202,7 +207,9 @@ class Comparer:
 
     def _compare_guardian(self, one: str, other: str) -> int:
         ours, theirs = one.split(), other.split()
-        nearest = min(self.words(ours[0], b) for b in theirs)
+        nearest = min([self.words(ours[0], b) for b in theirs])
+        if nearest == W_DIFFER and len(ours) > 1 and len(theirs) > 1:
+            return lv.U_DIFFER
         last = any(self.words(ours[-1], b) <= W_TYPO for b in theirs)
         if nearest == W_INITIAL:
             return lv.U_NEAR if last else lv.U_DIFFER

@@ -197,17 +197,22 @@ class Scorer:
         elif level == lv.A_AREA:
             rare_home = self._districts.bits(note.outward)
         weight += same[lv.ADDRESS][level] + rare_home
-        if note.guardian and child.guardian:
-            level = self.comparer.guardian(note.guardian, child.guardian)
-            if level == lv.U_SAME and child.family and child.guardian.endswith(child.family):
-                level = lv.U_GIVEN  # the family name is no second piece of evidence
-            levels[lv.GUARDIAN] = level
-            weight += same[lv.GUARDIAN][level]
+        # A school is compared at less cost than a guardian, and most candidates need no more.
+        if weight + left < self._floor:
+            return None
         if note.school and child.school:
             pair = (note.school, child.school)
             level, rare_school = self._school.get(pair) or self._school_pair(*pair)
             levels[lv.SCHOOL] = level
             weight += same[lv.SCHOOL][level] + rare_school
+        if note.guardian and child.guardian:
+            if weight + self._most[lv.GUARDIAN] < self._floor:
+                return None
+            level = self.comparer.guardian(note.guardian, child.guardian)
+            if level == lv.U_SAME and child.family and child.guardian.endswith(child.family):
+                level = lv.U_GIVEN  # the family name is no second piece of evidence
+            levels[lv.GUARDIAN] = level
+            weight += same[lv.GUARDIAN][level]
         if weight < self._floor:
             return None
         step = self._household_step(levels, rare_given + rare_family + rare_school + rare_home)
