@@ -260,8 +260,7 @@ def near_lookups(record: Record) -> tuple[Lookup, ...]:
     years = _possible_years(record)
     for low, high in _pairs(given, family):
         if record.born:
-            # At once by year: namesakes of every age would be most of what is compared, and none is linked.
-            lookups.append(Lookup(_key(FULL_NAME_YEAR, low, high, record.born // 10000)))
+            # Those of the year wait for doubt: a namesake of another date is never linked for the name alone.
             if area:
                 lookups.append(Lookup(_key(FULL_NAME_AREA, low, high, area)))
         elif years:
@@ -277,9 +276,9 @@ def near_lookups(record: Record) -> tuple[Lookup, ...]:
 
 
 def wide_lookups(record: Record) -> tuple[Lookup, ...]:
-    """What is looked up besides where nothing near fits: another family name in a home that is known; where the
-    date is told, the years beside it, children without a date, and slips in name and date at once; where an age
-    is, a given name of which only the initial is right."""
+    """What is looked up besides where nothing near fits: another family name in a home that is known. Where the date
+    is told, namesakes of its year and those beside it, children without a date, and slips in name and date at once;
+    where an age is, a given name of which only the initial is right."""
     given, family = _with_aliases(record)
     lookups = []
     if street := _street_code(record):
@@ -287,9 +286,9 @@ def wide_lookups(record: Record) -> tuple[Lookup, ...]:
         lookups.append(Lookup(_key(HOUSE, street), finer))
     if record.born:
         own = record.born // 10000
-        others = [year for year in (*_possible_years(record), UNKNOWN_YEAR) if year != own]
+        years = (*_possible_years(record), UNKNOWN_YEAR)
         for low, high in _pairs(given, family):
-            lookups += [Lookup(_key(FULL_NAME_YEAR, low, high, year)) for year in others]
+            lookups += [Lookup(_key(FULL_NAME_YEAR, low, high, year)) for year in years]
         if given and family:
             initial, day = _initial(record.given), _born_code(record.born) % 10000
             lookups.append(Lookup(_key(FAMILY_YEAR_INITIAL, family[0], own, initial)))
