@@ -221,3 +221,28 @@ def test_a_registry_of_people_of_all_ages_one_to_a_home_needs_no_care_for_siblin
     )
     assert isinstance(alone, Decider) and not alone.model.has_households
     assert together.model.has_households
+
+
+CALIBRATION = ((0.6, 0.7), (0.8, 0.9), (0.95, 0.97))
+
+
+def test_a_calibration_raises_the_likeliest_and_keeps_order_and_sum() -> None:
+    model = msgspec.structs.replace(default_model(), calibration=())
+    index = index_of([record(), record(given_names="Laila", school=None), record(given_names="Lena")])
+    note = record(phone=None, guardian=None, address=None, date_of_birth=None, age=12.0, given_names="Leyla")
+    plain = Decider(model).decide(note, index)
+    raised = Decider(msgspec.structs.replace(model, calibration=CALIBRATION)).decide(note, index)
+    assert 0.5 < plain.probability < raised.probability
+    assert [c.child_id for c in plain.candidates] == [c.child_id for c in raised.candidates]
+    assert sum(c.probability for c in raised.candidates) <= 1
+    assert plain.candidates[0].weight == raised.candidates[0].weight
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_a_calibration_rises_from_one_half_to_one(one: float, other: float) -> None:
+    model = msgspec.structs.replace(default_model(), calibration=CALIBRATION)
+    low, high = sorted((one, other))
+    assert model.calibrated(low) <= model.calibrated(high)
+    assert (model.calibrated(0.5), model.calibrated(1.0)) == (0.5, 1.0)
+    assert model.calibrated(0.7) == pytest.approx(0.8)
+    assert low > 0.5 or model.calibrated(low) == low
