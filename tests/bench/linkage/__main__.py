@@ -1,7 +1,7 @@
 """The bench of linkage, ours beside its peers: `python -m tests.bench.linkage [--quick]`.
 
-Without --quick: a million children for accuracy, 100,000, 1 and 2 million for speed. The first run takes some 25
-minutes on 2 cores, most of them to make the registries, which are kept in the temporary folder (2 GB).
+Without --quick: a million children for accuracy, 100,000, 1 and 2 million for speed. The first run takes some 30
+minutes on 2 cores, most of them to make the registries, which are kept in the temporary folder (3 GB).
 """
 
 from __future__ import annotations
