@@ -1,7 +1,7 @@
 """Which child is this? Link, review or new.
 
 Probability is shared out among all candidates and "a child not known yet". Above the score stand hard rules,
-since a wrong link puts a note where nobody who needs it will look: see `_forbidden`.
+since a wrong link puts a note where nobody who needs it will look: see `rules`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from operator import itemgetter
 import msgspec
 
 from server.linkage import levels as lv
+from server.linkage import rules
 from server.linkage.candidates import CandidateSource, find_first, find_near, find_wide
 from server.linkage.model import Model
 from server.linkage.score import NEGLIGIBLE_BITS, Scored, Scorer
@@ -177,17 +178,10 @@ class Decider:
         names too, so that two of the first keys give it, unless it has another date, or another home where an age
         is told: that alone is more than the margin (8.5 bits for a digit of the date).
         """
-        best = max(scored)
-        weight, levels = best[0], best[3][1]
-        if weight < self._settled_bits or any(map(_DIFFERS.__contains__, enumerate(levels))):
+        weight, _, restricted, (_, levels, *_) = max(scored)
+        if weight < self._settled_bits or not rules.agrees_in_all(levels, homed=bool(record.number)):
             return False
-        if levels[lv.GIVEN] not in _SURE_NAME or levels[lv.FAMILY] not in _SAME_FAMILY:
-            return False
-        if record.number and levels[lv.ADDRESS] == lv.MISSING_LEVEL:
-            return False
-        if levels[lv.BORN] != lv.B_EXACT and levels[lv.ADDRESS] != lv.A_HOME:
-            return False
-        return not _forbidden(levels, restricted=best[2], households=self.model.has_households)
+        return not rules.forbidden(levels, restricted=restricted, households=self.model.has_households)
 
     def _fits(self, record: Record, scored: list[_Item]) -> bool:
         return max(scored)[0] >= self._wider_below
@@ -218,7 +212,7 @@ class Decider:
         model = self.model
         if 1 - unknown < model.review_probability or best < REVIEW_BEST_MIN:
             return self._new(shown, compared, too_common)
-        rule = _forbidden(scored[0][3][1], restricted=scored[0][2], households=model.has_households)
+        rule = rules.forbidden(scored[0][3][1], restricted=scored[0][2], households=model.has_households)
         margin = scored[0][0] - scored[1][0] if len(scored) > 1 else 1000.0
         outcome, reason = REVIEW, rule
         if not rule:
@@ -350,8 +344,8 @@ class Decider:
         probability = 1 / (1 + 2.0 ** min(-weight - prior_bits, 500.0))
         candidate = self._candidate((weight, 0, False, scored), probability)
         own_id = levels[lv.UPN] == lv.I_SAME or levels[lv.NHS_NUMBER] == lv.I_SAME
-        siblings = bool(_not_a_sibling(levels[lv.GIVEN], own_id=own_id))
-        rule = _forbidden(levels, restricted=False, households=True)
+        siblings = bool(rules.not_a_sibling(levels[lv.GIVEN], own_id=own_id))
+        rule = rules.forbidden(levels, restricted=False, households=True)
         return Proposal(
             probability, candidate.weight, siblings, self._reason(levels, candidate, rule),
             candidate.household_step, candidate.evidence, round(prior_bits, 3),
@@ -378,63 +372,6 @@ def _one_each(
             seen.add(child)
             kept.append(item)
     return kept
-
-
-_SURE_NAME = frozenset((lv.G_EXACT, lv.G_VARIANT, lv.G_SHORT, lv.G_ALIAS, lv.G_SWAPPED))
-_SAME_FAMILY = frozenset((lv.F_EXACT, lv.F_VARIANT, lv.F_SWAPPED))
-_FAMILY_AGREES = _SAME_FAMILY | {lv.F_TYPO, lv.F_HALF}
-_SURE_BORN = frozenset((lv.B_EXACT, lv.B_SWAPPED, lv.B_DIGIT, lv.B_YEAR))
-_NEAR_BORN = frozenset((lv.B_SWAPPED, lv.B_DIGIT, lv.B_YEAR))
-_OTHER_BORN = frozenset((lv.B_SAME_YEAR, lv.B_DIFFER, lv.B_AGE_FAR))
-_LOOSE_BORN = frozenset((lv.B_MONTH, lv.B_YEAR_ONLY, lv.B_JANUARY))
-_DIFFERS = frozenset(
-    (at, number)
-    for at, comparison in enumerate(lv.COMPARISONS)
-    for number, level in enumerate(comparison.levels)
-    if level.outcome == lv.DIFFER
-)
-_SURE_ADDRESS = frozenset((lv.A_HOME, lv.A_NEAR, lv.A_NUMBER_STREET, lv.A_POSTCODE))
-
-
-def _forbidden(levels: list[int], *, restricted: bool, households: bool) -> str:
-    """Why no score may link this pair without a person; "" if nothing forbids it."""
-    own_id = levels[lv.UPN] == lv.I_SAME or levels[lv.NHS_NUMBER] == lv.I_SAME
-    if restricted:
-        return "this record is restricted: a person with access decides"
-    if levels[lv.UPN] == lv.I_DIFFER or levels[lv.NHS_NUMBER] == lv.I_DIFFER:
-        return "an official number differs"
-    given = levels[lv.GIVEN]
-    if given == lv.G_DIFFER:
-        return "the given name differs: it could be a brother or a sister"
-    if households and (rule := _not_a_sibling(given, own_id=own_id)):
-        return rule
-    if own_id:
-        return ""
-    at_home = levels[lv.ADDRESS] in _SURE_ADDRESS or levels[lv.PHONE] == lv.P_SAME
-    born = levels[lv.BORN]
-    if (born in _OTHER_BORN and (households or not at_home)) or (born in _LOOSE_BORN and not at_home):
-        return "the date of birth is another one"
-    guardian = levels[lv.GUARDIAN] in (lv.U_SAME, lv.U_GIVEN)
-    around = guardian or levels[lv.SCHOOL] == lv.I_SAME
-    # Namesakes born on days that look alike are found among millions, however rare the name.
-    if born in _NEAR_BORN and not (at_home or around):
-        return "only the name agrees, and the date of birth nearly"
-    if not (born in _SURE_BORN or at_home or (around and born == lv.B_AGE)):
-        return "only the name and an age or less agree"
-    # A namesake with another family name at the same school is somebody else.
-    anchored = born in _SURE_BORN and (at_home or guardian)
-    if households and not anchored and levels[lv.FAMILY] not in _FAMILY_AGREES:
-        return "neither the family name nor the home agrees"
-    return ""
-
-
-def _not_a_sibling(given: int, *, own_id: bool) -> str:
-    """Why it could be a brother or sister; "" if the given name or the child's own number rules it out."""
-    if given == lv.MISSING_LEVEL:
-        return "" if own_id else "without a given name it could be a brother or a sister"
-    if given not in _SURE_NAME and given != lv.G_TYPO and not own_id:
-        return "the given name is only similar: it could be a brother or a sister"
-    return ""
 
 
 _FIELD_WORDS = {default.name: default.label.lower() for default in lv.COMPARISONS}
