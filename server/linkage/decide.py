@@ -213,6 +213,8 @@ class Decider:
         if 1 - unknown < model.review_probability or best < REVIEW_BEST_MIN:
             return self._new(shown, compared, too_common)
         rule = rules.forbidden(scored[0][3][1], restricted=scored[0][2], households=model.has_households)
+        if not rule and model.has_households:
+            rule = rules.lives_with_others(scored[0][3][1], (item[3][1] for item in scored[1:]))
         margin = scored[0][0] - scored[1][0] if len(scored) > 1 else 1000.0
         outcome, reason = REVIEW, rule
         if not rule:
@@ -238,11 +240,17 @@ class Decider:
         )
 
     def _shares(self, odds: list[float]) -> tuple[list[float], float]:
-        """The probability of each candidate, the likeliest first, and of "a child not known yet". What the
-        calibration gives to the likeliest is taken from all the others alike, so that they keep their order."""
+        """The probability of each candidate, the likeliest first, and of "a child not known yet".
+
+        What the calibration gives to the likeliest is taken from all the others alike; what it takes away goes to
+        "a child not known yet", and is taken from all candidates alike. So they keep their order, and one is the sum.
+        """
         total = self._none + sum(odds)
         counted = odds[0] / total
         best = self.model.calibrated(counted)
+        if best < counted:
+            shares = [one / total * best / counted for one in odds]
+            return shares, max(1 - sum(shares), 0.0)
         scale = (1 - best) / (1 - counted) if counted < 1 else 1.0
         return [best, *(one / total * scale for one in odds[1:])], self._none / total * scale
 

@@ -5,6 +5,8 @@ Each takes the levels that a note and a child reach, in the order of `levels.COM
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from server.linkage import levels as lv
 
 _SURE_NAME = frozenset((lv.G_EXACT, lv.G_VARIANT, lv.G_SHORT, lv.G_ALIAS, lv.G_SWAPPED))
@@ -20,6 +22,8 @@ _DIFFERS = frozenset(
     for number, level in enumerate(comparison.levels)
     if level.outcome == lv.DIFFER
 )
+_SAME_HOME = frozenset((lv.A_HOME, lv.A_NEAR))
+_ELSEWHERE = frozenset((lv.A_DIFFER, lv.A_AREA, lv.A_STREET))
 _SURE_ADDRESS = frozenset((lv.A_HOME, lv.A_NEAR, lv.A_NUMBER_STREET, lv.A_POSTCODE))
 
 
@@ -71,6 +75,18 @@ def agrees_in_all(levels: list[int], *, homed: bool) -> bool:
         return False
     if levels[lv.GIVEN] not in _SURE_NAME or levels[lv.FAMILY] not in _SAME_FAMILY:
         return False
-    if homed and levels[lv.ADDRESS] == lv.MISSING_LEVEL:
+    if levels[lv.ADDRESS] in _ELSEWHERE or (homed and levels[lv.ADDRESS] == lv.MISSING_LEVEL):
         return False
     return levels[lv.BORN] == lv.B_EXACT or levels[lv.ADDRESS] == lv.A_HOME
+
+
+def lives_with_others(best: list[int], others: Iterable[list[int]]) -> str:
+    """Why a child who is not known at the home that the note tells may be a namesake, where another known child
+    is: an unregistered brother or sister of that one, most likely. "" if the home tells nothing of the kind."""
+    if best[lv.ADDRESS] not in _ELSEWHERE or best[lv.PHONE] == lv.P_SAME:
+        return ""
+    for levels in others:
+        at_home = levels[lv.ADDRESS] in _SAME_HOME or levels[lv.PHONE] == lv.P_SAME
+        if at_home and levels[lv.FAMILY] in _FAMILY_AGREES:
+            return "another family with this name lives where this child is said to live"
+    return ""

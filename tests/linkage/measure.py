@@ -29,7 +29,7 @@ from tests.linkage.strata import Case, make_cases, make_registry, natural_cases
 SEED = int(os.environ.get("EARLYSIGN_TEST_SEED", "20261126"))
 DECILES = 10
 NATURAL_NOTES = 60
-KNOT_PARTS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+KNOT_PARTS = (0.2, 0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -149,7 +149,7 @@ def calibration(decided: Iterable[tuple[Case, Decision]]) -> list[Decile]:
 
 
 def knots(decided: Iterable[tuple[Case, Decision]]) -> list[tuple[float, float]]:
-    """Points for `Model.calibration`: by parts of the probability above one half, what was said and what was true,
+    """Points for `Model.calibration`: by parts of the probability, what was said and what was true,
     made to rise by joining neighbours that do not. Of a model without a calibration."""
     parts: list[list[tuple[float, bool]]] = [[] for _ in KNOT_PARTS]
     for case, decision in decided:

@@ -101,7 +101,7 @@ def test_a_registry_of_one_school_year_says_that_a_shared_day_is_less() -> None:
 
 
 @pytest.mark.parametrize(
-    "points", [((0.6, 0.4),), ((0.7, 0.8), (0.6, 0.9)), ((0.7, 0.9), (0.8, 0.8)), ((1.0, 1.0),)]
+    "points", [((0.6, 0.4), (0.7, 0.3)), ((0.7, 0.8), (0.6, 0.9)), ((0.7, 0.9), (0.8, 0.8)), ((1.0, 1.0),)]
 )
 def test_a_calibration_that_falls_is_refused(points: tuple[tuple[float, float], ...]) -> None:
     with pytest.raises(ModelError, match="calibration"):
