@@ -139,16 +139,25 @@ def _identity_keys(record: Record) -> list[int]:
     return keys
 
 
-def _home_keys(record: Record, given: tuple[int, ...], family: tuple[int, ...]) -> list[int]:
+def _postcode_keys(record: Record, given: tuple[int, ...], family: tuple[int, ...]) -> list[int]:
+    if not record.postcode:
+        return []
+    postcode = _text_code(record.postcode)
+    return [_key(POSTCODE_AND_NAME, postcode, name) for name in (*given[:1], *family)]
+
+
+def _circle_keys(record: Record, given: tuple[int, ...]) -> list[int]:
+    """The given name with the school, and with the guardian."""
     keys = []
-    if record.postcode:
-        postcode = _text_code(record.postcode)
-        keys += [_key(POSTCODE_AND_NAME, postcode, name) for name in (*given[:1], *family)]
     if given and record.school:
         keys.append(_key(SCHOOL_AND_GIVEN, _text_code(record.school), given[0]))
     if given and record.guardian and (guardian := _guardian_code(record.guardian)):
         keys.append(_key(GUARDIAN, guardian, given[0]))
     return keys
+
+
+def _area_code(record: Record) -> int:
+    return _text_code(record.outward or record.postcode) if record.outward or record.postcode else 0
 
 
 def _initial(given: str) -> int:
@@ -166,8 +175,8 @@ def blocking_keys(record: Record) -> tuple[int, ...]:
     """Keys under which a known child is stored: signed 64-bit, no two alike, some fourteen in all."""
     given, family = _with_aliases(record)
     keys = _identity_keys(record)
-    keys += _home_keys(record, given, family)
-    area = _text_code(record.outward or record.postcode) if record.outward or record.postcode else 0
+    keys += _postcode_keys(record, given, family) + _circle_keys(record, given)
+    area = _area_code(record)
     if record.born:
         born = _born_code(record.born)
         keys += [_key(BORN_AND_NAME, born, name) for name in (*given, *family)]
@@ -212,41 +221,54 @@ def _possible_years(record: Record) -> tuple[int, ...]:
 
 def lookup_keys(record: Record) -> tuple[Lookup, ...]:
     """All that a note may look up. Each stands alone; none is needed twice."""
-    return _each_once([*near_lookups(record), *wide_lookups(record)])
+    return _each_once([*first_lookups(record), *near_lookups(record), *wide_lookups(record)])
 
 
-def near_lookups(record: Record) -> tuple[Lookup, ...]:
-    """What every note looks up, most selective first."""
+def first_lookups(record: Record) -> tuple[Lookup, ...]:
+    """What is looked up before anything else, most selective first: numbers, the home, and where the date is
+    told the date with either name, else the name in its district. Nine notes in ten find their child here, among
+    a third of the children that all the keys would give."""
     given, family = _with_aliases(record)
     keys = _identity_keys(record)
-    area = _text_code(record.outward or record.postcode) if record.outward or record.postcode else 0
     if record.born:
         born = _born_code(record.born)
         keys += [_key(BORN_AND_NAME, born, name) for name in (*given, *family)]
-    keys += _home_keys(record, given, family)
-    if record.born and area:
-        keys.append(_key(BORN_AND_AREA, born, area))
-    if record.born and given and family:
-        keys.append(_key(BORN_AND_INITIALS, born, _initials(record)))
+    keys += _postcode_keys(record, given, family)
+    if not record.born:
+        keys += _circle_keys(record, given)
+        if family and (street := _street_code(record)):
+            keys.append(_key(HOUSE_AND_FAMILY, street, family[0]))
+    if record.born_to and (area := _area_code(record)):
+        keys += [_key(FULL_NAME_AREA, low, high, area) for low, high in _pairs(given, family)]
+    return _each_once([Lookup(key) for key in keys])
+
+
+def near_lookups(record: Record) -> tuple[Lookup, ...]:
+    """What is looked up besides unless the first look-ups settle it."""
+    given, family = _with_aliases(record)
+    keys, area = [], _area_code(record)
+    if record.born:
+        born = _born_code(record.born)
+        keys += _circle_keys(record, given)
+        if area:
+            keys.append(_key(BORN_AND_AREA, born, area))
+        if given and family:
+            keys.append(_key(BORN_AND_INITIALS, born, _initials(record)))
+        if family and (street := _street_code(record)):
+            keys.append(_key(HOUSE_AND_FAMILY, street, family[0]))
     lookups = [Lookup(key) for key in keys]
-    if family and (street := _street_code(record)):
-        lookups.append(Lookup(_key(HOUSE_AND_FAMILY, street, family[0])))
     years = _possible_years(record)
     for low, high in _pairs(given, family):
-        finer = (_key(FULL_NAME_AREA, low, high, area),) if area else ()
         if record.born:
-            # At once by year: namesakes of every age would be most of what is compared, and none is linked.
-            lookups.append(Lookup(_key(FULL_NAME_YEAR, low, high, record.born // 10000)))
-            lookups += [Lookup(key) for key in finer]
+            # Those of the year wait for doubt: a namesake of another date is never linked for the name alone.
+            if area:
+                lookups.append(Lookup(_key(FULL_NAME_AREA, low, high, area)))
         elif years:
             lookups += [Lookup(_key(FULL_NAME_YEAR, low, high, year)) for year in (*years, UNKNOWN_YEAR)]
-            lookups += [Lookup(key) for key in finer]
         else:
+            finer = (_key(FULL_NAME_AREA, low, high, area),) if area else ()
             lookups.append(Lookup(_key(FULL_NAME, low, high), finer))
     if given and years and not record.born:
-        if family:
-            initial = _initial(record.given)
-            lookups += [Lookup(_key(FAMILY_YEAR_INITIAL, family[0], year, initial)) for year in years]
         lookups += _by_given_and_age(record, given, family, area, years)
     elif given and not family:
         lookups += [Lookup(key) for key in _places_of_full_forms(record)]
@@ -254,8 +276,9 @@ def near_lookups(record: Record) -> tuple[Lookup, ...]:
 
 
 def wide_lookups(record: Record) -> tuple[Lookup, ...]:
-    """What is looked up besides where nothing near fits: another family name in a home that is known; and where
-    the date is told, the years beside it, children without a date, and slips in name and date at once."""
+    """What is looked up besides where nothing near fits: another family name in a home that is known. Where the date
+    is told, namesakes of its year and those beside it, children without a date, and slips in name and date at once;
+    where an age is, a given name of which only the initial is right."""
     given, family = _with_aliases(record)
     lookups = []
     if street := _street_code(record):
@@ -263,13 +286,16 @@ def wide_lookups(record: Record) -> tuple[Lookup, ...]:
         lookups.append(Lookup(_key(HOUSE, street), finer))
     if record.born:
         own = record.born // 10000
-        others = [year for year in (*_possible_years(record), UNKNOWN_YEAR) if year != own]
+        years = (*_possible_years(record), UNKNOWN_YEAR)
         for low, high in _pairs(given, family):
-            lookups += [Lookup(_key(FULL_NAME_YEAR, low, high, year)) for year in others]
+            lookups += [Lookup(_key(FULL_NAME_YEAR, low, high, year)) for year in years]
         if given and family:
             initial, day = _initial(record.given), _born_code(record.born) % 10000
             lookups.append(Lookup(_key(FAMILY_YEAR_INITIAL, family[0], own, initial)))
             lookups.append(Lookup(_key(FAMILY_DAY_INITIAL, family[0], day, initial)))
+    elif given and family:
+        initial, years = _initial(record.given), _possible_years(record)
+        lookups += [Lookup(_key(FAMILY_YEAR_INITIAL, family[0], year, initial)) for year in years]
     return _each_once(lookups)
 
 

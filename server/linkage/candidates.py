@@ -1,15 +1,16 @@
 """Where candidates come from: the port to stored children, and a plain index in memory (packed.py has a small one).
 
-A note costs its source one call of `children` (two when a key is oversized) and one of `records`; as much
-again where its first candidates do not fit and the wide keys are looked up too.
+A note costs its source one call of `children` (two when a key is oversized) and one of `records` for each stage:
+the first alone where that settles it, then what is near, then in doubt the wide keys.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from server.linkage.blocking import Lookup, blocking_keys, near_lookups, wide_lookups
+from server.linkage.blocking import Lookup, blocking_keys, first_lookups, near_lookups, wide_lookups
 from server.linkage.standardise import Record
 
 # A key shared by more children than this tells little: its finer keys are used instead of it. Each candidate
@@ -44,29 +45,44 @@ class CandidateSource(Protocol):
         ...
 
 
+Found = tuple[dict[int, int], bool]
+"""For each child worth comparing, under how many of the keys it was found; whether some name was too common to be
+looked up by."""
+
+
 def find(record: Record, source: CandidateSource) -> tuple[set[int], bool]:
     """(ids of all the children worth comparing, whether some name was too common to be looked up by)."""
-    near, common = find_near(record, source)
-    wide, common_too = find_wide(record, source)
-    return near | wide, common or common_too
+    found, common = set[int](), False
+    for stage in STAGES:
+        more, common_too = stage(record, source)
+        found, common = found | more.keys(), common or common_too
+    return found, common
 
 
-def find_near(record: Record, source: CandidateSource) -> tuple[set[int], bool]:
-    """The same by what every note looks up."""
+def find_first(record: Record, source: CandidateSource) -> Found:
+    """By what every note looks up."""
+    return _find(first_lookups(record), source, CHILDREN_PER_KEY_MAX)
+
+
+def find_near(record: Record, source: CandidateSource) -> Found:
+    """By what is looked up unless the first settles it."""
     return _find(near_lookups(record), source, CHILDREN_PER_KEY_MAX)
 
 
-def find_wide(record: Record, source: CandidateSource) -> tuple[set[int], bool]:
-    """The same by what is looked up in doubt."""
+def find_wide(record: Record, source: CandidateSource) -> Found:
+    """By what is looked up in doubt."""
     return _find(wide_lookups(record), source, CHILDREN_PER_WIDE_KEY_MAX)
 
 
-def _find(lookups: Sequence[Lookup], source: CandidateSource, most: int) -> tuple[set[int], bool]:
+STAGES = (find_first, find_near, find_wide)
+
+
+def _find(lookups: Sequence[Lookup], source: CandidateSource, most: int) -> Found:
     """An oversized key is replaced by its finer keys; if these are oversized too they are left out whole, since
     any part of them would be an arbitrary choice.
     """
     if not lookups:
-        return set(), False
+        return {}, False
     keys = [lookup.key for lookup in lookups]
     found, oversized = _collect(keys, source, most)
     if not oversized:
@@ -75,27 +91,22 @@ def _find(lookups: Sequence[Lookup], source: CandidateSource, most: int) -> tupl
     if not finer:
         return found, True
     more, still = _collect(finer, source, CHILDREN_PER_KEY_MAX)
-    return found | more, bool(still)
+    for child_id, times in more.items():
+        found[child_id] = found.get(child_id, 0) + times
+    return found, bool(still)
 
 
-def _collect(keys: Sequence[int], source: CandidateSource, most: int) -> tuple[set[int], set[int]]:
+def _collect(keys: Sequence[int], source: CandidateSource, most: int) -> tuple[dict[int, int], set[int]]:
+    """How often each child was found, and the keys that hold too many, which count for nothing."""
     rows = source.children(keys, most)
-    if len(rows) <= most:
-        return {child_id for _, child_id in rows}, set()
-    by_key: dict[int, list[int]] = {}
-    for key, child_id in rows:
-        held = by_key.get(key)
-        if held is None:
-            by_key[key] = [child_id]
-        else:
-            held.append(child_id)
-    found: set[int] = set()
     oversized: set[int] = set()
-    for key, held in by_key.items():
-        if len(held) > most:
-            oversized.add(key)
-        else:
-            found.update(held)
+    if len(rows) > most:
+        sizes = Counter([key for key, _ in rows])
+        oversized = {key for key, size in sizes.items() if size > most}
+    found: dict[int, int] = {}
+    for key, child_id in rows:
+        if key not in oversized:
+            found[child_id] = found.get(child_id, 0) + 1
     return found, oversized
 
 

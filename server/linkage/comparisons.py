@@ -27,6 +27,7 @@ from server.linkage.names import (
 )
 from server.linkage.standardise import Record
 
+LONG_ADDRESS = 20  # so many letters in common are a home without its number
 REMEMBERED_MAX = 50_000  # pairs of guardians
 REMEMBERED_WORDS_MAX = (
     400_000  # pairs of words of names, about 60 MB: most notes bring names that came before
@@ -154,6 +155,11 @@ class Comparer:
         """Level of the family names; both are known."""
         if one > other:
             one, other = other, one
+        if " " not in one and " " not in other:
+            if one == other:
+                return lv.F_EXACT, canonical(one)
+            if self.words(one, other) == W_DIFFER:
+                return lv.F_DIFFER, ""  # what most pairs are
         ours, theirs = _telling(one), _telling(other)
         spaceless = one.replace(" ", "") == other.replace(" ", "")
         if spaceless or ours == theirs or "".join(ours) == "".join(theirs) or sorted(ours) == sorted(theirs):
@@ -201,7 +207,9 @@ class Comparer:
 
     def _compare_guardian(self, one: str, other: str) -> int:
         ours, theirs = one.split(), other.split()
-        nearest = min(self.words(ours[0], b) for b in theirs)
+        nearest = min([self.words(ours[0], b) for b in theirs])
+        if nearest == W_DIFFER and len(ours) > 1 and len(theirs) > 1:
+            return lv.U_DIFFER
         last = any(self.words(ours[-1], b) <= W_TYPO for b in theirs)
         if nearest == W_INITIAL:
             return lv.U_NEAR if last else lv.U_DIFFER
@@ -331,7 +339,7 @@ def address(one: Record, other: Record) -> int:
     near_postcode = postcodes and osa(one.postcode, other.postcode, score_cutoff=1) <= 1
     if streets and (same_number or not numbers):
         alike = _streets(one.address, other.address)
-        long_text = min(len(one.address), len(other.address)) >= 20
+        long_text = min(len(one.address), len(other.address)) >= LONG_ADDRESS
         if alike >= 85 and same_number:
             if near_postcode or (same_area and not postcodes):
                 return lv.A_HOME
@@ -353,7 +361,11 @@ def _within_postcode(one: Record, other: Record, streets: bool, numbers: bool, s
         return lv.A_HOME if same_number else lv.A_POSTCODE
     if numbers and not same_number:
         alike = _streets(one.address, other.address)
-        return lv.A_NEAR if alike >= 85 and min(len(one.address), len(other.address)) >= 20 else lv.A_POSTCODE
+        return (
+            lv.A_NEAR
+            if alike >= 85 and min(len(one.address), len(other.address)) >= LONG_ADDRESS
+            else lv.A_POSTCODE
+        )
     alike = _streets(one.address, other.address)
     if alike >= 70:
         return lv.A_HOME if same_number else lv.A_NEAR

@@ -23,6 +23,8 @@ POSTCODE_COUNT_MIN = 30
 POSTCODE_SHARE_MIN = 0.0003
 # Children that tell how names and dates go together, at least: pairs are what counts, a million at a thousand.
 ALIKE_MIN = 1_000
+RARE_FAMILY_SHARE = 0.001  # four in five Londoners bear a family name that is rarer
+RARE_PAIRS_MIN = 20.0  # pairs that chance makes; a share of fewer is chance itself
 NAMES_ALIKE_MAX = 3.0  # more is a registry that holds the same people twice
 HOME_CHILDREN_MAX = 12  # more at one address is a hostel or a tower block without flat numbers
 # Of a larger registry a part is looked at where shares are all that matters: memory, not truth, is the bound.
@@ -52,6 +54,7 @@ class TermFrequencies(msgspec.Struct, frozen=True, kw_only=True):
     born_alike: float = 0.0
     years: int = 0
     names_alike: float | None = None
+    rare_names_alike: float | None = None
 
     def is_name(self, word: str) -> bool:
         """Whether this spelling is a name that people bear, rather than a slip of the pen."""
@@ -94,6 +97,7 @@ def count_terms(records: Iterable[Record]) -> TermFrequencies:
             words.update(names)
             family.update({canonical(w) for w in names})
     together = whole if children < WHOLE_MAX else part
+    alike, rare_alike = together.names_alike()
     return TermFrequencies(
         children=children,
         given=given,
@@ -105,7 +109,8 @@ def count_terms(records: Iterable[Record]) -> TermFrequencies:
         postcodes=together.common_postcodes(children),
         born_alike=_share_alike(born) if born.total() >= ALIKE_MIN else 0.0,
         years=_years(born),
-        names_alike=together.names_alike(),
+        names_alike=alike,
+        rare_names_alike=rare_alike,
     )
 
 
@@ -148,17 +153,33 @@ class _Together:
         least = max(POSTCODE_COUNT_MIN / scale, POSTCODE_SHARE_MIN * self._seen)
         return {code: scale * n for code, n in self._postcodes.items() if n >= least or len(code) <= 4}
 
-    def names_alike(self) -> float | None:
-        """See TermFrequencies."""
-        if self._full.total() < ALIKE_MIN:
-            return None
+    def names_alike(self) -> tuple[float | None, float | None]:
+        """See TermFrequencies: of all, and of those whose family name is rare."""
+        total = self._full.total()
+        if total < ALIKE_MIN:
+            return None, None
         given: Counter[str] = Counter()
         family: Counter[str] = Counter()
         for (first, last), count in self._full.items():
             given[first] += count
             family[last] += count
-        both, apart = _share_alike(self._full), _share_alike(given) * _share_alike(family)
-        return min(max(log2(both / apart), 0.0), NAMES_ALIKE_MAX) if both and apart else None
+        rare = {name: n for name, n in family.items() if n < RARE_FAMILY_SHARE * total}
+        by_chance = _share_alike(given)
+        alike = _kinship(_pairs(self._full.values()), _pairs(family.values()) * by_chance)
+        both = _pairs(n for (_, last), n in self._full.items() if last in rare)
+        rare_alike = _kinship(both, _pairs(rare.values()) * by_chance)
+        return alike, alike if alike is None or rare_alike is None else min(rare_alike, alike)
+
+
+def _pairs(counts: Iterable[int]) -> int:
+    return sum(n * (n - 1) for n in counts)
+
+
+def _kinship(both: int, by_chance: float) -> float | None:
+    """Bits by which pairs with both names alike are more than chance makes; None where too few tell."""
+    if not both or by_chance < RARE_PAIRS_MIN:
+        return None
+    return min(max(log2(both / by_chance), 0.0), NAMES_ALIKE_MAX)
 
 
 def _share_alike(counts: Counter[Any]) -> float:

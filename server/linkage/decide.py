@@ -1,18 +1,20 @@
 """Which child is this? Link, review or new.
 
 Probability is shared out among all candidates and "a child not known yet". Above the score stand hard rules,
-since a wrong link puts a note where nobody who needs it will look: see `_forbidden`.
+since a wrong link puts a note where nobody who needs it will look: see `rules`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from math import log2
 from operator import itemgetter
 
 import msgspec
 
 from server.linkage import levels as lv
-from server.linkage.candidates import CandidateSource, find_near, find_wide
+from server.linkage import rules
+from server.linkage.candidates import CandidateSource, find_first, find_near, find_wide
 from server.linkage.model import Model
 from server.linkage.score import NEGLIGIBLE_BITS, Scored, Scorer
 from server.linkage.standardise import Record
@@ -20,15 +22,19 @@ from server.linkage.standardise import Record
 LINK, REVIEW, NEW = "link", "review", "new"
 CANDIDATES_SHOWN = 5
 SHOWN_PROBABILITY_MIN = 0.001
-REVIEW_BEST_MIN = 0.05  # a person choosing among more than twenty children would be guessing
+REVIEW_BEST_MIN = 0.025  # a person choosing among more than forty children would be guessing
 REASONS_MAX = 10_000
 MORE_THAN_ONE = "more than one known child fits"
 NOT_CERTAIN = "not certain enough to link without a person"
-WIDER_BELOW_BITS = 3.0  # a best candidate less likely than 8 to 1: the wider keys are looked up too
+WIDER_BELOW_BITS = 2.0  # a best candidate less likely than 4 to 1: the wider keys are looked up too
+SETTLED_BITS = 2.0  # beyond a link: others that come into question no more cannot take that much away
 
 
 _Item = tuple[float, int, bool, Scored]
 """Weight, the child's id made negative (of two that weigh the same the older comes first), restricted, parts."""
+
+_Round = tuple[set[int], bool, "Callable[[Record, list[_Item]], bool] | None"]
+"""Children to compare, whether some name was too common to find others, and what then makes the rest needless."""
 
 
 class Evidence(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -125,6 +131,8 @@ class Decider:
         self.start = round(self._scorer.prior_bits, 3)
         self._none = 2.0**-self._scorer.prior_bits
         self._wider_below = WIDER_BELOW_BITS - self._scorer.prior_bits
+        certain = model.link_probability / (1 - model.link_probability)
+        self._settled_bits = SETTLED_BITS + log2(certain) - self._scorer.prior_bits
         self._plain = [
             [
                 Evidence(default.name, level.name, level.outcome, round(weight, 3))
@@ -136,21 +144,47 @@ class Decider:
 
     def decide(self, record: Record, source: CandidateSource, *, excluded: Collection[int] = ()) -> Decision:
         """Decide one note. `excluded`: children a person has said it is not about."""
-        ids, too_common = find_near(record, source)
-        ids.difference_update(excluded)
-        scored, compared = self._compare(record, ids, source)
-        if not scored or max(scored)[0] < self._wider_below:
-            wide, common_too = find_wide(record, source)
-            wide.difference_update(ids, excluded)
-            more, compared_too = self._compare(record, wide, source)
+        scored, compared, too_common, seen = list[_Item](), 0, False, set(excluded)
+        for found, common, enough in self._rounds(record, source):
+            ids = found - seen
+            seen |= ids
+            more, count = self._compare(record, ids, source)
             scored += more
-            compared, too_common = compared + compared_too, too_common or common_too
+            compared, too_common = compared + count, too_common or common
+            if scored and enough and enough(record, scored):
+                break
         if not scored:
             return self._new((), compared, too_common)
         scored.sort(reverse=True)
         if source.clusters:
             scored = _one_each(scored, source.clusters)
         return self._choose(scored, compared, too_common)
+
+    def _rounds(self, record: Record, source: CandidateSource) -> Iterator[_Round]:
+        """The children to compare, a round at a time: those whom two of the first keys give, the others whom one
+        gives, those nearby, and in doubt those further off."""
+        hits, common = find_first(record, source)
+        yield {child_id for child_id, times in hits.items() if times > 1}, common, self._settled
+        yield set(hits), common, self._settled
+        hits, common = find_near(record, source)
+        yield set(hits), common, self._fits
+        hits, common = find_wide(record, source)
+        yield set(hits), common, None
+
+    def _settled(self, record: Record, scored: list[_Item]) -> bool:
+        """Whether no child that the first keys do not find can matter.
+
+        The best is linked, has both names and differs in nothing. Another that came near it would have both
+        names too, so that two of the first keys give it, unless it has another date, or another home where an age
+        is told: that alone is more than the margin (8.5 bits for a digit of the date).
+        """
+        weight, _, restricted, (_, levels, *_) = max(scored)
+        if weight < self._settled_bits or not rules.agrees_in_all(levels, homed=bool(record.number)):
+            return False
+        return not rules.forbidden(levels, restricted=restricted, households=self.model.has_households)
+
+    def _fits(self, record: Record, scored: list[_Item]) -> bool:
+        return max(scored)[0] >= self._wider_below
 
     def _compare(self, record: Record, ids: set[int], source: CandidateSource) -> tuple[list[_Item], int]:
         """Those of the children that are not out of the question, and how many were compared."""
@@ -166,19 +200,21 @@ class Decider:
 
     def _choose(self, scored: list[_Item], compared: int, too_common: bool) -> Decision:
         odds = [2.0 ** min(weight, 500.0) for weight, *_ in scored]
-        total = self._none + sum(odds)
-        best = odds[0] / total
+        shares, unknown = self._shares(odds)
+        best = shares[0]
         if best < SHOWN_PROBABILITY_MIN:
             return self._new((), compared, too_common)
         shown = tuple(
-            self._candidate(item, odds[at] / total)
+            self._candidate(item, shares[at])
             for at, item in enumerate(scored[:CANDIDATES_SHOWN])
-            if at < 2 or odds[at] / total >= SHOWN_PROBABILITY_MIN
+            if at < 2 or shares[at] >= SHOWN_PROBABILITY_MIN
         )
         model = self.model
-        if 1 - self._none / total < model.review_probability or best < REVIEW_BEST_MIN:
+        if 1 - unknown < model.review_probability or best < REVIEW_BEST_MIN:
             return self._new(shown, compared, too_common)
-        rule = _forbidden(scored[0][3][1], restricted=scored[0][2], households=model.has_households)
+        rule = rules.forbidden(scored[0][3][1], restricted=scored[0][2], households=model.has_households)
+        if not rule and model.has_households:
+            rule = rules.lives_with_others(scored[0][3][1], (item[3][1] for item in scored[1:]))
         margin = scored[0][0] - scored[1][0] if len(scored) > 1 else 1000.0
         outcome, reason = REVIEW, rule
         if not rule:
@@ -203,13 +239,28 @@ class Decider:
             start=self.start,
         )
 
+    def _shares(self, odds: list[float]) -> tuple[list[float], float]:
+        """The probability of each candidate, the likeliest first, and of "a child not known yet".
+
+        What the calibration gives to the likeliest is taken from all the others alike; what it takes away goes to
+        "a child not known yet", and is taken from all candidates alike. So they keep their order, and one is the sum.
+        """
+        total = self._none + sum(odds)
+        counted = odds[0] / total
+        best = self.model.calibrated(counted)
+        if best < counted:
+            shares = [one / total * best / counted for one in odds]
+            return shares, max(1 - sum(shares), 0.0)
+        scale = (1 - best) / (1 - counted) if counted < 1 else 1.0
+        return [best, *(one / total * scale for one in odds[1:])], self._none / total * scale
+
     def weigh(self, record: Record, child: Record, child_id: int, *, restricted: bool) -> Candidate | None:
         """One pair by itself, as it stands now; None where it is too unlike to be a candidate."""
         scored = self._scorer.score(record, child)
         if scored is None:
             return None
         odds = 2.0 ** min(scored[0], 500.0)
-        return self._candidate((scored[0], -child_id, restricted, scored), odds / (self._none + odds))
+        return self._candidate((scored[0], -child_id, restricted, scored), self._shares([odds])[0][0])
 
     def rank(
         self,
@@ -236,9 +287,9 @@ class Decider:
             return []
         scored.sort(key=itemgetter(0, 1), reverse=True)
         odds = [2.0 ** min(weight, 500.0) for weight, *_ in scored]
-        total, least = self._none + sum(odds), scored[0][0] - behind_bits
+        shares, least = self._shares(odds)[0], scored[0][0] - behind_bits
         return [
-            self._candidate(item, odds[at] / total)
+            self._candidate(item, shares[at])
             for at, item in enumerate(scored)
             if item[0] >= least or -item[1] in always
         ]
@@ -301,8 +352,8 @@ class Decider:
         probability = 1 / (1 + 2.0 ** min(-weight - prior_bits, 500.0))
         candidate = self._candidate((weight, 0, False, scored), probability)
         own_id = levels[lv.UPN] == lv.I_SAME or levels[lv.NHS_NUMBER] == lv.I_SAME
-        siblings = bool(_not_a_sibling(levels[lv.GIVEN], own_id=own_id))
-        rule = _forbidden(levels, restricted=False, households=True)
+        siblings = bool(rules.not_a_sibling(levels[lv.GIVEN], own_id=own_id))
+        rule = rules.forbidden(levels, restricted=False, households=True)
         return Proposal(
             probability, candidate.weight, siblings, self._reason(levels, candidate, rule),
             candidate.household_step, candidate.evidence, round(prior_bits, 3),
@@ -329,56 +380,6 @@ def _one_each(
             seen.add(child)
             kept.append(item)
     return kept
-
-
-_SURE_NAME = frozenset((lv.G_EXACT, lv.G_VARIANT, lv.G_SHORT, lv.G_ALIAS, lv.G_SWAPPED))
-_FAMILY_AGREES = frozenset((lv.F_EXACT, lv.F_VARIANT, lv.F_SWAPPED, lv.F_TYPO, lv.F_HALF))
-_SURE_BORN = frozenset((lv.B_EXACT, lv.B_SWAPPED, lv.B_DIGIT, lv.B_YEAR))
-_NEAR_BORN = frozenset((lv.B_SWAPPED, lv.B_DIGIT, lv.B_YEAR))
-_OTHER_BORN = frozenset((lv.B_SAME_YEAR, lv.B_DIFFER, lv.B_AGE_FAR))
-_LOOSE_BORN = frozenset((lv.B_MONTH, lv.B_YEAR_ONLY, lv.B_JANUARY))
-_SURE_ADDRESS = frozenset((lv.A_HOME, lv.A_NEAR, lv.A_NUMBER_STREET, lv.A_POSTCODE))
-
-
-def _forbidden(levels: list[int], *, restricted: bool, households: bool) -> str:
-    """Why no score may link this pair without a person; "" if nothing forbids it."""
-    own_id = levels[lv.UPN] == lv.I_SAME or levels[lv.NHS_NUMBER] == lv.I_SAME
-    if restricted:
-        return "this record is restricted: a person with access decides"
-    if levels[lv.UPN] == lv.I_DIFFER or levels[lv.NHS_NUMBER] == lv.I_DIFFER:
-        return "an official number differs"
-    given = levels[lv.GIVEN]
-    if given == lv.G_DIFFER:
-        return "the given name differs: it could be a brother or a sister"
-    if households and (rule := _not_a_sibling(given, own_id=own_id)):
-        return rule
-    if own_id:
-        return ""
-    at_home = levels[lv.ADDRESS] in _SURE_ADDRESS or levels[lv.PHONE] == lv.P_SAME
-    born = levels[lv.BORN]
-    if (born in _OTHER_BORN and (households or not at_home)) or (born in _LOOSE_BORN and not at_home):
-        return "the date of birth is another one"
-    guardian = levels[lv.GUARDIAN] in (lv.U_SAME, lv.U_GIVEN)
-    around = guardian or levels[lv.SCHOOL] == lv.I_SAME
-    # Namesakes born on days that look alike are found among millions, however rare the name.
-    if born in _NEAR_BORN and not (at_home or around):
-        return "only the name agrees, and the date of birth nearly"
-    if not (born in _SURE_BORN or at_home or (around and born == lv.B_AGE)):
-        return "only the name and an age or less agree"
-    # A namesake with another family name at the same school is somebody else.
-    anchored = born in _SURE_BORN and (at_home or guardian)
-    if households and not anchored and levels[lv.FAMILY] not in _FAMILY_AGREES:
-        return "neither the family name nor the home agrees"
-    return ""
-
-
-def _not_a_sibling(given: int, *, own_id: bool) -> str:
-    """Why it could be a brother or sister; "" if the given name or the child's own number rules it out."""
-    if given == lv.MISSING_LEVEL:
-        return "" if own_id else "without a given name it could be a brother or a sister"
-    if given not in _SURE_NAME and given != lv.G_TYPO and not own_id:
-        return "the given name is only similar: it could be a brother or a sister"
-    return ""
 
 
 _FIELD_WORDS = {default.name: default.label.lower() for default in lv.COMPARISONS}

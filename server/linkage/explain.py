@@ -28,6 +28,9 @@ BAR_MIN = 0.6
 """The least width of a bar, so that a step of little weight is still seen."""
 SAID_BITS_MIN = 0.5
 """Below half a bit the odds change by less than half: not worth a reader's time."""
+SAID_SHARE_MIN = 0.005
+"""By how much a calibration changes a probability before the reader is told."""
+_PUT_RIGHT = "put right by how often such a weight has turned out to be the child"
 
 _LABELS = {c.name: c.label for c in lv.COMPARISONS}
 _LEVEL_LABELS = {(c.name, level.name): level.label for c in lv.COMPARISONS for level in c.levels}
@@ -87,7 +90,8 @@ def explain(candidate: Candidate, model: Model, *, start: float | None = None) -
     total = start or log2(model.known_share / model.registry_size / (1 - model.known_share))
     steps = [_step(START, "Before comparing", "one child out of all on the registry", "", total, total)]
     by_name = {e.comparison: e for e in candidate.evidence}
-    kinship = model.name_kinship_bits if _kindred(by_name) else 0.0
+    family = by_name.get("family_name")
+    kinship = model.kinship_taken(family.rarity) if family and _kindred(by_name) else 0.0
     for comparison in lv.COMPARISONS:
         name, evidence = comparison.name, by_name.get(comparison.name)
         if evidence is None:
@@ -114,7 +118,12 @@ def explain(candidate: Candidate, model: Model, *, start: float | None = None) -
         total += candidate.household_step
         words = household_words(candidate) or "could be a brother or a sister"
         steps.append(_step(HOUSEHOLD, "Same home", words, "", candidate.household_step, total))
-    steps.append(_step(TOTAL, "Taken together", _share(candidate.probability), "", total, total))
+    counted = 1 / (1 + 2.0 ** -max(min(total, 500.0), -500.0))
+    put_right = abs(model.calibrated(counted) - counted) >= SAID_SHARE_MIN
+    remark = _PUT_RIGHT if put_right else ""
+    steps.append(
+        _step(TOTAL, "Taken together", _share(candidate.probability), "", total, total, remark=remark)
+    )
     return tuple(steps)
 
 

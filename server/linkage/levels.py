@@ -5,9 +5,9 @@ one home (brothers, sisters, twins), `u` among strangers. Only their ratios matt
 known of British registers and of how names are misheard and mistyped; training replaces them.
 
 What the less obvious ones rest on. Brothers and sisters hardly ever have one name, or two spellings of one, so
-given names that agree speak against the household; an eighth of the notes about an unregistered brother or
-sister are taken to be about a twin, more than there are (3 %), since a note that has the right day and another
-name nearly always is. `u` of the same home is the chance of two households behind one door without flat
+given names that agree speak against the household; a sixteenth of the notes about an unregistered brother or
+sister are taken to be about a twin, twice as many as there are (3 %), since a note that has the right day and
+another name often is. `u` of the same home is the chance of two households behind one door without flat
 numbers. `u` of a date is 1 in 16 years of days, and the registry's own figure where it is known (counts.py).
 """
 
@@ -122,7 +122,7 @@ COMPARISONS: tuple[ComparisonDefault, ...] = (
         "date_of_birth",
         "Date of birth",
         _levels(
-            _L("exact", "the same day", AGREE, 0.90, 0.12, 0.00017),
+            _L("exact", "the same day", AGREE, 0.90, 0.06, 0.00017),
             _L(
                 "first_of_january",
                 "the same, but 1 January, which often stands for an unknown day",

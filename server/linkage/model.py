@@ -8,6 +8,7 @@ reads the file.
 from __future__ import annotations
 
 import hashlib
+from itertools import pairwise
 
 import msgspec
 
@@ -17,16 +18,41 @@ from server.linkage.counts import count_terms as count_terms
 from server.linkage.levels import COMPARISONS, MISSING
 
 REGISTRY_SIZE_DEFAULT = 100_000
+KNOWN_SHARE_DEFAULT = 0.65
 # A name borne by fewer is treated as if borne by this share: rare names are no proof, and often misspelt.
 TERM_FREQUENCY_MIN = 0.00005
+# A family name that counts for so much more than an average one is rare: `counts.RARE_FAMILY_SHARE`, against a u
+# of 3 in a thousand.
+RARE_FAMILY_BITS = 1.58
 # So many people of all ages with a known home, and hardly two of them under one roof, show that this registry
 # holds one person of a home. Below this number, and of children, nothing is concluded: a registry may leave
 # brothers and sisters out, and they are there all the same.
 HOMES_MIN = 2_000
 HOUSEMATES_MIN = 0.002
 HOUSEMATES_DEFAULT = 1.2
+REGISTERED_SHARE = 0.8
+"""Of the brothers and sisters of a registered child, how many are registered too (LINKAGE.md's trial)."""
 # Nine in ten born within so many years: a registry of children.
 CHILDHOOD_YEARS = 26
+
+# What the default weights' probability of the likeliest candidate means: (as counted, as meant). From
+# `tests.linkage.measure` with seed 8, a million children and 300,000 notes as they come, neighbours that did not rise
+# joined; the last point leaves the threshold of a link where it is.
+CALIBRATION = (
+    (0.1, 0.1),
+    (0.245, 0.157),
+    (0.343, 0.228),
+    (0.425, 0.276),
+    (0.495, 0.317),
+    (0.575, 0.364),
+    (0.651, 0.535),
+    (0.727, 0.679),
+    (0.776, 0.729),
+    (0.828, 0.837),
+    (0.878, 0.895),
+    (0.928, 0.945),
+    (0.9957, 0.9957),
+)
 
 
 class ModelError(ValueError):
@@ -58,11 +84,14 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 class Model(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a decision depends on, except the records.
 
-    `known_share`: how often the child in a note is on the registry at all. `housemates`: other children in a
-    child's home, on average. A link needs `link_probability` and a lead of `link_margin_bits` over the second
-    candidate; a review needs `review_probability` that it is a known child at all, whichever.
+    `known_share`: how often the child in a note is on the registry at all (of the notes in LINKAGE.md's trial a
+    fifth is about children nobody knows, and 15 % about unregistered brothers and sisters). `housemates`: other
+    children in a child's home, on average. A link needs `link_probability` and a lead of `link_margin_bits` over
+    the second candidate; a review needs `review_probability` that it is a known child at all, whichever.
     `name_kinship_bits`: given and family name come from one people, so that agreeing on both says less than
-    the two weights together.
+    the two weights together; `rare_name_kinship_bits` is for a rare family name, and never more.
+    `calibration`: what the likeliest candidate's probability is taken to mean, as points (as counted, as meant)
+    with straight lines between them; see `calibrated`.
     """
 
     link_type: str = "link_only"
@@ -70,12 +99,14 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     comparisons: tuple[Comparison, ...]
     name: str
     registry_size: int = REGISTRY_SIZE_DEFAULT
-    known_share: float = 0.8
+    known_share: float = KNOWN_SHARE_DEFAULT
     housemates: float = HOUSEMATES_DEFAULT
-    link_probability: float = 0.998
+    link_probability: float = 0.9957
     link_margin_bits: float = 7.0
     name_kinship_bits: float = 1.5
-    review_probability: float = 0.2
+    rare_name_kinship_bits: float = 1.5
+    review_probability: float = 0.104
+    calibration: tuple[tuple[float, float], ...] = ()
     term_frequencies: TermFrequencies = NO_TERM_FREQUENCIES
 
     def with_term_frequencies(self, counts: TermFrequencies) -> Model:
@@ -84,16 +115,35 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
         housemates = self.housemates
         if counts.homes >= HOMES_MIN and counts.years > CHILDHOOD_YEARS:
             # Not every brother or sister is on the registry.
-            housemates = min((counts.housemates + 0.5) / counts.homes / self.known_share, housemates)
+            housemates = min((counts.housemates + 0.5) / counts.homes / REGISTERED_SHARE, housemates)
         kinship = self.name_kinship_bits if counts.names_alike is None else counts.names_alike
+        rare = kinship if counts.rare_names_alike is None else counts.rare_names_alike
         return msgspec.structs.replace(
             self,
             housemates=housemates,
             term_frequencies=counts,
             registry_size=size,
             name_kinship_bits=kinship,
+            rare_name_kinship_bits=rare,
             probability_two_random_records_match=self.known_share / size,
         )
+
+    def calibrated(self, probability: float) -> float:
+        """What the probability of the likeliest candidate means. Never decreases."""
+        low = (0.0, 0.0)
+        for high in (*self.calibration, (1.0, 1.0)):
+            if probability < high[0]:
+                return low[1] + (probability - low[0]) * (high[1] - low[1]) / (high[0] - low[0])
+            low = high
+        return probability
+
+    def kinship_bits(self, rarity: float) -> float:
+        """What is taken off a family name of this rarity where the given name agrees too."""
+        return self.rare_name_kinship_bits if rarity >= RARE_FAMILY_BITS else self.name_kinship_bits
+
+    def kinship_taken(self, rarity: float) -> float:
+        """The same from the rarity that is left."""
+        return self.kinship_bits(rarity + self.rare_name_kinship_bits)
 
     @property
     def has_households(self) -> bool:
@@ -110,6 +160,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
             probability_two_random_records_match=1.0,
             housemates=HOUSEMATES_DEFAULT,
             name_kinship_bits=1.0,
+            rare_name_kinship_bits=1.0,
         )
         return f"{self.name}-{hashlib.sha256(msgspec.json.encode(weights)).hexdigest()[:8]}"
 
@@ -132,6 +183,9 @@ def check_model(model: Model) -> None:
     for share in (model.known_share, model.link_probability, model.review_probability):
         if not 0 < share < 1:
             raise ModelError("known_share, link_probability and review_probability lie between 0 and 1")
+    points = [(0.0, 0.0), *model.calibration, (1.0, 1.0)]
+    if any(not (a < c and b <= d) for (a, b), (c, d) in pairwise(points)):
+        raise ModelError("calibration rises from 0 to 1, in both numbers of its points")
     if model.registry_size < 1 or model.housemates <= 0:
         raise ModelError("registry_size is at least 1 and housemates is above 0")
 
@@ -164,7 +218,8 @@ def default_model() -> Model:
             )
         )
     return Model(
-        probability_two_random_records_match=0.8 / REGISTRY_SIZE_DEFAULT,
+        probability_two_random_records_match=KNOWN_SHARE_DEFAULT / REGISTRY_SIZE_DEFAULT,
         comparisons=tuple(comparisons),
+        calibration=CALIBRATION,
         name="default-1",
     )

@@ -19,9 +19,10 @@ from server.linkage.names import WORD_CACHE, canonical
 from server.linkage.standardise import Record
 
 # Candidates this many bits less likely than "a new child" change no decision and are dropped unfinished.
-NEGLIGIBLE_BITS = 7.0
+NEGLIGIBLE_BITS = 8.0
 # Children of average names that are thought of beside those of the registry.
 TERM_PRIOR = 200
+RARE_SCHOOL_BITS = 6.0  # the most that a school counts for beyond an average one
 REMEMBERED_MAX = 200_000  # pairs of names, about 50 MB
 
 # Weight, levels of all comparisons, bits that rarity adds to (given names, family name, address, school), and what the
@@ -61,7 +62,6 @@ class Scorer:
             self.same.append(same)
             self._home.append(home)
         self.prior_bits = log2(model.known_share / model.registry_size / (1 - model.known_share))
-        self._kinship = model.name_kinship_bits
         self._home_bits = log2(min(model.housemates / model.registry_size, 0.5))
         self._floor = -self.prior_bits - negligible_bits
         counts = model.term_frequencies
@@ -85,11 +85,30 @@ class Scorer:
         over = [
             [s - h for s, h in zip(*both, strict=True)] for both in zip(self.same, self._home, strict=True)
         ]
-        # The most that address, guardian and school can still add, against a stranger and against a sibling.
-        self._most_left = most[lv.ADDRESS] + most[lv.GUARDIAN] + most[lv.SCHOOL] + 6.0  # a rare school
         self._over = over
-        others = (lv.FAMILY, lv.ADDRESS, lv.PHONE, lv.GUARDIAN, lv.SCHOOL)
-        self._over_left = sum(max(over[at]) for at in others if at != lv.FAMILY) + over[lv.FAMILY][lv.F_TYPO]
+        self._most = most
+        self._note = Record()
+        self._ready(self._note)
+
+    def _ready(self, note: Record) -> None:
+        """Bounds for the pairs of this note: the most that what it tells can still add."""
+        self._note = note
+        most, over = self._most, self._over
+        home = bool(note.postcode or note.outward or note.address)
+        circle = (lv.GUARDIAN, bool(note.guardian)), (lv.SCHOOL, bool(note.school))
+        self._circle_left = sum(most[at] for at, told in circle if told) + (
+            RARE_SCHOOL_BITS if note.school else 0.0
+        )
+        self._home_left = most[lv.ADDRESS] if home else 0.0
+        # Neither postcode nor house number agrees: at best the street or the district does.
+        self._apart_left = 0.0
+        if home:
+            district = self._districts.bits(note.outward) if note.outward else 0.0
+            self._apart_left = max(
+                self.same[lv.ADDRESS][lv.A_STREET], self.same[lv.ADDRESS][lv.A_AREA] + max(district, 0.0)
+            )
+        told = ((lv.ADDRESS, home), (lv.PHONE, bool(note.phone)), *circle)
+        self._over_left = sum(max(over[at]) for at, is_told in told if is_told) + over[lv.FAMILY][lv.F_TYPO]
 
     def score(self, note: Record, child: Record) -> Scored | None:
         """Weight of the pair with its parts, or None where it is negligible.
@@ -97,6 +116,8 @@ class Scorer:
         The cheap and telling comparisons come first: most candidates are a brother, a sister or a namesake of
         another age, and need no more.
         """
+        if note is not self._note:
+            self._ready(note)
         same, over = self.same, self._over
         level_given = level_family = level_sex = 0
         rare_given = rare_family = 0.0
@@ -129,7 +150,7 @@ class Scorer:
         if sibling_at_best and not (note.upn or note.nhs_number):
             return None
         if level_given and level_given <= lv.G_SWAPPED and level_family and level_family <= lv.F_SWAPPED:
-            rare_family -= self._kinship
+            rare_family -= self.model.kinship_bits(rare_family)
         weight = (
             same[lv.GIVEN][level_given]
             + same[lv.FAMILY][level_family]
@@ -161,7 +182,13 @@ class Scorer:
         if note.nhs_number and child.nhs_number:
             levels[lv.NHS_NUMBER] = level = cmp.code(note.nhs_number, child.nhs_number)
             weight += same[lv.NHS_NUMBER][level]
-        if weight + self._most_left < self._floor:
+        near = (
+            (note.postcode == child.postcode and note.postcode)
+            or (note.number == child.number and note.number)
+            or len(note.address) >= cmp.LONG_ADDRESS
+        )
+        left = self._circle_left if child.guardian or child.school else 0.0
+        if weight + left + (self._home_left if near else self._apart_left) < self._floor:
             return None
         levels[lv.ADDRESS] = level = cmp.address(note, child)
         rare_home = 0.0
@@ -170,17 +197,22 @@ class Scorer:
         elif level == lv.A_AREA:
             rare_home = self._districts.bits(note.outward)
         weight += same[lv.ADDRESS][level] + rare_home
-        if note.guardian and child.guardian:
-            level = self.comparer.guardian(note.guardian, child.guardian)
-            if level == lv.U_SAME and child.family and child.guardian.endswith(child.family):
-                level = lv.U_GIVEN  # the family name is no second piece of evidence
-            levels[lv.GUARDIAN] = level
-            weight += same[lv.GUARDIAN][level]
+        # A school is compared at less cost than a guardian, and most candidates need no more.
+        if weight + left < self._floor:
+            return None
         if note.school and child.school:
             pair = (note.school, child.school)
             level, rare_school = self._school.get(pair) or self._school_pair(*pair)
             levels[lv.SCHOOL] = level
             weight += same[lv.SCHOOL][level] + rare_school
+        if note.guardian and child.guardian:
+            if weight + self._most[lv.GUARDIAN] < self._floor:
+                return None
+            level = self.comparer.guardian(note.guardian, child.guardian)
+            if level == lv.U_SAME and child.family and child.guardian.endswith(child.family):
+                level = lv.U_GIVEN  # the family name is no second piece of evidence
+            levels[lv.GUARDIAN] = level
+            weight += same[lv.GUARDIAN][level]
         if weight < self._floor:
             return None
         step = self._household_step(levels, rare_given + rare_family + rare_school + rare_home)

@@ -15,7 +15,7 @@ import msgspec
 
 from server.linkage import levels as lv
 from server.linkage.blocking import home_code
-from server.linkage.model import HOUSEMATES_DEFAULT, Comparison, ComparisonLevel, Model
+from server.linkage.model import HOUSEMATES_DEFAULT, REGISTERED_SHARE, Comparison, ComparisonLevel, Model
 from server.linkage.score import Scorer
 from server.linkage.standardise import Record
 
@@ -139,7 +139,7 @@ def learn(
         comparisons.append(changed)
     housemates = model.housemates
     if household.pairs >= MATCHES_MIN:
-        seen = household.housemates / model.known_share  # not every brother or sister is on the registry
+        seen = household.housemates / REGISTERED_SHARE  # not every brother or sister is on the registry
         housemates = min(max(seen, HOUSEMATES_MIN), HOUSEMATES_MAX)
     trained = msgspec.structs.replace(
         model, name="trained-1", comparisons=tuple(comparisons), housemates=housemates

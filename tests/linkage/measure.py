@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 import sys
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from math import sqrt
+from typing import NamedTuple
 
 import msgspec
 
@@ -21,10 +24,12 @@ from server.linkage.identifiable import REVIEW_SHARE_MAX, ReviewShare, identifia
 from server.linkage.model import Model, default_model
 from server.linkage.packed import PackedIndex
 from server.linkage.standardise import Description, Record, standardise
-from tests.linkage.strata import Case, make_cases, make_registry
+from tests.linkage.strata import Case, make_cases, make_registry, natural_cases
 
 SEED = int(os.environ.get("EARLYSIGN_TEST_SEED", "20261126"))
 DECILES = 10
+NATURAL_NOTES = 60
+KNOT_PARTS = (0.2, 0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -99,20 +104,68 @@ def by_stratum(outcomes: Iterable[Outcome]) -> list[Row]:
     return rows
 
 
-def calibration(outcomes: Iterable[Outcome]) -> list[tuple[float, int, float, float]]:
-    """By decile of the best candidate's probability: (lower bound, notes, mean probability, share right)."""
+class Decile(NamedTuple):
+    """The notes whose best candidate has a probability from `low` on, by a tenth."""
+
+    low: float
+    notes: int
+    said: float
+    true: float
+
+    @property
+    def error(self) -> float:
+        """How far what was said lies from the truth, in points."""
+        return 100 * abs(self.said - self.true)
+
+    @property
+    def within(self) -> float:
+        """Half the width of the 95 % confidence interval of the share that was right (Agresti and Coull), in points."""
+        notes = self.notes + 4
+        share = (self.true * self.notes + 2) / notes
+        return 196 * sqrt(share * (1 - share) / notes)
+
+    def __str__(self) -> str:
+        return (
+            f"probability from {self.low:.1f}: {self.notes:6} notes, said {self.said:.4f}, true {self.true:.4f}"
+            f" +- {self.within:.1f} points, {self.error:.1f} points out"
+        )
+
+
+def calibration(decided: Iterable[tuple[Case, Decision]]) -> list[Decile]:
+    """Whether the best candidate's probability means what it says."""
     bins: list[list[tuple[float, bool]]] = [[] for _ in range(DECILES)]
-    for outcome in outcomes:
-        shown = outcome.decision.candidates
-        if shown:
-            best = shown[0]
+    for case, decision in decided:
+        if decision.candidates:
+            best = decision.candidates[0]
             at = min(int(best.probability * DECILES), DECILES - 1)
-            bins[at].append((best.probability, best.child_id == outcome.case.truth))
+            bins[at].append((best.probability, best.child_id == case.truth))
     return [
-        (at / DECILES, len(held), sum(p for p, _ in held) / len(held), sum(r for _, r in held) / len(held))
+        Decile(
+            at / DECILES, len(held), sum(p for p, _ in held) / len(held), sum(r for _, r in held) / len(held)
+        )
         for at, held in enumerate(bins)
         if held
     ]
+
+
+def knots(decided: Iterable[tuple[Case, Decision]]) -> list[tuple[float, float]]:
+    """Points for `Model.calibration`: by parts of the probability, what was said and what was true,
+    made to rise by joining neighbours that do not. Of a model without a calibration."""
+    parts: list[list[tuple[float, bool]]] = [[] for _ in KNOT_PARTS]
+    for case, decision in decided:
+        if decision.candidates and (best := decision.candidates[0]).probability >= KNOT_PARTS[0]:
+            at = bisect_right(KNOT_PARTS, best.probability) - 1
+            parts[at].append((best.probability, best.child_id == case.truth))
+    joined: list[list[tuple[float, bool]]] = []
+    for part in filter(None, parts[:-1]):  # what lies above the last is taken as it is
+        joined.append(part)
+        while len(joined) > 1 and _share_right(joined[-1]) <= _share_right(joined[-2]):
+            joined[-2:] = [joined[-2] + joined[-1]]
+    return [(round(sum(p for p, _ in part) / len(part), 3), round(_share_right(part), 3)) for part in joined]
+
+
+def _share_right(part: list[tuple[float, bool]]) -> float:
+    return sum(right for _, right in part) / len(part)
 
 
 def report(outcomes: list[Outcome]) -> None:
@@ -139,8 +192,13 @@ def report(outcomes: list[Outcome]) -> None:
         f"left to a person {left.share:.4f} of {len(asked):,} by identifiable.py, at most {REVIEW_SHARE_MAX}"
     )
     print(f"review {sum(o.decision.outcome == 'review' for o in named) / len(named):.4f} of identifiable")
-    for low, notes, said, true in calibration(outcomes):
-        print(f"probability from {low:.1f}: {notes:6} notes, said {said:.4f}, true {true:.4f}")
+
+
+def natural(
+    cases: Iterable[Case], source: CandidateSource, decider: Decider
+) -> Iterator[tuple[Case, Decision]]:
+    """Decide notes as they come."""
+    return ((case, decider.decide(standardise(case.note), source)) for case in cases)
 
 
 def main() -> None:
@@ -151,6 +209,14 @@ def main() -> None:
     index, decider = index_of(registry.known)
     print(f"seed {SEED}, {len(index):,} known children, {each:,} notes of each kind")
     report(run(numbered(make_cases(registry, each, SEED), registry.known), index, decider))
+    notes = NATURAL_NOTES * each
+    print(f"{notes:,} notes as they come")
+    cases = numbered(natural_cases(registry, notes, SEED), registry.known)
+    decided = list(natural(cases, index, decider))
+    for decile in calibration(decided):
+        print(decile)
+    if not decider.model.calibration:
+        print(f"points for a calibration: {knots(decided)}")
 
 
 if __name__ == "__main__":

@@ -408,6 +408,17 @@ UNKNOWN = ("unregistered twin", "unregistered sibling", "unknown child", "unknow
 MIXED = ("plain", "plain", "redressed", "transliterated", "data entry", "short form", "age and home", "moved")
 
 
+NATURAL: dict[str, float] = {
+    "plain": 22, "redressed": 10, "moved": 7, "transliterated": 8, "swapped names": 2, "double name": 3,
+    "age only": 8, "age and home": 10, "vague": 8, "data entry": 8, "short form": 6, "alias": 2,
+    "name and date": 4, "no given name": 4, "other family name": 2, "middle name": 3, "first of January": 1,
+}  # fmt: skip
+"""How often a note is written in each way, whomever it is about: shares are these over their sum."""
+UNREGISTERED_SHARE, UNREGISTERED_KIN_SHARE = 0.20, 0.15
+"""Of all notes: about a child nobody of whose home is registered, and about one whose brother or sister is. Those
+of the trial in LINKAGE.md."""
+
+
 def told_of(person: Person) -> Description:
     """Everything there is to say of a child, as an officer would write it."""
     return change(
@@ -478,3 +489,30 @@ def make_cases(registry: Registry, each: int, seed: int) -> Iterator[Case]:
     """`each` notes of every stratum."""
     yield from _notes_of_known(registry, each, seed)
     yield from _notes_of_unknown(registry, each, seed)
+
+
+def natural_cases(registry: Registry, notes: int, seed: int) -> Iterator[Case]:
+    """Notes as they come: children and ways of writing as often as in life, so that a share means something.
+
+    Twins are as many as the city has. The stratum of a note about a child who is not registered says which.
+    """
+    random = Random(f"{seed} natural")
+    people, known = registry.city.people, sorted(registry.known)
+    alone, with_kin = list[Person](), list[Person]()
+    for home in registry.homes.values():
+        missing = [person for person in home if person.person_id not in registry.known]
+        (alone if len(missing) == len(home) else with_kin).extend(missing)
+    ways, shares = list(NATURAL), list(NATURAL.values())
+    for _ in range(notes):
+        about, way = random.random(), random.choices(ways, shares)[0]
+        if about < UNREGISTERED_SHARE:
+            person, stratum, truth = random.choice(alone), "unknown child", None
+        elif about < UNREGISTERED_SHARE + UNREGISTERED_KIN_SHARE:
+            person, truth = random.choice(with_kin), None
+            twin = any(person is not one and person.born == one.born for one in registry.homes[person.home])
+            stratum = "unregistered twin" if twin else "unregistered sibling"
+        else:
+            person, stratum = people[random.choice(known)], way
+            truth = person.person_id
+        note = WRITERS[way](person, told_of(person), random)
+        yield Case(stratum, note, truth, way not in NOT_IDENTIFIABLE)

@@ -221,3 +221,42 @@ def test_a_registry_of_people_of_all_ages_one_to_a_home_needs_no_care_for_siblin
     )
     assert isinstance(alone, Decider) and not alone.model.has_households
     assert together.model.has_households
+
+
+RAISING, LOWERING = ((0.6, 0.8), (0.95, 0.97)), ((0.6, 0.3), (0.95, 0.5))
+
+
+@pytest.mark.parametrize("calibration", [RAISING, LOWERING])
+def test_a_calibration_keeps_order_and_sum(calibration: tuple[tuple[float, float], ...]) -> None:
+    model = msgspec.structs.replace(default_model(), calibration=())
+    index = index_of([record(), record(given_names="Laila", school=None), record(given_names="Lena")])
+    note = record(phone=None, guardian=None, address=None, date_of_birth=None, age=12.0, given_names="Leyla")
+    plain = Decider(model).decide(note, index)
+    meant = Decider(msgspec.structs.replace(model, calibration=calibration)).decide(note, index)
+    assert 0.2 < plain.probability < 1
+    assert (meant.probability > plain.probability) == (calibration is RAISING)
+    assert [c.child_id for c in plain.candidates] == [c.child_id for c in meant.candidates]
+    told = [c.probability for c in meant.candidates]
+    assert told == sorted(told, reverse=True)
+    assert sum(told) <= 1 + 1e-9
+    assert plain.candidates[0].weight == meant.candidates[0].weight
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_a_calibration_rises_from_0_to_1(one: float, other: float) -> None:
+    model = default_model()
+    low, high = sorted((one, other))
+    assert model.calibrated(low) <= model.calibrated(high)
+    assert (model.calibrated(0.0), model.calibrated(1.0)) == (0.0, 1.0)
+    assert model.calibrated(model.link_probability) == pytest.approx(model.link_probability)
+
+
+def test_a_namesake_who_lives_elsewhere_is_not_linked_where_a_family_of_that_name_lives() -> None:
+    note = record(given_names="Henry", family_name="Taylor", sex="male", school=None)
+    twin = record(given_names="Oscar", family_name="Taylor", sex="male")
+    namesake = record(given_names="Henry", family_name="Taylor", sex="male", address="139 Alexandra Court",
+                      postcode="W8 6NT", phone=None)  # fmt: skip
+    assert decided(note, namesake).outcome == "link"
+    decision = decided(note, namesake, twin)
+    assert (decision.outcome, decision.child_id) == ("review", 1)
+    assert "lives" in decision.rule

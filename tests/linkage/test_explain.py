@@ -37,7 +37,8 @@ def test_the_waterfall_adds_up_to_the_probability() -> None:
         total = sum(s.weight for s in steps[:-1])
         assert total == pytest.approx(steps[-1].total, abs=0.2)
         p = decision.candidates[0].probability
-        assert steps[-1].total == pytest.approx(log2(p / (1 - p)), abs=0.05)
+        assert model.calibrated(1 / (1 + 2 ** -steps[-1].total)) == pytest.approx(p, abs=0.01)
+        assert bool(steps[-1].remark) == (0.2 < p < 0.7)
 
 
 def test_every_comparison_is_agree_near_differ_or_missing() -> None:
@@ -158,7 +159,7 @@ def test_the_first_sentence_says_what_decided() -> None:
         outcome="review", child_id=1, probability=0.92, weight=20.0, second_child_id=None, second_probability=0.0,
         candidates=(), compared=1, reason="x: y", model_version="m", rule=NOT_CERTAIN,
     )  # fmt: skip
-    assert "It is 92\u00a0% likely; a link needs 99.80\u00a0%." in first(doubtful)
+    assert "It is 92\u00a0% likely; a link needs 99.57\u00a0%." in first(doubtful)
 
 
 def test_of_a_restricted_record_the_reason_tells_no_field() -> None:

@@ -7,7 +7,9 @@ import pytest
 
 from server.linkage import levels as lv
 from server.linkage.model import (
+    ModelError,
     TermFrequencies,
+    check_model,
     count_terms,
     default_model,
 )
@@ -96,3 +98,11 @@ def test_a_registry_of_one_school_year_says_that_a_shared_day_is_less() -> None:
     assert counts.years == 0 and abs(counts.born_alike - 1 / 365) < 0.0005
     plain, counted = Scorer(default_model()), Scorer(default_model().with_term_frequencies(counts))
     assert counted.same[lv.BORN][lv.B_EXACT] < plain.same[lv.BORN][lv.B_EXACT] - 3
+
+
+@pytest.mark.parametrize(
+    "points", [((0.6, 0.4), (0.7, 0.3)), ((0.7, 0.8), (0.6, 0.9)), ((0.7, 0.9), (0.8, 0.8)), ((1.0, 1.0),)]
+)
+def test_a_calibration_that_falls_is_refused(points: tuple[tuple[float, float], ...]) -> None:
+    with pytest.raises(ModelError, match="calibration"):
+        check_model(msgspec.structs.replace(default_model(), calibration=points))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from tests.linkage.measure import Outcome, by_stratum, calibration, index_of, numbered, run
-from tests.linkage.strata import NOT_IDENTIFIABLE, UNKNOWN, make_cases, make_registry
+from tests.linkage.measure import Outcome, by_stratum, calibration, index_of, natural, numbered, run
+from tests.linkage.strata import NOT_IDENTIFIABLE, UNKNOWN, make_cases, make_registry, natural_cases
 
 SEED = 20260303
 CHILDREN, EACH = 8_000, 150
 LINKED_MIN = 0.80
 REVIEW_MAX = 0.15
 FOUND_MIN = 0.97
+NATURAL_NOTES, NOTES_MIN = 6_000, 50
+CALIBRATION_POINTS = 8.0  # with so few notes; the bench measures it at a million children
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +23,23 @@ def outcomes() -> list[Outcome]:
     index, decider = index_of(registry.known)
     with index:
         return run(numbered(make_cases(registry, EACH, SEED), registry.known), index, decider)
+
+
+def test_a_search_that_ends_early_decides_as_one_that_looks_everything_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    print("seed", SEED)
+    registry = make_registry(CHILDREN, SEED + 1)
+    index, decider = index_of(registry.known)
+    with index:
+        cases = list(numbered(make_cases(registry, EACH // 2, SEED), registry.known))
+        early = run(cases, index, decider)
+        monkeypatch.setattr(decider, "_settled", lambda *_: False)
+        whole = run(cases, index, decider)
+    assert sum(o.decision.compared for o in early) < sum(o.decision.compared for o in whole)
+    for one, other in zip(early, whole, strict=True):
+        assert one.decision.outcome == other.decision.outcome, one.case
+        assert one.decision.child_id == other.decision.child_id, one.case
 
 
 def test_no_note_is_linked_to_another_child(outcomes: list[Outcome]) -> None:
@@ -52,7 +71,14 @@ def test_the_right_child_is_among_the_candidates(outcomes: list[Outcome]) -> Non
     assert sum(o.found for o in known) / len(known) >= FOUND_MIN
 
 
-def test_a_high_probability_means_what_it_says(outcomes: list[Outcome]) -> None:
-    low, notes, said, true = calibration(outcomes)[-1]
-    assert low == 0.9 and notes > 1_000
-    assert abs(said - true) <= 0.02
+def test_a_probability_means_what_it_says() -> None:
+    print("seed", SEED)
+    registry = make_registry(CHILDREN, SEED)
+    index, decider = index_of(registry.known)
+    with index:
+        cases = numbered(natural_cases(registry, NATURAL_NOTES, SEED), registry.known)
+        deciles = calibration(natural(cases, index, decider))
+    assert deciles[-1].low == 0.9 and deciles[-1].notes > NATURAL_NOTES / 3
+    assert deciles[-1].error <= 1.0
+    for one in (one for one in deciles if one.low >= 0.5 and one.notes >= NOTES_MIN):
+        assert one.error <= CALIBRATION_POINTS + one.within, one

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from server.linkage import levels as lv
-from server.linkage.model import Comparison, ComparisonLevel, check_model, default_model
+from server.linkage.model import REGISTERED_SHARE, Comparison, ComparisonLevel, check_model, default_model
 from server.linkage.train import Counts, Household, Learned, Pass, groups, household_counts, learn
 from tests.linkage.builders import record
 
@@ -139,7 +139,7 @@ def test_households_are_learned_from_a_shared_address_and_the_address_itself_is_
     learned = learned_from(household=held)
     assert (level(learned, GIVEN, "differ").household_probability or 0) > 0.9
     assert comparison(learned, ADDRESS) == comparison(learned_from(), ADDRESS)
-    assert learned.model.housemates == pytest.approx(1.0 / learned.model.known_share)
+    assert learned.model.housemates == pytest.approx(1.0 / REGISTERED_SHARE)
 
 
 def test_one_child_twice_at_one_address_is_not_its_own_sibling() -> None:

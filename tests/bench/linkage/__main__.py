@@ -1,7 +1,7 @@
 """The bench of linkage, ours beside its peers: `python -m tests.bench.linkage [--quick]`.
 
-Without --quick: a million children for accuracy, 100,000, 1 and 2 million for speed. The first run takes some 25
-minutes on 2 cores, most of them to make the registries, which are kept in the temporary folder (2 GB).
+Without --quick: a million children for accuracy, 100,000, 1 and 2 million for speed. The first run takes some 30
+minutes on 2 cores, most of them to make the registries, which are kept in the temporary folder (3 GB).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 from tests.bench.linkage import accuracy, data, peers
 from tests.bench.linkage.accuracy import City, CitySplink, Fit
-from tests.bench.linkage.registry import SEED, registry
+from tests.bench.linkage.registry import NATURAL_NOTES, SEED, registry
 from tests.linkage.measure import by_stratum
 
 MUST = {"FEBRL4": 0.9957, "FEBRL3": 0.9847, "pseudopeople": 0.979}
@@ -97,10 +97,11 @@ def city(bars: Bars, children: int, each: int) -> dict[str, Any]:
         print(f"{row.stratum:24}{row.notes:7}{100 * row.link / row.notes:7.1f}%{row.wrong:7}{shares}"
               f"{100 * (right + wrong) / notes:10.1f}%{wrong:7}")  # fmt: skip
     print(
-        f"probability of the best candidate, by decile above one half ({accuracy.DECILE_NOTES_MIN} notes or more count)"
+        f"{NATURAL_NOTES * each:,} notes as they come: the best candidate's probability, by decile above one half"
+        f" ({accuracy.DECILE_NOTES_MIN} notes or more count)"
     )
-    for low, notes, said, true in own.calibration:
-        print(f"  from {low:.1f}: {notes:6} notes, said {said:.4f}, true {true:.4f}")
+    for decile in own.calibration:
+        print(f"  {decile}")
     _city_bars(bars, own, peer)
     return settings
 

@@ -7,16 +7,17 @@ from typing import Any, NamedTuple
 from server.linkage.decide import LINK, REVIEW, Decider
 from server.linkage.model import Model, default_model
 from server.records.index import StoredIndex
-from server.storage import Transaction, open_store
+from server.storage import StorageSettings, Transaction, open_store
 from tests.bench.linkage.data import Data, record_rows
 from tests.bench.linkage.peers import Scored, arrow, splink_linker, splink_pairs
 from tests.bench.linkage.registry import Held
-from tests.linkage.measure import Outcome, calibration, run
+from tests.linkage.measure import Decile, Outcome, calibration, natural, run
 from tests.linkage.public import best_f1, deduplicated, linked
 
 SURE = 0.95  # the peers' threshold for a link, as LINKAGE.md measured them
 PRECISION = 0.999
-DECILE_NOTES_MIN = 30  # fewer tell nothing about a share
+READ_SECONDS_MAX = 1_800.0  # one read decides all notes
+DECILE_NOTES_MIN = 300  # fewer tell nothing about a share
 
 
 class Fit(NamedTuple):
@@ -60,6 +61,7 @@ class City(NamedTuple):
     """Ours on a generated population."""
 
     outcomes: list[Outcome]
+    deciles: list[Decile]
 
     @property
     def precision(self) -> float:
@@ -101,28 +103,29 @@ class City(NamedTuple):
         return sum(o.decision.outcome == REVIEW for o in named) / len(named)
 
     @property
-    def calibration(self) -> list[tuple[float, int, float, float]]:
-        """(lower bound, notes, mean probability, share right) of each decile above one half."""
-        return [row for row in calibration(self.outcomes) if row[0] >= 0.5]
+    def calibration(self) -> list[Decile]:
+        """Of notes as they come, the deciles of probability above one half."""
+        return [decile for decile in self.deciles if decile.low >= 0.5]
 
     @property
     def calibration_error(self) -> float:
         """The largest distance of a decile that holds enough notes, in points."""
-        rows = [row for row in self.calibration if row[1] >= DECILE_NOTES_MIN]
-        return max((100 * abs(said - true) for _, _, said, true in rows), default=0.0)
+        return max((d.error for d in self.calibration if d.notes >= DECILE_NOTES_MIN), default=0.0)
 
 
 def ours_city(held: Held, model: Model | None = None) -> City:
     """Every case against the registry on disk."""
-    store = open_store(held.database)
+    store = open_store(held.database, StorageSettings(statement_seconds_max=READ_SECONDS_MAX))
 
-    def decide(tx: Transaction) -> list[Outcome]:
+    def decide(tx: Transaction) -> City:
         decider = Decider((model or default_model()).with_term_frequencies(held.counts))
-        return run(held.cases, StoredIndex(tx), decider)
+        source = StoredIndex(tx)
+        deciles = calibration(natural(held.natural_cases(), source, decider))
+        return City(run(held.cases, source, decider), deciles)
 
-    outcomes = store.read_now(decide)
+    city = store.read_now(decide)
     store.close_now()
-    return City(outcomes)
+    return city
 
 
 class CitySplink(NamedTuple):

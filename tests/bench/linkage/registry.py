@@ -25,9 +25,11 @@ from server.records.index import FREQUENCIES
 from server.storage import open_store
 from tests.bench.linkage.data import CACHE, record_row
 from tests.bench.linkage.peers import arrow
-from tests.linkage.strata import Case, make_cases, make_registry
+from tests.linkage.strata import Case, make_cases, make_registry, natural_cases
 
 SEED = 20260302
+NATURAL_NOTES = 600
+"""So many notes as they come for every note of each kind: 300,000 in a whole run, some thousand in each decile."""
 PEER_ROWS_AT_ONCE = 100_000
 _ROOT = Path(__file__).parents[3]
 
@@ -39,6 +41,16 @@ class Held(NamedTuple):
     cases: list[Case]
     counts: TermFrequencies
     peer_rows: Path
+    natural: Path
+
+    def natural_cases(self) -> Iterator[Case]:
+        """Notes as they come, read one by one."""
+        with self.natural.open("rb") as file:
+            try:
+                while True:
+                    yield pickle.load(file)
+            except EOFError:
+                return
 
 
 def registry(children: int, each: int) -> Held:
@@ -53,7 +65,7 @@ def registry(children: int, each: int) -> Held:
     # Written by this module, for this user alone.
     cases = pickle.loads((folder / "cases.pickle").read_bytes())
     counts = msgspec.msgpack.decode((folder / "counts").read_bytes(), type=TermFrequencies)
-    return Held(folder / "earlysign.db", cases, counts, folder / "peers.parquet")
+    return Held(folder / "earlysign.db", cases, counts, folder / "peers.parquet", folder / "natural.pickle")
 
 
 def _version() -> str:
@@ -70,6 +82,9 @@ def _version() -> str:
 def _make(folder: Path, children: int, each: int) -> None:
     made = make_registry(children, SEED)
     (folder / "cases.pickle").write_bytes(pickle.dumps(list(make_cases(made, each, SEED))))
+    with (folder / "natural.pickle").open("wb") as file:
+        for case in natural_cases(made, NATURAL_NOTES * each, SEED):
+            pickle.dump(case, file)
     known = made.known
     made.homes.clear()
     made.city.people.clear()
