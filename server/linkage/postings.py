@@ -81,6 +81,20 @@ def change(packed: bytes, added: Iterable[int], removed: Iterable[int]) -> bytes
     return pack(int.from_bytes(raw, "little"))
 
 
+def pack_sorted(offsets: list[int]) -> bytes:
+    """A set, given as its offsets in order, as it is stored."""
+    return _pack_few(offsets) if len(offsets) <= ARRAY_CHILDREN_MAX else pack(bits_of(offsets))
+
+
+def join(one: bytes, other: bytes) -> bytes:
+    """Two stored sets as one."""
+    if not one or not other:
+        return one or other
+    if len(one) == BITMAP_BYTES or len(other) == BITMAP_BYTES:
+        return pack(unpack(one) | unpack(other))
+    return pack_sorted(sorted({*_unpack_few(one), *_unpack_few(other)}))
+
+
 def _pack_few(offsets: list[int]) -> bytes:
     few = array("H", offsets)
     if _SWAP:
