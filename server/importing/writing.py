@@ -124,10 +124,9 @@ class Import:
             if counting is not None:
                 counting.result()
         searchable.finish()
-        ended = now + round((time.monotonic() - self.began) * 1000)
         self._write(
             lambda tx: registry.count_run(
-                tx, self.run_id, unchanged=done.unchanged, rejected=done.rejected, ended_at=ended
+                tx, self.run_id, unchanged=done.unchanged, rejected=done.rejected, ended_at=self._time()
             )
         )
         return done
@@ -208,7 +207,11 @@ class Import:
             time.sleep(PAUSE_SECONDS)
 
     def _guard(self, tx: Transaction) -> None:
-        registry.require_newest(tx, self.run_id)
+        registry.go_on(tx, self.run_id, now=self._time())
+
+    def _time(self) -> int:
+        """What time it is now that the import has been running for a while."""
+        return self.now + round((time.monotonic() - self.began) * 1000)
 
     def _write(self, work: Callable[[Transaction], T]) -> T:
         """One transaction of this run, after a pause in which others get their turn."""
