@@ -25,14 +25,15 @@ from server.access.policy import Permission
 from server.linkage.asking import Asked, told_back
 from server.linkage.decide import Candidate, Decider
 from server.linkage.explain import explain
+from server.linkage.fitting import Readings
 from server.linkage.levels import AGREE, MISSING, NEAR
 from server.linkage.model import Model
 from server.linkage.postings import bits_of, block_of
 from server.linkage.search import comparable, readings_of, slots_of
 from server.linkage.selecting import CANDIDATES_MAX, Group, Slot, select, union
 from server.linkage.terms import BOROUGH, term, terms_of
-from server.records import children, overview, search
-from server.records.children import Child
+from server.records import children_shown, overview, search
+from server.records.child import Child
 from server.records.search import Entry
 from server.storage.port import Transaction
 from sync.vocabulary import Grade
@@ -117,10 +118,12 @@ def search_for(
     entries |= {entry.child_id: entry for entry in fresh}
     may_restricted = restricted.showing(person, restricted=True, reason=reason) is restricted.Showing.WHOLE
     known = [e for e in entries.values() if not e.retired and (may_restricted or not e.restricted)]
-    readings = readings_of(asked, on, pool.borne.union(*(terms_of(entry.record) for entry in fresh)))
+    readings = Readings(
+        readings_of(asked, on, pool.borne.union(*(terms_of(entry.record) for entry in fresh)))
+    )
     weighed = _decider(model).rank(
-        readings,
-        [(e.child_id, comparable(e.record, readings[0]), e.restricted) for e in known],
+        readings.fitting,
+        [(e.child_id, comparable(e.record, readings.all[0]), e.restricted) for e in known],
         behind_bits=BEHIND_BITS_MAX,
         always=named,
     )
@@ -211,7 +214,7 @@ def _speaks_for(candidate: Candidate, slots: Sequence[Slot]) -> bool:
 
 
 def _in_sight(person: Person, entry: Entry) -> bool:
-    """The rule of `children.require_sight`, of a record that is at hand."""
+    """The rule of `children_shown.require_sight`, of a record that is at hand."""
     return person.sees_borough(None) or any(person.sees_borough(code) for code in entry.seen_by)
 
 
@@ -227,7 +230,7 @@ def _hits(
     reason: str | None,
 ) -> tuple[Hit, ...]:
     """`seen`: what speaks for each child, by the record that the child is shown as."""
-    shown = children.hits(tx, person, list(seen), now=now, reason=reason)
+    shown = children_shown.hits(tx, person, list(seen), now=now, reason=reason)
     grades = overview.open_grades(tx, list(seen))
     known = sum(candidate.probability for candidate in seen.values())
     tells = known >= LIKELY_MIN and not pool.fitting and not named
@@ -267,7 +270,7 @@ def _elsewhere(
         if (one.probability >= LIKELY_MIN or one.child_id in named)
         and not _in_sight(person, entries[one.child_id])
     }
-    return tuple(children.elsewhere(tx, person, sorted(ids), now=now))
+    return tuple(children_shown.elsewhere(tx, person, sorted(ids), now=now))
 
 
 def _decider(model: Model) -> Decider:

@@ -15,7 +15,7 @@ from server.linkage.selecting import children_in
 from server.linkage.standardise import decode_record
 from server.linkage.terms import terms_of
 from server.records import children, search, search_bulk
-from server.records.children import Details, Standing
+from server.records.child import Details, Standing
 from server.storage import Store
 from tests.road import AMARA, CAMDEN, JONAS, REGISTRY, SOUTHWARK, VAGUE, Road, somebody
 
@@ -208,7 +208,7 @@ def test_a_child_that_changes_while_its_part_is_on_its_way_is_not_lost(road: Roa
     child_id, _ = road.child(AMARA), road.child(JONAS)
     part = next_part(road)
     assert part is not None
-    other = children.encode_details(children.Details(given_names="Zora", family_name="Quist"))
+    other = msgspec.json.encode(Details(given_names="Zora", family_name="Quist"))
     record = road.value("SELECT record FROM child WHERE child_id = :c", c=road.child(VAGUE))
     road.store.write_now(
         lambda tx: tx.execute(
