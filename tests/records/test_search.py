@@ -130,10 +130,8 @@ class _Meddling:
         return getattr(self._tx, name)
 
 
-def test_sets_reach_over_blocks(road: Road) -> None:
-    child_id = road.child(AMARA)
-    # As if another 100,000 children had come in between.
-    far = child_id + 100_000
+def copied(road: Road, child_id: int, far: int) -> None:
+    """A child like this one, with a number far behind."""
     road.store.write_now(
         lambda tx: tx.execute(
             "INSERT INTO child (child_id, standing, details, record, created_at, updated_at)"
@@ -142,6 +140,13 @@ def test_sets_reach_over_blocks(road: Road) -> None:
         )
     )
     road.store.write_now(lambda tx: search.changed(tx, [far]))
+
+
+def test_sets_reach_over_blocks(road: Road) -> None:
+    child_id = road.child(AMARA)
+    # As if another 100,000 children had come in between.
+    far = child_id + 100_000
+    copied(road, child_id, far)
     fill(road)
     term = max(terms_of(decode_record(road.value("SELECT record FROM child WHERE child_id = :c", c=far))))
     found, last = road.store.read_now(lambda tx: search.sets(tx, [term, 12345]))
@@ -189,14 +194,7 @@ def test_many_new_children_at_once_end_as_one_by_one(road: Road, monkeypatch: py
 def test_a_part_is_of_one_block(road: Road) -> None:
     near = road.child(AMARA)
     far = near + 200_000
-    road.store.write_now(
-        lambda tx: tx.execute(
-            "INSERT INTO child (child_id, standing, details, record, created_at, updated_at)"
-            " SELECT :far, standing, details, record, created_at, updated_at FROM child WHERE child_id = :c",
-            {"far": far, "c": near},
-        )
-    )
-    road.store.write_now(lambda tx: search.changed(tx, [far]))
+    copied(road, near, far)
     first = next_part(road)
     assert first is not None and first.last == near
     second = next_part(road, first.last)
