@@ -25,6 +25,7 @@ from server.access.policy import Permission
 from server.linkage.asking import Asked, told_back
 from server.linkage.decide import Candidate, Decider
 from server.linkage.explain import explain
+from server.linkage.fitting import Readings
 from server.linkage.levels import AGREE, MISSING, NEAR
 from server.linkage.model import Model
 from server.linkage.postings import bits_of, block_of
@@ -117,10 +118,12 @@ def search_for(
     entries |= {entry.child_id: entry for entry in fresh}
     may_restricted = restricted.showing(person, restricted=True, reason=reason) is restricted.Showing.WHOLE
     known = [e for e in entries.values() if not e.retired and (may_restricted or not e.restricted)]
-    readings = readings_of(asked, on, pool.borne.union(*(terms_of(entry.record) for entry in fresh)))
+    readings = Readings(
+        readings_of(asked, on, pool.borne.union(*(terms_of(entry.record) for entry in fresh)))
+    )
     weighed = _decider(model).rank(
-        readings,
-        [(e.child_id, comparable(e.record, readings[0]), e.restricted) for e in known],
+        readings.fitting,
+        [(e.child_id, comparable(e.record, readings.all[0]), e.restricted) for e in known],
         behind_bits=BEHIND_BITS_MAX,
         always=named,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -17,8 +18,11 @@ from server.demo.strata import Stratum
 from server.importing import STAGES, Imported, import_registry, writing
 from server.linkage.blocking import blocking_keys
 from server.linkage.csv_rows import TableError
+from server.linkage.inverting import unpack_terms
+from server.linkage.postings import offsets_of, unpack
 from server.linkage.standardise import decode_record
-from server.records import children, children_shown, index, registry
+from server.linkage.terms import terms_of
+from server.records import children, children_shown, index, registry, search
 from server.records.child import Standing
 from server.records.registry_rows import REGISTRY_COLUMNS
 from server.storage import Store, Transaction, open_store
@@ -390,8 +394,70 @@ def test_a_look_up_gives_each_child_once_and_no_more_than_the_limit(night: Night
     assert seen
 
 
+@pytest.fixture
+def with_helpers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some hundred rows are given to helpers, as two million are; threads in place of processes."""
+    monkeypatch.setattr(writing, "ROWS_FOR_PROCESSES_MIN", 1)
+    monkeypatch.setattr("server.records.search_bulk.PART_CHILDREN", 64)
+    monkeypatch.setattr(
+        writing.Import, "_helpers", lambda _, stack: stack.enter_context(ThreadPoolExecutor(2))
+    )
+
+
+def search_is_exact(road: Road) -> None:
+    """Search's index holds what the records say, and nobody waits for it."""
+    boroughs: dict[int, set[str]] = {}
+    for child_id, code in road.rows("SELECT child_id, borough FROM child_borough"):
+        boroughs.setdefault(child_id, set()).add(code)
+    wanted = {
+        (term, child_id)
+        for child_id, encoded in road.rows("SELECT child_id, record FROM child WHERE standing <> 'retired'")
+        for term in terms_of(decode_record(bytes(encoded)), boroughs.get(child_id, ()))
+    }
+    held = {
+        (term, (block << 16) + offset)
+        for block, term, packed in road.rows("SELECT block, term, children FROM search_posting")
+        for offset in offsets_of(unpack(bytes(packed)))
+    }
+    assert held == wanted and road.count("search_queue") == 0
+    assert {
+        (term, child_id)
+        for child_id, terms in road.rows("SELECT child_id, terms FROM search_child")
+        for term in unpack_terms(bytes(terms))
+    } == wanted
+
+
+@pytest.mark.usefixtures("in_small_parts", "with_helpers")
+def test_search_follows_the_rows_and_misses_nobody_who_changes_meanwhile(night: Night) -> None:
+    road, seen = night.road, list[int]()
+
+    def meddle(stage: str, rows: int, of: int | None) -> None:
+        if stage == "searchable":
+            seen.append(road.count("child"))
+            if len(seen) == 1:
+                # Of a part that is on its way, one is retired and one is merely touched.
+                child_id = night.child("N199")
+                road.store.write_now(
+                    lambda tx: children.set_standing(tx, REGISTRY, child_id, Standing.RETIRED, now=road.now)
+                )
+                road.store.write_now(lambda tx: search.changed(tx, [child_id - 1]))
+
+    night.brings(*many(500), progress=meddle)
+    assert seen[0] < 500, "the index did not follow while rows were written"
+    search_is_exact(road)
+    index_is_exact(road)
+    # The next night changes some, and adds some.
+    night.brings(*many(520, school_borough=SOUTHWARK)[20:])
+    search_is_exact(road)
+
+
+@pytest.mark.parametrize("helped", [False, True], ids=["alone", "helped"])
 @pytest.mark.usefixtures("in_small_parts")
-def test_stopped_anywhere_and_run_again_it_ends_as_if_never_stopped(night: Night, tmp_path: Path) -> None:
+def test_stopped_anywhere_and_run_again_it_ends_as_if_never_stopped(
+    night: Night, tmp_path: Path, request: pytest.FixtureRequest, helped: bool
+) -> None:
+    if helped:
+        request.getfixturevalue("with_helpers")
     seed = 11
     print(f"seed {seed}")
     rng = Random(seed)
@@ -428,6 +494,7 @@ def test_stopped_anywhere_and_run_again_it_ends_as_if_never_stopped(night: Night
             assert stops < 500
     assert stops > 5
     index_is_exact(night.road)
+    search_is_exact(night.road)
     assert contents(night.road) == contents(whole.road)
     other.close_now()
 

@@ -7,7 +7,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import islice
 from multiprocessing import get_context, parent_process
@@ -20,8 +20,9 @@ import msgspec
 from server.audit import Actor
 from server.casework.pack import Pack
 from server.importing.check import CHANGED, DONE, NEW, REJECTED, RETURNED, Checked, Progress
+from server.importing.searchable import Searchable
 from server.linkage.csv_rows import BadCell, Row, Rows, TableError
-from server.records import index, registry, search
+from server.records import index, registry
 from server.records.registry_rows import Batch, make_many_ready, pack_cells, unpack
 from server.storage.port import Store, Transaction
 
@@ -34,7 +35,10 @@ ROWS_FOR_PROCESSES_MIN = 50_000
 """Fewer rows are done before another process has started."""
 
 PROCESSES_MAX = 3
-"""One is enough to keep the writer busy; more help while it waits for a disk."""
+"""Two keep the writer busy, with a share of its core where there are only two; more help while it waits for a disk."""
+
+BATCHES_WAITING_MAX = 5
+"""Batches that are being made ready at once, some 5 MB each."""
 
 OBJECTS_BETWEEN_SEARCHES = (100_000, 50, 100)
 CHANGED_MEANWHILE = "changed while it was read. Import it again once it is whole."
@@ -76,6 +80,8 @@ class Import:
         self.run_id = 0
         self.began = time.monotonic()
         self.written = 0
+        self.free_since = 0.0
+        """When the last transaction ended, by this process's clock."""
 
     def run(self, digest: str, rejects: Path | None) -> Imported:
         found, now = self.found, self.now
@@ -83,12 +89,20 @@ class Import:
             lambda tx: registry.begin_run(tx, self.actor, digest, now=now)
         )
         self.work = work = found.count(NEW) + found.count(CHANGED)
-        try:
-            with ExitStack() as stack:
-                for batch in self._made_ready(work, stack):
+        searchable = Searchable(
+            self.store, self._write, lambda moved: self.progress("searchable", moved, None)
+        )
+        with ExitStack() as stack:
+            helpers = self._helpers(stack) if work >= ROWS_FOR_PROCESSES_MIN else None
+            try:
+                for batch in self._made_ready(helpers):
                     self._write_rows(batch)
-        except BadCell:  # a row that was good when it was checked
-            raise TableError(f"{self.rows.name}: {CHANGED_MEANWHILE}") from None
+                    if helpers is not None:
+                        searchable.follow(helpers, len(batch.rows))
+            except BadCell:  # a row that was good when it was checked
+                raise TableError(f"{self.rows.name}: {CHANGED_MEANWHILE}") from None
+            if helpers is not None:
+                searchable.catch_up(helpers)
         done = Imported(
             added=found.count(NEW),
             changed=found.count(CHANGED),
@@ -100,36 +114,42 @@ class Import:
             unnamed=found.unnamed,
             rejects=rejects,
         )
-        self._fold()
         counted = self.store.read_now(index.load_frequencies) is not None
-        if work or interrupted or not counted:
-            index.count_again(self.store)
-        self._let_be_searched()
-        ended = now + round((time.monotonic() - self.began) * 1000)
+        with ThreadPoolExecutor(1, "earlysign-counting") as beside:
+            # Folding is the engine's work, which leaves this process's own time to the counting.
+            counting = None
+            if work or interrupted or not counted:
+                counting = beside.submit(index.count_again, self.store)
+            self._fold()
+            if counting is not None:
+                counting.result()
+        searchable.finish()
         self._write(
             lambda tx: registry.count_run(
-                tx, self.run_id, unchanged=done.unchanged, rejected=done.rejected, ended_at=ended
+                tx, self.run_id, unchanged=done.unchanged, rejected=done.rejected, ended_at=self._time()
             )
         )
         return done
 
-    def _made_ready(self, work: int, stack: ExitStack) -> Iterator[Batch]:
-        """The rows to write, ready, some thousand at a time; by other processes where there are many."""
-        parts = self._parts()
-        columns = self.rows.columns
-        if work < ROWS_FOR_PROCESSES_MIN:
-            for part in parts:
-                yield unpack(make_many_ready(columns, pack_cells(part)))
-            return
-        processes = max(1, min((os.cpu_count() or 1) - 1, PROCESSES_MAX))
+    def _helpers(self, stack: ExitStack) -> ProcessPoolExecutor:
+        """Other processes, for as long as the stack is open."""
+        processes = max(1, min(os.cpu_count() or 1, PROCESSES_MAX))
         pool = stack.enter_context(
             ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_begin_helping)
         )
         stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+        return pool
+
+    def _made_ready(self, helpers: Executor | None) -> Iterator[Batch]:
+        """The rows to write, ready, some thousand at a time; by other processes where there are any."""
+        columns = self.rows.columns
         waiting: deque[Future[bytes]] = deque()
-        for part in parts:
-            waiting.append(pool.submit(make_many_ready, columns, pack_cells(part)))
-            if len(waiting) > 2 * processes:
+        for part in self._parts():
+            if helpers is None:
+                yield unpack(make_many_ready(columns, pack_cells(part)))
+                continue
+            waiting.append(helpers.submit(make_many_ready, columns, pack_cells(part)))
+            if len(waiting) > BATCHES_WAITING_MAX:
                 yield unpack(waiting.popleft().result())
         while waiting:
             yield unpack(waiting.popleft().result())
@@ -186,25 +206,23 @@ class Import:
             self.progress("indexed", moved, None)
             time.sleep(PAUSE_SECONDS)
 
-    def _let_be_searched(self) -> None:
-        """Put what was written into the index of search, which the server's job would do more slowly."""
-        moved = 0
-        while count := self._write(search.fill):
-            moved += count
-            self.progress("searchable", moved, None)
-
     def _guard(self, tx: Transaction) -> None:
-        registry.require_newest(tx, self.run_id)
+        registry.go_on(tx, self.run_id, now=self._time())
+
+    def _time(self) -> int:
+        """What time it is now that the import has been running for a while."""
+        return self.now + round((time.monotonic() - self.began) * 1000)
 
     def _write(self, work: Callable[[Transaction], T]) -> T:
-        """One transaction of this run, and a pause in which others get their turn."""
+        """One transaction of this run, after a pause in which others get their turn."""
 
         def guarded(tx: Transaction) -> T:
             self._guard(tx)
             return work(tx)
 
+        time.sleep(max(0.0, self.free_since + PAUSE_SECONDS - time.monotonic()))
         answer = self.store.write_now(guarded)
-        time.sleep(PAUSE_SECONDS)
+        self.free_since = time.monotonic()
         return answer
 
 

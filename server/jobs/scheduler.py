@@ -19,7 +19,7 @@ from server.access.sessions import SessionRules
 from server.access.throttle import Limits
 from server.alerts.channels import Channel
 from server.jobs import delivery, escalation, housekeeping, lease, pictures, uploads
-from server.records import escalations, search
+from server.records import escalations, registry, search
 from server.storage.blobs import Blobs
 from server.storage.port import StorageError, StorageUnavailable, Store
 from server.world import Worlds
@@ -129,8 +129,10 @@ class Jobs:
         return await pictures.run(self._store, self._blobs)
 
     async def index(self) -> int:
-        """Bring search's index up to date; how many children. Writes nothing where nothing has changed."""
-        if not await self._store.read(search.is_behind):
+        """Bring search's index up to date; how many children. Writes nothing where nothing has changed, and leaves
+        it to an import that is at work, which puts many in at once: both would only get in each other's way."""
+        now = self._clock()
+        if not await self._store.read(lambda tx: search.is_behind(tx) and not registry.is_importing(tx, now)):
             return 0
         done = 0
         for _ in range(INDEX_ROUNDS_MAX):

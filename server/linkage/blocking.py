@@ -48,8 +48,12 @@ class Lookup(msgspec.Struct, frozen=True, array_like=True, gc=False):
     refined: tuple[int, ...] = ()
 
 
+# What a key's number adds to it, worked out once for each.
+_RULE = tuple(rule * _R + _A + _B + _C for rule in range(FAMILY_DAY_INITIAL + 1))
+
+
 def _key(rule: int, a: int, b: int = 0, c: int = 0) -> int:
-    mixed = (rule * _R + (a + 1) * _A + (b + 1) * _B + (c + 1) * _C) & _MASK
+    mixed = (_RULE[rule] + a * _A + b * _B + c * _C) & _MASK
     return ((mixed ^ (mixed >> 31)) * _A & _MASK) - _HALF
 
 

@@ -264,13 +264,14 @@ class Decider:
 
     def rank(
         self,
-        readings: Sequence[Record],
+        readings: Callable[[Record], Sequence[Record]],
         known: Iterable[tuple[int, Record, bool]],
         *,
         behind_bits: float,
         always: Collection[int] = (),
     ) -> list[Candidate]:
-        """Every child by the reading that fits it best, the likeliest first: for a person who searches.
+        """Every child by the reading that fits it best, the likeliest first: for a person who searches. `readings`:
+        those to compare a child by.
 
         Nothing is decided. Those that are `behind_bits` behind the best are left out, unless in `always`.
         `probability` is shared among all of them and "a child not known yet". A Decider made with
@@ -279,7 +280,7 @@ class Decider:
         score = self._scorer.score
         scored: list[_Item] = []
         for child_id, child, restricted in known:
-            results = [result for reading in readings if (result := score(reading, child)) is not None]
+            results = [result for reading in readings(child) if (result := score(reading, child)) is not None]
             if results:
                 best = max(results, key=itemgetter(0))
                 scored.append((best[0], -child_id, restricted, best))

@@ -18,11 +18,15 @@ BITMAP_BYTES = BLOCK_CHILDREN // 8
 ARRAY_CHILDREN_MAX = 512
 """More are kept as bits. Bits take 8 KiB however few there are, an array two bytes a child and longer to unpack."""
 
+TAKEN_SINGLY_MAX = 24
+"""So few are taken out of a set one by one, in less time than looking through all of its bytes."""
+
 Bits = int
 """A set of offsets in a block: bit n stands for the n-th child of the block."""
 
 _SOME = re.compile(rb"[^\0]")
 _BITS_OF = [tuple(bit for bit in range(8) if byte >> bit & 1) for byte in range(256)]
+_BIT = tuple(1 << bit for bit in range(8))
 _SWAP = sys.byteorder == "big"
 
 
@@ -35,12 +39,20 @@ def bits_of(offsets: Iterable[int]) -> Bits:
     """The set of these offsets."""
     raw = bytearray(BITMAP_BYTES)
     for offset in offsets:
-        raw[offset >> 3] |= 1 << (offset & 7)
+        raw[offset >> 3] |= _BIT[offset & 7]
     return int.from_bytes(raw, "little")
 
 
 def offsets_of(bits: Bits) -> list[int]:
     """The offsets in a set, in order."""
+    if bits.bit_count() <= TAKEN_SINGLY_MAX:
+        singly = []
+        while bits:
+            highest = bits.bit_length() - 1
+            singly.append(highest)
+            bits ^= 1 << highest
+        singly.reverse()
+        return singly
     raw = bits.to_bytes(BITMAP_BYTES, "little")
     found = []
     for match in _SOME.finditer(raw):
@@ -79,6 +91,20 @@ def change(packed: bytes, added: Iterable[int], removed: Iterable[int]) -> bytes
     for offset in added:
         raw[offset >> 3] |= 1 << (offset & 7)
     return pack(int.from_bytes(raw, "little"))
+
+
+def pack_sorted(offsets: list[int]) -> bytes:
+    """A set, given as its offsets in order, as it is stored."""
+    return _pack_few(offsets) if len(offsets) <= ARRAY_CHILDREN_MAX else pack(bits_of(offsets))
+
+
+def join(one: bytes, other: bytes) -> bytes:
+    """Two stored sets as one."""
+    if not one or not other:
+        return one or other
+    if len(one) == BITMAP_BYTES or len(other) == BITMAP_BYTES:
+        return pack(unpack(one) | unpack(other))
+    return pack_sorted(sorted({*_unpack_few(one), *_unpack_few(other)}))
 
 
 def _pack_few(offsets: list[int]) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import product
-from math import log2
+from math import inf, log2
 
 import msgspec
 
@@ -70,7 +70,7 @@ def select(
         if at and children * 2.0**-telling > EXPECTED_FACTOR * limit:
             break
         both = _intersection(groups)
-        count = sum(bits.bit_count() for bits in both.values())
+        count = _count(both, inf if at == 0 else limit)
         if count > limit:
             fitting = fitting or (count if at == 0 else 0)
         elif count:
@@ -108,6 +108,16 @@ def _intersection(groups: Sequence[Group]) -> Group:
         if bits:
             found[block] = bits
     return found
+
+
+def _count(group: Group, enough: float) -> int:
+    """How many children are in a set; of more than `enough`, so many at least."""
+    count = 0
+    for bits in group.values():
+        count += bits.bit_count()
+        if count > enough:
+            break
+    return count
 
 
 def _counted(

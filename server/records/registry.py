@@ -23,6 +23,9 @@ SOURCE = "registry"
 RUN_CHILDREN_MIN = 500
 """So many new children at once make a run of the index; fewer are cheaper written straight into it."""
 
+QUIET_MS_MAX = 60_000
+"""An import that has written nothing for this long was killed, or stands still: others need not wait for it."""
+
 ADDED = "registry import"
 GONE = "no longer in the registry"
 RETURNED = "in the registry again"
@@ -74,21 +77,33 @@ def begin_run(tx: Transaction, actor: Actor, file_digest: str, *, now: int) -> t
         {"source": SOURCE},
     )
     run_id = tx.insert(
-        "INSERT INTO import_run (source, file_digest, started_by, started_at)"
-        " VALUES (:source, :digest, :by, :now)",
+        "INSERT INTO import_run (source, file_digest, started_by, started_at, active_at)"
+        " VALUES (:source, :digest, :by, :now, :now)",
         {"source": SOURCE, "digest": file_digest, "by": actor.id, "now": now},
         "run_id",
     )
     return run_id, last is not None and last[0] is None
 
 
-@impersonal("a comparison of two numbers")
-def require_newest(tx: Transaction, run_id: int) -> None:
-    """Raise Superseded where another import has begun since. Call it in every transaction of an import."""
+@impersonal("a number and a time")
+def go_on(tx: Transaction, run_id: int, *, now: int) -> None:
+    """Say that this import is at work. Raises Superseded where another has begun since. Call it in every transaction
+    of an import."""
     tx.lock(SOURCE)
     newest = tx.value("SELECT MAX(run_id) FROM import_run WHERE source = :source", {"source": SOURCE})
     if newest != run_id:
         raise Superseded
+    tx.execute("UPDATE import_run SET active_at = :now WHERE run_id = :run", {"now": now, "run": run_id})
+
+
+@impersonal("a yes or a no")
+def is_importing(tx: Transaction, now: int) -> bool:
+    """Whether an import is at work: one that has not ended, and that wrote something of late."""
+    running = tx.value(
+        "SELECT 1 FROM import_run WHERE source = :source AND ended_at IS NULL AND active_at > :since LIMIT 1",
+        {"source": SOURCE, "since": now - QUIET_MS_MAX},
+    )
+    return running is not None
 
 
 @impersonal("counts of rows")

@@ -7,8 +7,6 @@ The SQL is plain: what is particular about text search, how names sound, is in `
 
 from __future__ import annotations
 
-import sys
-from array import array
 from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
@@ -16,6 +14,7 @@ import msgspec
 from server.access.errors import SearchedTooOften
 from server.access.identity import Person
 from server.audit import impersonal
+from server.linkage.inverting import pack_terms, unpack_terms
 from server.linkage.postings import block_of, change, unpack
 from server.linkage.selecting import Group
 from server.linkage.standardise import Record, decode_record
@@ -89,7 +88,7 @@ def fill(tx: Transaction, most: int = INDEXED_PER_ROUND_MAX) -> int:
     tx.executemany(
         "INSERT INTO search_child (child_id, terms) VALUES (:child, :terms)"
         " ON CONFLICT (child_id) DO UPDATE SET terms = excluded.terms",
-        [{"child": child_id, "terms": _packed(terms)} for child_id, terms in now.items()],
+        [{"child": child_id, "terms": pack_terms(terms)} for child_id, terms in now.items()],
     )
     gone = [{"child": child_id} for child_id in before.keys() - now.keys()]
     tx.executemany("DELETE FROM search_child WHERE child_id = :child", gone)
@@ -128,10 +127,10 @@ def sets(tx: Transaction, terms: Iterable[int]) -> tuple[dict[int, Group], int]:
     last = int(tx.value("SELECT MAX(child_id) FROM search_child") or 0)
     blocks = range(block_of(last)[0] + 1)
     found: dict[int, Group] = {}
-    for part in _parts(sorted(set(terms))):
-        in_terms, marks = _marks("t", part)
-        for some in _parts(blocks):
-            in_blocks, more = _marks("b", some)
+    for part in parts_of(sorted(set(terms))):
+        in_terms, marks = marks_of("t", part)
+        for some in parts_of(blocks):
+            in_blocks, more = marks_of("b", some)
             for block, term, packed in tx.rows(
                 "SELECT block, term, children FROM search_posting"
                 f" WHERE block IN ({in_blocks}) AND term IN ({in_terms})",
@@ -145,8 +144,8 @@ def sets(tx: Transaction, terms: Iterable[int]) -> tuple[dict[int, Group], int]:
 def entries(tx: Transaction, child_ids: Sequence[int]) -> list[Entry]:
     """The children with these numbers, in no order."""
     found = []
-    for part in _parts(child_ids):
-        wanted, marks = _marks("c", part)
+    for part in parts_of(child_ids):
+        wanted, marks = marks_of("c", part)
         boroughs: dict[int, set[str]] = {}
         for child_id, code in tx.rows(
             f"SELECT child_id, borough FROM child_borough WHERE child_id IN ({wanted})", marks
@@ -179,7 +178,7 @@ def _boroughs_of_merged(tx: Transaction, kept_ids: Collection[int]) -> dict[int,
     """The boroughs that have to do with any record of these children."""
     if not kept_ids:
         return {}
-    wanted, marks = _marks("k", sorted(kept_ids))
+    wanted, marks = marks_of("k", sorted(kept_ids))
     found: dict[int, set[str]] = {}
     for kept_id, code in tx.rows(
         "SELECT c.cluster_id, b.borough FROM child c JOIN child_borough b ON b.child_id = c.child_id"
@@ -213,7 +212,7 @@ def referred(tx: Transaction, references: Sequence[str]) -> list[int]:
 )
 def alerted(tx: Transaction, person: Person) -> list[int]:
     """Children about whom an alert in this person's boroughs is not closed."""
-    wanted, marks = _marks("b", sorted(person.boroughs))
+    wanted, marks = marks_of("b", sorted(person.boroughs))
     rows = tx.rows(
         f"SELECT DISTINCT child_id FROM alert WHERE state <> 'closed' AND borough IN ({wanted or 'NULL'})"
         " ORDER BY child_id DESC LIMIT :most",
@@ -251,8 +250,8 @@ def prune(tx: Transaction, now: int) -> int:
 
 def _write_block(tx: Transaction, block: int, changes: dict[int, tuple[list[int], list[int]]]) -> None:
     held: dict[int, bytes] = {}
-    for part in _parts(sorted(changes)):
-        wanted, marks = _marks("t", part)
+    for part in parts_of(sorted(changes)):
+        wanted, marks = marks_of("t", part)
         held |= tx.rows(
             f"SELECT term, children FROM search_posting WHERE block = :block AND term IN ({wanted})",
             marks | {"block": block},
@@ -275,32 +274,21 @@ def _write_block(tx: Transaction, block: int, changes: dict[int, tuple[list[int]
 
 def _terms_of_indexed(tx: Transaction, child_ids: Sequence[int]) -> dict[int, frozenset[int]]:
     found: dict[int, frozenset[int]] = {}
-    for part in _parts(child_ids):
-        wanted, marks = _marks("c", part)
+    for part in parts_of(child_ids):
+        wanted, marks = marks_of("c", part)
         rows = tx.rows(f"SELECT child_id, terms FROM search_child WHERE child_id IN ({wanted})", marks)
-        found |= {child_id: frozenset(_unpacked(bytes(terms))) for child_id, terms in rows}
+        found |= {child_id: frozenset(unpack_terms(bytes(terms))) for child_id, terms in rows}
     return found
 
 
-def _packed(terms: Iterable[int]) -> bytes:
-    values = array("i", sorted(terms))
-    if sys.byteorder == "big":
-        values.byteswap()
-    return values.tobytes()
-
-
-def _unpacked(packed: bytes) -> array[int]:
-    values = array("i")
-    values.frombytes(packed)
-    if sys.byteorder == "big":
-        values.byteswap()
-    return values
-
-
-def _parts(values: Sequence[int]) -> Iterable[Sequence[int]]:
+@impersonal("reads nothing")
+def parts_of(values: Sequence[int]) -> Iterable[Sequence[int]]:
+    """Values in lists that are short enough for one statement."""
     return [values[start : start + PARAMETERS_MAX] for start in range(0, len(values), PARAMETERS_MAX)]
 
 
-def _marks(letter: str, values: Sequence[object]) -> tuple[str, dict[str, object]]:
+@impersonal("reads nothing")
+def marks_of(letter: str, values: Sequence[object]) -> tuple[str, dict[str, object]]:
+    """(an IN list of parameters, their values)."""
     marks: dict[str, object] = {f"{letter}{index}": value for index, value in enumerate(values)}
     return ", ".join(f":{name}" for name in marks), marks

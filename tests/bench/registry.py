@@ -3,7 +3,8 @@
 Makes a seeded CSV, then runs `earlysign import-children` three times as a process of its own: the first import, the
 same file again, and one in which a hundredth of the rows changed. Prints seconds, rows/s, the peak memory of all
 its processes together, and the size of the database. `--pushes` starts a server on the same database and has
-phones push notes all the while: their latency, and whether any was lost.
+phones push notes all the while: their latency, and whether any was lost. `--keep FOLDER` leaves the database there,
+for `python -m tests.bench.search --database FOLDER/earlysign.db`.
 """
 
 from __future__ import annotations
@@ -130,7 +131,7 @@ def import_under_load(data: Path, file: Path, children: int, database: str) -> t
 def run(arguments: argparse.Namespace) -> int:
     children: int = arguments.children
     folder = Path(tempfile.mkdtemp(prefix="earlysign-bench-registry-"))
-    data = folder / "data"
+    data = Path(arguments.keep) if arguments.keep else folder / "data"
     data.mkdir(mode=0o700)
     try:
         file, changed = folder / "known.csv", folder / "changed.csv"
@@ -162,6 +163,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_CHILDREN:,} children, for CI")
     parser.add_argument("--pushes", action="store_true", help="notes come in during the first import")
     parser.add_argument("--database", default="", help="a PostgreSQL database, empty, in place of SQLite")
+    parser.add_argument("--keep", default="", help="a folder to be made, in which the SQLite database stays")
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.children = QUICK_CHILDREN

@@ -1,11 +1,11 @@
 """`python -m tests.bench.search`: how quickly a child is found by part of what is known, and whether it is.
 
-Makes a database of synthetic children (`--children`, 2 million unless told), fills search's index, and runs a
-mix of searches as people type them, each by a person of the child's borough or of another, whole: reading what
-was typed, finding, ranking, and the entry in the audit log on disk. Prints size and build time of the index, the
-cost of one more child, p50, p95 and p99, and how often the child that was meant is first, and among those shown.
-`--database` is a path or `postgresql://...`, filled if it is empty and kept, so that a second run is short; `--quick`
-is 20,000 children and 300 searches.
+Makes a database of synthetic children (`--children`, 2 million unless told) by importing them, and runs a mix of
+searches as people type them, each by a person of the child's borough or of another, whole: reading what was typed,
+finding, ranking, and the entry in the audit log on disk. Prints the size of the index, the cost of one more child,
+p50, p95 and p99, and how often the child that was meant is first, and among those shown. `--database` is a path or
+`postgresql://...`, filled if it is empty and kept, so that a second run is short: that of `python -m
+tests.bench.registry --keep FOLDER` will do. `--quick` is 20,000 children and 300 searches.
 """
 
 from __future__ import annotations
@@ -124,18 +124,6 @@ def _draw(store: Store, rng: Random, last: int, count: int) -> list[Meant]:
     return store.read_now(look)
 
 
-def _build(store: Store) -> tuple[int, float, float]:
-    """Fill the index: (children, seconds, the longest round in ms)."""
-    done, longest, started = 0, 0.0, time.perf_counter()
-    while True:
-        began = time.perf_counter()
-        moved = store.write_now(search.fill)
-        longest = max(longest, time.perf_counter() - began)
-        if not moved:
-            return done, time.perf_counter() - started, longest * 1000
-        done += moved
-
-
 def _one_more(store: Store, last: int, rng: Random) -> tuple[float, float]:
     """(microseconds to queue a child on the road, to move it into the index later), on average."""
     ids = rng.sample(range(1, last + 1), ONE_MORE)
@@ -242,28 +230,19 @@ def _database(arguments: argparse.Namespace) -> tuple[Store, Path | None]:
         with tempfile.TemporaryDirectory() as made:
             registry = Path(made) / "known.csv"
             write_registry_csv(registry, SEED, arguments.children)
+            began = time.perf_counter()
             import_registry(store, registry, now=now_ms())
-        store.write_now(_queueing_all)
+            print(f"imported in {time.perf_counter() - began:.0f} s")
     return store, folder
-
-
-def _queueing_all(tx: Transaction) -> None:
-    """Empty the index that the import filled, and queue everybody again: the bench measures how it is built."""
-    for table in ("search_posting", "search_child"):
-        tx.execute(f"DELETE FROM {table}")
-    tx.execute("INSERT INTO search_queue (child_id) SELECT child_id FROM child")
 
 
 def run(arguments: argparse.Namespace) -> int:
     rng = Random(SEED)
     engine = "PostgreSQL" if arguments.database.startswith("postgres") else "SQLite"
-    print(f"seed {SEED}, {arguments.children:,} children, {engine}")
     store, folder = _database(arguments)
     try:
-        children, seconds, longest = _build(store)
-        print(
-            f"index: {children:,} children in {seconds:.1f} s, longest round {longest:.0f} ms; {_sizes(store)}"
-        )
+        children = store.read_now(lambda tx: tx.value("SELECT COUNT(*) FROM child"))
+        print(f"seed {SEED}, {children:,} children, {engine}; index: {_sizes(store)}")
         last = int(store.read_now(lambda tx: tx.value("SELECT MAX(child_id) FROM child")))
         queueing, moving = _one_more(store, last, rng)
         print(f"one more child: {queueing:.0f} µs on the note's way, {moving:.0f} µs in the job")

@@ -39,6 +39,9 @@ TABLES = {
     "key_run": "SELECT run FROM key_run",
     "child_borough": "SELECT c.registry_id, b.borough FROM child_borough b"
     " JOIN child c ON c.child_id = b.child_id ORDER BY c.registry_id, b.borough",
+    "search_child": "SELECT c.registry_id, s.terms FROM search_child s JOIN child c ON c.child_id = s.child_id"
+    " ORDER BY c.registry_id",
+    "search_queue": "SELECT child_id FROM search_queue",
     "collected": "SELECT c.registry_id, COUNT(*) FROM audit_subject a JOIN child c"
     " ON a.id = CAST(c.child_id AS TEXT) WHERE a.kind = 'child' GROUP BY c.registry_id ORDER BY c.registry_id",
 }

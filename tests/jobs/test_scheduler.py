@@ -16,9 +16,10 @@ from server.access.throttle import Limits
 from server.alerts.channels import Channel, Message
 from server.jobs import escalation, lease, scheduler
 from server.jobs.scheduler import Jobs
+from server.records import registry
 from server.storage import StorageUnavailable, Store
 from server.storage.blobs import Blobs
-from tests.road import AMARA, JONAS, Road
+from tests.road import AMARA, JONAS, REGISTRY, Road
 
 RULES = SessionRules(1_000, 2_000)
 LIMITS = Limits(10, 50, 1_000, b"k" * 32)
@@ -236,6 +237,30 @@ def test_the_index_of_search_follows_by_itself_and_writes_nothing_where_it_is_up
             road.officer().writes(AMARA, JONAS)
             await until(lambda: road.count("search_child") == 2 and road.count("search_queue") == 0)
             assert await jobs.index() == 0
+
+    go(main)
+
+
+def test_the_index_of_search_is_left_to_an_import_that_is_at_work_and_not_to_one_that_was_killed(
+    road: Road,
+) -> None:
+    road.child(AMARA)
+    run, _ = road.store.write_now(lambda tx: registry.begin_run(tx, REGISTRY, "0" * 64, now=road.now))
+
+    async def main() -> None:
+        jobs = make(road)
+        assert await jobs.index() == 0 and road.count("search_queue") == 1
+        road.passes(minutes=0.9)
+        await road.store.write(lambda tx: registry.go_on(tx, run, now=road.now))
+        road.passes(minutes=0.9)
+        assert await jobs.index() == 0 and road.count("search_queue") == 1
+        road.passes(minutes=0.2)  # it has not written for more than a minute
+        assert await jobs.index() == 1
+        road.officer().writes(JONAS)
+        await road.store.write(lambda tx: registry.go_on(tx, run, now=road.now))
+        assert await jobs.index() == 0
+        await road.store.write(lambda tx: registry.count_run(tx, run, ended_at=road.now))
+        assert await jobs.index() == 1
 
     go(main)
 

@@ -29,6 +29,20 @@ def test_a_change_is_what_it_is_on_a_set(held: set[int], put: set[int], taken: s
     assert postings.offsets_of(unpack(packed)) == sorted((held - taken) | put)
 
 
+@given(OFFSETS, OFFSETS, st.booleans(), st.booleans())
+def test_two_sets_as_one(one: set[int], other: set[int], many: bool, both: bool) -> None:
+    one = one | MANY if many else one
+    other = other | {offset + 1 for offset in MANY} if both else other
+    packed = [postings.pack_sorted(sorted(offsets)) for offsets in (one, other)]
+    assert packed == [pack(postings.bits_of(offsets)) for offsets in (one, other)]
+    assert postings.join(*packed) == pack(postings.bits_of(one | other))
+
+
+def test_few_and_few_may_be_many() -> None:
+    few = [postings.pack_sorted(list(range(start, start + ARRAY_CHILDREN_MAX))) for start in (0, 1_000)]
+    assert len(postings.join(*few)) == BITMAP_BYTES
+
+
 def test_many_are_bits_and_become_an_array_again() -> None:
     packed = pack(postings.bits_of(MANY))
     assert len(packed) == BITMAP_BYTES

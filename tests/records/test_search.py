@@ -9,11 +9,12 @@ import msgspec
 import pytest
 
 from server.access.errors import SearchedTooOften
+from server.linkage.inverting import invert
 from server.linkage.postings import block_of, offsets_of, unpack
 from server.linkage.selecting import children_in
 from server.linkage.standardise import decode_record
 from server.linkage.terms import terms_of
-from server.records import children, search
+from server.records import children, search, search_bulk
 from server.records.child import Details, Standing
 from server.storage import Store
 from tests.road import AMARA, CAMDEN, JONAS, REGISTRY, SOUTHWARK, VAGUE, Road, somebody
@@ -129,10 +130,8 @@ class _Meddling:
         return getattr(self._tx, name)
 
 
-def test_sets_reach_over_blocks(road: Road) -> None:
-    child_id = road.child(AMARA)
-    # As if another 100,000 children had come in between.
-    far = child_id + 100_000
+def copied(road: Road, child_id: int, far: int) -> None:
+    """A child like this one, with a number far behind."""
     road.store.write_now(
         lambda tx: tx.execute(
             "INSERT INTO child (child_id, standing, details, record, created_at, updated_at)"
@@ -141,11 +140,94 @@ def test_sets_reach_over_blocks(road: Road) -> None:
         )
     )
     road.store.write_now(lambda tx: search.changed(tx, [far]))
+
+
+def test_sets_reach_over_blocks(road: Road) -> None:
+    child_id = road.child(AMARA)
+    # As if another 100,000 children had come in between.
+    far = child_id + 100_000
+    copied(road, child_id, far)
     fill(road)
     term = max(terms_of(decode_record(road.value("SELECT record FROM child WHERE child_id = :c", c=far))))
     found, last = road.store.read_now(lambda tx: search.sets(tx, [term, 12345]))
     assert last == far and block_of(far)[0] > 0
     assert children_in(found[term]) == [child_id, far] and 12345 not in found
+
+
+# Many new children at once ------------------------------------------------------------------------------------
+
+
+def bulk(road: Road, part: search_bulk.Part) -> int:
+    return road.store.write_now(lambda tx: search_bulk.write_part(tx, part, invert(part.told)))
+
+
+def next_part(road: Road, after: int = 0) -> search_bulk.Part | None:
+    return road.store.read_now(lambda tx: search_bulk.read_part(tx, after))
+
+
+def test_many_new_children_at_once_end_as_one_by_one(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search_bulk, "PART_CHILDREN", 4)
+    indexed = road.child(JONAS)
+    fill(road)
+    new = [
+        road.child(
+            msgspec.structs.replace(AMARA, date_of_birth=datetime.date(2012, 1, 1 + at)),
+            school_borough=SOUTHWARK,
+        )
+        for at in range(9)
+    ]
+    road.store.write_now(
+        lambda tx: children.set_standing(tx, REGISTRY, new[2], Standing.RETIRED, now=road.now)
+    )
+    road.store.write_now(lambda tx: search.changed(tx, [indexed]))
+    after, sizes = 0, []
+    while part := next_part(road, after):
+        after = part.last
+        sizes.append(bulk(road, part))
+    assert sizes == [4, 4]
+    assert held(road) == wanted(road) and len(held(road)) == 9
+    # The retired one, and the one that was in the index before, are left to the usual way.
+    assert road.rows("SELECT child_id FROM search_queue ORDER BY 1") == [(indexed,), (new[2],)]
+    assert fill(road) == 2 and held(road) == wanted(road)
+
+
+def test_a_part_is_of_one_block(road: Road) -> None:
+    near = road.child(AMARA)
+    far = near + 200_000
+    copied(road, near, far)
+    first = next_part(road)
+    assert first is not None and first.last == near
+    second = next_part(road, first.last)
+    assert second is not None and second.last == far and next_part(road, far) is None
+    assert bulk(road, first) == bulk(road, second) == 1 and held(road) == wanted(road)
+
+
+def test_a_child_that_changes_while_its_part_is_on_its_way_is_not_lost(road: Road) -> None:
+    child_id, _ = road.child(AMARA), road.child(JONAS)
+    part = next_part(road)
+    assert part is not None
+    other = msgspec.json.encode(Details(given_names="Zora", family_name="Quist"))
+    record = road.value("SELECT record FROM child WHERE child_id = :c", c=road.child(VAGUE))
+    road.store.write_now(
+        lambda tx: tx.execute(
+            "UPDATE child SET details = :d, record = :r WHERE child_id = :c",
+            {"d": other, "r": record, "c": child_id},
+        )
+    )
+    road.store.write_now(lambda tx: search.changed(tx, [child_id]))
+    assert bulk(road, part) == 0 and held(road) == {} and road.count("search_queue") == 3
+    assert fill(road) == 3 and held(road) == wanted(road)
+
+
+def test_a_part_that_the_servers_job_was_quicker_with_is_not_put_in_twice(road: Road) -> None:
+    child_id = road.child(AMARA)
+    part = next_part(road)
+    assert part is not None and fill(road) == 1
+    # Changed again since: its stamp is what it was when the part was read, and the index holds it already.
+    road.store.write_now(lambda tx: search.changed(tx, [child_id]))
+    assert road.rows("SELECT child_id, stamp FROM search_queue") == part.stamps
+    assert bulk(road, part) == 0
+    assert fill(road) == 1 and held(road) == wanted(road)
 
 
 def test_an_id_stands_for_its_child(road: Road) -> None:

@@ -115,6 +115,7 @@ CREATE TABLE import_run (
     file_digest TEXT NOT NULL,
     started_by TEXT NOT NULL,
     started_at $integer NOT NULL,
+    active_at $integer NOT NULL, -- when it last wrote
     ended_at $integer,
     added $integer NOT NULL DEFAULT 0,
     changed $integer NOT NULL DEFAULT 0,
