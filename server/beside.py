@@ -20,8 +20,9 @@ from server import placing
 from server.linkage.blocking import blocking_keys, lookup_keys
 from server.linkage.decide import LINK, NEW
 from server.linkage.standardise import Record
-from server.placing import Described, Placement, World
+from server.placing import Described, Placement
 from server.storage.port import Transaction
+from server.world import World
 
 LOCKS_MAX = 400
 """Locks that one push holds. PostgreSQL shares a table of 6,400 among all connections by default, and a server

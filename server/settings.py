@@ -85,7 +85,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     jobs: Annotated[
         bool,
         Meta(
-            description="Run escalation, delivery and housekeeping here; of several processes on one database, one at a time does."
+            description="Run escalation, delivery and housekeeping here; of several processes on one database, "
+            "one at a time does."
         ),
     ] = True
     policy: Annotated[

@@ -24,7 +24,7 @@ from prometheus_client import multiprocess
 
 from server.cli.common import CommandError
 from server.http.metrics import SHARED_FOLDER
-from server.settings import WORKERS_MAX, Settings
+from server.settings import Settings
 
 BACKLOG = 2048  # 2,000 phones at a shift's end may connect within one second
 LOOK_SECONDS = 0.2
@@ -134,7 +134,7 @@ class Workers:
                     worker.look()
                     if worker.early_ends >= EARLY_ENDS_MAX:
                         raise CommandError(
-                            f"Worker {worker.number} ended {EARLY_ENDS_MAX} times soon after its start; all are stopped.",
+                            f"Worker {worker.number} ended {EARLY_ENDS_MAX} times at its start: all are stopped.",
                             "The lines above say why; earlysign doctor looks closer.",
                         )
         finally:
