@@ -202,9 +202,7 @@ class PostgresStore:
                     tx.check_unbroken()
             finally:
                 tx.end()
-            if writable:
-                connection.execute(_LEAVE_A_TRACE)
-            self._commit(connection)
+            self._commit(connection, writable)
             return answer, tx
         except BaseException:
             with suppress(psycopg.Error):
@@ -234,10 +232,12 @@ class PostgresStore:
                 self._connections.putconn(connection)
         raise StorageUnavailable("PostgreSQL drops every connection. See its log; try again soon.")
 
-    def _commit(self, connection: psycopg.Connection[Row]) -> None:
+    def _commit(self, connection: psycopg.Connection[Row], writable: bool) -> None:
         warnings: list[psycopg.errors.Diagnostic] = []
         connection.add_notice_handler(warnings.append)
         try:
+            if writable:
+                connection.execute(_LEAVE_A_TRACE)
             done = connection.execute("COMMIT", prepare=False).statusmessage
         except psycopg.Error as error:
             raise translated(error, "COMMIT") from None
