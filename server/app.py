@@ -48,7 +48,7 @@ from server.http.csrf import COOKIE, HEADER, CSRFCheck
 from server.http.docs import StrictStructSchemaPlugin, openapi_config
 from server.http.media import CheckedRequest, no_options, read_expected_type
 from server.http.metrics import Metrics
-from server.http.notes_first import NotesFirst
+from server.http.notes_first import NotesFirst, OnePush
 from server.http.observe import Observe
 from server.http.services import Services
 from server.http.turns import Turns
@@ -145,6 +145,7 @@ def make_services(
         blobs=Blobs(settings.attachments, settings.attachment_reserve_megabytes * MEGABYTE),
         turns=Turns(),
         notes_first=NotesFirst(),
+        one_push=OnePush(),
         hub=Hub(store, steps.TOPIC, steps.steps_after, steps.newest_event, alerts.encode_step),
     )
 

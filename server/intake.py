@@ -19,6 +19,7 @@ import structlog
 from server import placing
 from server.access.identity import DeviceIdentity
 from server.audit import Actor
+from server.beside import Alone, Beside
 from server.casework.facts import NoteFact, milliseconds, note_fact
 from server.placing import Described
 from server.records import attachments, cases, ledger, notes
@@ -63,6 +64,7 @@ class _Trip(msgspec.Struct, frozen=True):
     """Ids that a note has already: of those in this push, and of those stored so far."""
     awaited: set[str]
     """Notes that an earlier op waits for: of this push, or of those before."""
+    beside: Beside
     apart: bool
 
 
@@ -93,16 +95,43 @@ def receive(
     Nearly every push has nothing wrong in it, and a savepoint for each op costs a quarter of the time: so the
     push is tried in one savepoint, and only where an op fails is it undone and taken again op by op.
     """
+    # A phone that retries with two servers at once is taken by one after the other.
+    tx.lock(f"phone:{sender.device_id}")
+    only_notes = all(isinstance(item.arrival.body, Note | None) for item in prepared)
+    if only_notes and not tx.sole_writer:
+        try:
+            with tx.savepoint():
+                tx.lock(placing.WHO_IS_WHO, shared=True)
+                return _receive(tx, sender, prepared, now, world, alone=False)
+        except Alone:
+            pass  # the savepoint has let go of what it held
+        except StorageUnavailable:
+            raise
+        except Exception as error:
+            return _receive_apart(tx, sender, prepared, now, world, error)
     tx.lock(placing.WHO_IS_WHO)
     try:
         with tx.savepoint():
-            return _receive(tx, sender, prepared, now, world, apart=False)
+            return _receive(tx, sender, prepared, now, world)
     except StorageUnavailable:
         raise
     except Exception as error:
-        if not isinstance(error, _Refused):
-            log.warning("push_taken_op_by_op", error=type(error).__name__)
-        return _receive(tx, sender, prepared, now, world, apart=True)
+        return _receive_apart(tx, sender, prepared, now, world, error)
+
+
+def _receive_apart(
+    tx: Transaction,
+    sender: DeviceIdentity,
+    prepared: Sequence[Prepared],
+    now: int,
+    world: World,
+    error: Exception,
+) -> Received:
+    """Take a push op by op, since one of them failed."""
+    if not isinstance(error, _Refused):
+        log.warning("push_taken_op_by_op", error=type(error).__name__)
+    tx.lock(placing.WHO_IS_WHO)
+    return _receive(tx, sender, prepared, now, world, apart=True)
 
 
 def _receive(
@@ -112,9 +141,11 @@ def _receive(
     now: int,
     world: World,
     *,
-    apart: bool,
+    alone: bool = True,
+    apart: bool = False,
 ) -> Received:
-    """`apart`: each op in a savepoint of its own, so that one that fails costs only itself."""
+    """`alone`: no other push decides meanwhile. `apart`: each op in a savepoint of its own, so that one that
+    fails costs only itself."""
     entities = list({p.arrival.envelope.entity_id for p in prepared if p.arrival.envelope})
     trip = _Trip(
         tx,
@@ -124,8 +155,11 @@ def _receive(
         now,
         note_ids=notes.taken_ids(tx, entities),
         awaited=set(ledger.awaited(tx, entities)),
+        beside=Beside(tx, world, alone=alone),
         apart=apart,
     )
+    if trip.awaited and not alone:
+        raise Alone  # an amendment judges the children of its note anew
     streams = {
         epoch: ledger.open_stream(tx, sender.device_id, epoch)
         for epoch in dict.fromkeys(p.arrival.envelope.epoch for p in prepared if p.arrival.envelope)
@@ -138,6 +172,11 @@ def _receive(
         )
         for epoch, stream in streams.items()
     }
+    trip.beside.look_ahead(
+        (item.arrival.index, item.subjects)
+        for item in prepared
+        if (e := item.arrival.envelope) is not None and e.seq not in known[e.epoch]
+    )
     verdicts: list[Verdict] = []
     fresh: dict[str, list[int]] = {epoch: [] for epoch in streams}
     custody: list[tuple[str, int, str]] = []
@@ -234,7 +273,8 @@ def take_again(
     actor, ids = Actor("device", sender.device_id), [envelope.entity_id]
     trip = _Trip(
         tx, sender, world, actor, now,
-        note_ids=notes.taken_ids(tx, ids), awaited=set(ledger.awaited(tx, ids)), apart=True,
+        note_ids=notes.taken_ids(tx, ids), awaited=set(ledger.awaited(tx, ids)),
+        beside=Beside(tx, world, alone=True), apart=True,
     )  # fmt: skip
     try:
         with tx.savepoint():
@@ -265,7 +305,7 @@ def _apply(
         observed_at, doubtful = _observed(body, trip.now)
         code = Code.OBSERVED_OUT_OF_RANGE if doubtful else None
         kept = keep(Outcome.APPLIED, code, 1)
-        _write(trip, envelope, kept, body, item.subjects, observed_at, doubtful)
+        _write(trip, item, envelope, kept, body, observed_at, doubtful)
         trip.note_ids.add(envelope.entity_id)
         return arrival.verdict(Outcome.APPLIED, code, rev=1), kept
     note = notes.stored(trip.tx, envelope.entity_id)
@@ -282,10 +322,10 @@ def _apply(
 
 def _write(
     trip: _Trip,
+    item: Prepared,
     envelope: Envelope,
     op_id: int,
     note: Note,
-    subjects: Sequence[Described],
     observed_at: int,
     doubtful: bool,
 ) -> None:
@@ -302,7 +342,7 @@ def _write(
         author_borough=sender.borough,
         danger_now=note.danger_now,
     )
-    placements = placing.decide(tx, trip.world, subjects)
+    placements = trip.beside.decide(item.arrival.index, item.subjects)
     note_key = notes.add(
         tx,
         trip.actor,

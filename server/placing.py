@@ -46,9 +46,9 @@ class Described(msgspec.Struct, frozen=True):
 
 
 WHO_IS_WHO = "intake"
-"""Lock of the database under which it is decided which child is which, by pushes and by people, one at a time.
-On PostgreSQL two that met the same unknown child at the same instant must end with one child (invariant 17), and
-a note that comes while its child is merged must be counted with it. SQLite has one writer anyway."""
+"""Lock of the database under which it is decided which child is which. People who decide hold it alone, so that a
+note which comes while its child is merged is counted with it; pushes share it, and hold what they decide on besides
+(`server/beside.py`). SQLite has one writer anyway."""
 
 
 def describe(note: Note) -> tuple[Described, ...]:
@@ -94,10 +94,11 @@ def _day_of(instant: datetime.datetime) -> datetime.date:
 
 
 class Placement(msgspec.Struct, frozen=True):
-    """A subject and what linkage decided of it."""
+    """A subject and what linkage decided of it. `kept_id`: the child, whichever of its records was found."""
 
     subject: Described
     decision: Decision
+    kept_id: int | None
 
 
 def decide(tx: Transaction, world: World, subjects: Sequence[Described]) -> list[Placement]:
@@ -110,10 +111,11 @@ def decide(tx: Transaction, world: World, subjects: Sequence[Described]) -> list
     for subject in subjects:
         source = StoredIndex(tx)
         decision = world.decider.decide(subject.record, source, excluded=taken)
-        if decision.outcome == LINK and decision.child_id is not None:
-            child_id = decision.child_id
+        child_id = decision.child_id
+        if decision.outcome == LINK and child_id is not None:
             taken |= children.whole(tx, [child_id]) if child_id in source.clusters else {child_id}
-        placements.append(Placement(subject, decision))
+        kept_id = source.clusters.get(child_id, child_id) if child_id is not None else None
+        placements.append(Placement(subject, decision, kept_id))
     return placements
 
 

@@ -22,6 +22,9 @@ OTHER_PROGRAMS = ("EARLYSIGN_DEVICE_", "EARLYSIGN_TEST_", "EARLYSIGN_DEMO_", "EA
 DATABASE_FILE = "earlysign.db"
 ATTACHMENTS_FOLDER = "attachments"
 MEGABYTE = 1_000_000
+WORKERS_MAX = (
+    8  # each opens nine connections to PostgreSQL, which takes 100 by default (see server/beside.py too)
+)
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -48,6 +51,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
     host: Annotated[str, Meta(description="Address to listen on.", min_length=1)] = "127.0.0.1"
     port: Annotated[int, Meta(description="Port to listen on.", ge=1, le=65535)] = 8000
+    workers: Annotated[
+        int,
+        Meta(
+            description="Server processes at that address. More than 1 need PostgreSQL; one for each core "
+            "is plenty.",
+            ge=1,
+            le=WORKERS_MAX,
+        ),
+    ] = 1
     public_url: Annotated[
         str,
         Meta(
@@ -70,9 +82,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "no for PostgreSQL (run `earlysign migrate` there)."
         ),
     ] = "auto"
-    jobs: Annotated[bool, Meta(description="Run escalation, delivery and housekeeping in this process.")] = (
-        True
-    )
+    jobs: Annotated[
+        bool,
+        Meta(
+            description="Run escalation, delivery and housekeeping here; of several processes on one database, "
+            "one at a time does."
+        ),
+    ] = True
     policy: Annotated[
         Path | None,
         Meta(

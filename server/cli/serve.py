@@ -1,4 +1,4 @@
-"""`earlysign serve`: the server, one process."""
+"""`earlysign serve`: the server, in one process or several (`workers.py`)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from litestar import Litestar
 from rich.markup import escape
 
 from server import logs
+from server.access.crypto import load_secret
 from server.app import create_app, make_pack
+from server.cli import workers as processes
 from server.cli.common import CommandError, DataOption, examples, open_database, policy_from, say
 from server.settings import Settings, load_settings
 
 GRACE_S = 20  # a push in flight takes a second or two; a supervisor kills after 30 or more
-BACKLOG = 2048  # 2,000 phones at a shift's end may connect within one second
 # A push makes tens of thousands of short-lived objects and hardly ever a cycle: at Python's own threshold the
 # search for cycles costs a twelfth of the server's time.
 OBJECTS_BETWEEN_SEARCHES = 50_000
@@ -43,6 +44,10 @@ class Server(uvicorn.Server):
         gc.freeze()
         gc.set_threshold(OBJECTS_BETWEEN_SEARCHES, 20, 20)
 
+    def stop_soon(self) -> None:
+        """Stop as on SIGTERM. From any thread."""
+        self.should_exit = True
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._app.state.services.hub.end_streams()
         await super().shutdown(sockets)
@@ -64,6 +69,7 @@ def register(app: typer.Typer) -> None:
         epilog=examples(
             "earlysign serve",
             "earlysign serve --data /var/lib/earlysign --port 8080",
+            "EARLYSIGN_DATABASE=postgresql:///earlysign earlysign serve --workers 4",
             "EARLYSIGN_PUBLIC_URL=https://earlysign.example earlysign serve --host 127.0.0.1",
         ),
     )(serve)
@@ -73,6 +79,11 @@ def serve(
     data: DataOption = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default=False)] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on.", show_default=False)] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Server processes; more than 1 need PostgreSQL.", metavar="N", show_default=False),
+    ] = None,
+    worker: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run the server until it is told to stop (Ctrl-C or SIGTERM).
 
@@ -80,19 +91,32 @@ def serve(
     a phone outside this machine uses it, and tell the server its address with EARLYSIGN_PUBLIC_URL.
     """
     use_one_heap()
-    settings = load_settings(data=data, host=host, port=port)
-    check_port(settings)
+    settings = load_settings(data=data, host=host, port=port, workers=workers)
+    processes.check(settings)
     logs.configure(settings.log_level, settings.log_format)
+    if worker is not None:
+        run_server(settings, worker)
+        return
+    check_port(settings)
     # Looked at before the server starts, so that what is wrong is one line and not a log of a failed start.
     policy_from(settings)
     make_pack(settings)
     with open_database(settings):
-        app = create_app(settings)
+        load_secret(settings.data, settings.secret)
     say(f"[bold]Earlysign[/bold] at [link={settings.base_url}]{escape(settings.base_url)}[/link]")
     where = str(settings.sqlite_path) if settings.uses_sqlite else "PostgreSQL"
     say(f"Database: {escape(where)}. Doors for programs: {escape(settings.base_url)}/docs. Ctrl-C stops it.")
     if not settings.behind_tls:
         say("[yellow]No TLS in front:[/yellow] for this machine only. See EARLYSIGN_PUBLIC_URL.")
+    if settings.workers > 1:
+        processes.supervise(settings)
+    else:
+        run_server(settings)
+
+
+def run_server(settings: Settings, worker: str | None = None) -> None:
+    """Run the server in this process. `worker`: what the parent of several handed on."""
+    app = create_app(settings)
     server = Server(
         uvicorn.Config(
             app,
@@ -107,12 +131,13 @@ def serve(
             forwarded_allow_ips=settings.trusted_proxies,
             timeout_graceful_shutdown=GRACE_S,
             timeout_keep_alive=KEEP_ALIVE_S,
-            backlog=BACKLOG,
+            backlog=processes.BACKLOG,
         ),
         app,
     )
+    sockets = [processes.inherited(worker, server.stop_soon)] if worker is not None else None
     with contextlib.suppress(KeyboardInterrupt):
-        server.run()
+        server.run(sockets)
     if not server.started:
         raise CommandError(
             "The server did not start.", "The lines above say why; earlysign doctor looks closer."

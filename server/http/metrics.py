@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""The library's own variable: the folder in which workers count together (`server/cli/workers.py` makes it)."""
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -28,7 +31,10 @@ class Metrics:
             registry=self.registry,
         )
         self.under_way = Gauge(
-            "earlysign_requests_under_way", "Requests not yet answered.", registry=self.registry
+            "earlysign_requests_under_way",
+            "Requests not yet answered.",
+            registry=self.registry,
+            multiprocess_mode="livesum",
         )
         self.notes = Counter(
             "earlysign_ops",
@@ -49,7 +55,15 @@ class Metrics:
     def render(self, linked: Sequence[tuple[str, bool, int]] = ()) -> bytes:
         """All of them, as Prometheus reads them; with what linkage made of the subjects of notes, counted in the
         database and so by every process: (outcome, identifiable, how many)."""
-        return generate_latest(self.registry) + generate_latest(_linked_registry(linked))
+        return generate_latest(self._counted()) + generate_latest(_linked_registry(linked))
+
+    def _counted(self) -> CollectorRegistry:
+        """What this process counted, or where it is one of several workers, what all of them counted."""
+        if SHARED_FOLDER not in os.environ:
+            return self.registry
+        together = CollectorRegistry()
+        multiprocess.MultiProcessCollector(together)  # type: ignore[no-untyped-call]  # not typed
+        return together
 
 
 class _Linked:

@@ -7,8 +7,12 @@ on it; a photograph of some seconds can wait that long, again and again, and nev
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import TracebackType
+
+from server.storage.port import StorageBusy
 
 HOLD_SECONDS_MAX = 0.1
 """For each quarter of a megabyte: so an upload still moves at 2.5 MB/s while pushes never cease."""
@@ -60,3 +64,23 @@ class NotesFirst:
                 await self._quiet.wait()
         except TimeoutError:
             return
+
+
+PUSH_SECONDS_MAX = 10.0
+"""How long a push waits for those before it: as long as for a lock of the database."""
+
+
+class OnePush:
+    """The turn of the pushes of one process, in whatever threads they run."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+
+    def __enter__(self) -> None:
+        if not self._turn.acquire(timeout=PUSH_SECONDS_MAX):
+            raise StorageBusy("Many pushes are waiting already. Try again soon.")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._turn.release()

@@ -14,7 +14,7 @@ from server.access.signing import SigningKey
 from server.access.throttle import Limits
 from server.alerts.stream import Hub
 from server.http.metrics import Metrics
-from server.http.notes_first import NotesFirst
+from server.http.notes_first import NotesFirst, OnePush
 from server.http.turns import Turns
 from server.settings import Settings
 from server.storage.blobs import Blobs
@@ -42,6 +42,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     blobs: Blobs
     turns: Turns
     notes_first: NotesFirst
+    one_push: OnePush
 
 
 def services_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Services:

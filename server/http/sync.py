@@ -98,10 +98,11 @@ async def push(
     now = now_ms()
 
     def take(tx: Transaction) -> intake.Received:
-        # Reading the lines here and not before keeps one thread busy at a time: two that compute would take
-        # the interpreter's lock from each other at every statement.
-        prepared = intake.prepare(lines, device.device_id)
-        return intake.receive(tx, device, prepared, now=now, world=services.worlds.current(tx))
+        # One push of this process at a time, from its lines to its last word: two that compute would take the
+        # interpreter's lock from each other at every statement. While one commits, the next begins.
+        with services.one_push:
+            prepared = intake.prepare(lines, device.device_id)
+            return intake.receive(tx, device, prepared, now=now, world=services.worlds.current(tx))
 
     with services.notes_first.pushing():
         received = await services.store.write(take)

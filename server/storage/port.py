@@ -128,8 +128,17 @@ class Transaction(Protocol):
     def savepoint(self) -> AbstractContextManager[None]:
         """An exception that leaves the block undoes what was written inside, and only that."""
 
-    def lock(self, name: str) -> None:
-        """Hold `name` alone until the transaction ends; waits for whoever holds it."""
+    @property
+    def sole_writer(self) -> bool:
+        """Whether nobody else writes until this transaction ends, as on SQLite: then no lock is needed."""
+
+    def lock(self, *names: str, shared: bool = False) -> None:
+        """Hold these names alone until the transaction ends; waits for whoever holds them.
+
+        `shared`: together with others who share them, and with nobody who holds them alone. The names of one
+        call are taken in an order that everybody keeps, so that two calls never wait for each other. What was
+        taken inside a savepoint that is undone is let go.
+        """
 
     def at_commit(self, work: Callable[[Transaction], None]) -> None:
         """Run `work` last, in this transaction; what it raises undoes the transaction.

@@ -75,6 +75,13 @@ SELECT set_config('synchronous_commit',
        set_config('timezone', 'UTC', false)
 """
 
+# A write that found everything done already ("duplicate") would commit without waiting for a standby, which may not
+# have yet what it found: a commit that left no trace in the log waits for nobody. So it leaves one.
+_LEAVE_A_TRACE: Final = (
+    "SELECT CASE WHEN pg_current_xact_id_if_assigned() IS NULL"
+    " THEN pg_logical_emit_message(true, 'earlysign', '') END"
+)
+
 
 class PostgresStore:
     """A `Store` over a PostgreSQL database. Connects at once; call `migrate` next.
@@ -195,7 +202,7 @@ class PostgresStore:
                     tx.check_unbroken()
             finally:
                 tx.end()
-            self._commit(connection)
+            self._commit(connection, writable)
             return answer, tx
         except BaseException:
             with suppress(psycopg.Error):
@@ -225,11 +232,21 @@ class PostgresStore:
                 self._connections.putconn(connection)
         raise StorageUnavailable("PostgreSQL drops every connection. See its log; try again soon.")
 
-    def _commit(self, connection: psycopg.Connection[Row]) -> None:
+    def _commit(self, connection: psycopg.Connection[Row], writable: bool) -> None:
+        warnings: list[psycopg.errors.Diagnostic] = []
+        connection.add_notice_handler(warnings.append)
         try:
+            if writable:
+                connection.execute(_LEAVE_A_TRACE)
             done = connection.execute("COMMIT", prepare=False).statusmessage
         except psycopg.Error as error:
             raise translated(error, "COMMIT") from None
+        finally:
+            connection.remove_notice_handler(warnings.append)
+        if warnings:
+            # Such as a wait for the standby that somebody cancelled: "has already committed locally, but might
+            # not have been replicated". It is no success until the standby has it: asked again, it is a duplicate.
+            raise StorageUnavailable("PostgreSQL committed with a warning (see its log). Ask again.")
         if done != "COMMIT":
             raise StorageError("PostgreSQL undid the transaction instead of committing it.")
 

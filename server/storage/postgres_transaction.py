@@ -50,6 +50,7 @@ class PostgresTransaction(TransactionState):
 
     __slots__ = ("_cursor",)
 
+    sole_writer = False
     settled: str = SETTLED
 
     def __init__(self, cursor: Cursor, *, writable: bool, notes: dict[str, Any] | None = None) -> None:
@@ -98,11 +99,13 @@ class PostgresTransaction(TransactionState):
         found: int = self.value(f"{sql} RETURNING {key}", params)
         return found
 
-    def lock(self, name: str) -> None:
+    def lock(self, *names: str, shared: bool = False) -> None:
         self.check_open()
         if not self.writable:
-            raise StorageError(f"The lock {name!r} was asked for in a read. Use Store.write.")
-        self._run("SELECT pg_advisory_xact_lock(:key)", {"key": lock_key(name)})
+            raise StorageError(f"The lock {names[0]!r} was asked for in a read. Use Store.write.")
+        function = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
+        keys = sorted(set(map(lock_key, names)))
+        self._run(f"SELECT {function}(key) FROM unnest((:keys)::bigint[]) AS key", {"keys": keys})
 
     def savepoint_command(self, sql: str) -> None:
         try:
@@ -119,9 +122,11 @@ class PostgresTransaction(TransactionState):
 
     def announce(self) -> None:
         """Hand the notices to PostgreSQL, which delivers them when and if this commits."""
-        for topic, payload in dict.fromkeys(self.notices):
-            text = f"{topic}\n{payload}"
-            self._run("SELECT pg_notify(:channel, :text)", {"channel": CHANNEL, "text": text})
+        texts = [f"{topic}\n{payload}" for topic, payload in dict.fromkeys(self.notices)]
+        self._run(
+            "SELECT pg_notify(:channel, text) FROM unnest((:texts)::text[]) AS text",
+            {"channel": CHANNEL, "texts": texts},
+        )
 
     def _run(self, sql: str, params: Params) -> Cursor:
         if self.broken or self._ended:

@@ -44,6 +44,7 @@ class SqliteTransaction(TransactionState):
 
     __slots__ = ("_cursor", "_real_cursor")
 
+    sole_writer = True
     settled: str = "1=1"  # one writer: the order of keys is the order of commits
 
     def __init__(
@@ -102,11 +103,11 @@ class SqliteTransaction(TransactionState):
             raise StorageError("insert was given a statement that is not an INSERT.")
         return found
 
-    def lock(self, name: str) -> None:
+    def lock(self, *names: str, shared: bool = False) -> None:
         """One writer at a time is the whole engine, so there is nobody to exclude."""
         self.check_open()
         if not self.writable:
-            raise StorageError(f"The lock {name!r} was asked for in a read. Use Store.write.")
+            raise StorageError(f"The lock {names[0]!r} was asked for in a read. Use Store.write.")
 
     def savepoint_command(self, sql: str) -> None:
         try:

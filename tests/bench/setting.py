@@ -92,9 +92,10 @@ def _decides_what_is_stored() -> list[Path]:
     )
 
 
-def enrol_phones(folder: Path, count: int) -> list[Phone]:
-    """Put officers and their phones into the database, spread over the boroughs."""
-    store = open_store(folder / "earlysign.db")
+def enrol_phones(database: Path | str, count: int) -> list[Phone]:
+    """Put officers and their phones into the database (a folder, or a PostgreSQL address), spread over the
+    boroughs."""
+    store = open_store(database / "earlysign.db" if isinstance(database, Path) else database)
     codes = list(boroughs())
     try:
         return [store.write_now(_enrolling(index, codes[index % len(codes)])) for index in range(count)]
@@ -172,8 +173,11 @@ def free_port() -> int:
         return port
 
 
-def start_server(folder: Path, port: int, *command: str) -> subprocess.Popen[bytes]:
-    """Start the server on this folder and wait until it is ready. `command` replaces `-m server.cli`."""
+def start_server(
+    folder: Path, port: int, *command: str, database: str = "", workers: int = 1
+) -> subprocess.Popen[bytes]:
+    """Start the server on this folder and wait until it is ready. `command` replaces `-m server.cli`; `database`
+    is an address of PostgreSQL in place of the folder's SQLite."""
     started = subprocess.Popen(
         [
             sys.executable,
@@ -183,8 +187,9 @@ def start_server(folder: Path, port: int, *command: str) -> subprocess.Popen[byt
             str(folder),
             "--port",
             str(port),
+            *(("--workers", str(workers)) if workers > 1 else ()),
         ],
-        env=os.environ | {"EARLYSIGN_LOG_LEVEL": "warning"},
+        env=os.environ | {"EARLYSIGN_LOG_LEVEL": "warning", "EARLYSIGN_DATABASE": database},
         stdout=subprocess.DEVNULL,
     )
     _wait_until_ready(f"http://127.0.0.1:{port}", started)
@@ -192,10 +197,12 @@ def start_server(folder: Path, port: int, *command: str) -> subprocess.Popen[byt
 
 
 @contextmanager
-def running_server(folder: Path, *command: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def running_server(
+    folder: Path, *command: str, database: str = "", workers: int = 1
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """The server as a process of its own on this folder: (address, process)."""
     port = free_port()
-    started = start_server(folder, port, *command)
+    started = start_server(folder, port, *command, database=database, workers=workers)
     try:
         yield f"http://127.0.0.1:{port}", started
     finally:
@@ -213,5 +220,6 @@ def _wait_until_ready(address: str, started: subprocess.Popen[bytes]) -> None:
             if httpx.get(f"{address}/health/ready").status_code == 200:
                 return
         except httpx.TransportError:
-            time.sleep(0.05)
+            pass
+        time.sleep(0.05)
     raise SystemExit(f"The server was not ready within {START_SECONDS_MAX} s.")

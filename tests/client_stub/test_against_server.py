@@ -44,6 +44,8 @@ class RealServer:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
         self.address = f"http://127.0.0.1:{self.port}"
+        self.public_url = ""
+        """Where phones come to, if that is another address."""
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count(1)
 
@@ -83,7 +85,12 @@ class RealServer:
         return (self.data / "server.log").read_text()
 
     def _environment(self) -> dict[str, str]:
-        return os.environ | {"EARLYSIGN_PORT": str(self.port), "EARLYSIGN_JOBS": "0", "NO_COLOR": "1"}
+        return os.environ | {
+            "EARLYSIGN_PORT": str(self.port),
+            "EARLYSIGN_PUBLIC_URL": self.public_url,
+            "EARLYSIGN_JOBS": "0",
+            "NO_COLOR": "1",
+        }
 
 
 @pytest.fixture(scope="module")

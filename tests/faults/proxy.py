@@ -1,4 +1,5 @@
-"""A TCP proxy that cuts connections after so many bytes, in either direction: a phone that goes into a tunnel."""
+"""A TCP proxy that cuts, resets, stalls and slows connections at any byte, either way: a phone that goes into a
+tunnel."""
 
 from __future__ import annotations
 
@@ -10,6 +11,8 @@ import threading
 from collections.abc import Iterator
 
 READ_BYTES = 16 * 1024
+STALL_SECONDS = 1.5
+SLOW_BYTES, SLOW_PIECES, SLOW_SECONDS = 97, 40, 0.02
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER of zero seconds: closing tells the other side with a reset."""
 
@@ -18,13 +21,18 @@ class Proxy:
     """Carries connections to `target`. `cuts` are drawn for each connection while there are any left.
 
     A cut falls after a number of bytes from the client below `spread`, or, one time in four, of the server; half of
-    the cuts are a clean end and half a reset.
+    the cuts are a clean end and half a reset. `stalls`: so many connections stand still at such a byte before they
+    go on, and `slow`: so many have every byte of theirs carried in small pieces.
     """
 
-    def __init__(self, target: tuple[str, int], *, cuts: int, spread: int, seed: int) -> None:
+    def __init__(
+        self, target: tuple[str, int], *, cuts: int, spread: int, seed: int, stalls: int = 0, slow: int = 0
+    ) -> None:
         self._target = target
         self._random = random.Random(seed)
         self._left = cuts
+        self._stalls = stalls
+        self._slow = slow
         self._spread = spread
         self._lock = threading.Lock()
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -32,9 +40,13 @@ class Proxy:
         self.address = f"http://127.0.0.1:{self.port}"
         self.cut = 0
         """How many connections were cut."""
+        self.stalled = 0
+        self.slowed = 0
+        self._closed = threading.Event()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
+        self._closed.set()
         self._listening.close()
 
     def _accept(self) -> None:
@@ -45,19 +57,44 @@ class Proxy:
                 return
             with self._lock:
                 up = down = None
+                fault = self._next_fault()
+                # A line that stood still or was slow breaks in the end as well.
                 if self._left:
                     self._left -= 1
                     if self._random.random() < 0.25:
                         down = self._random.randrange(1, 600)
                     else:
                         up = self._random.randrange(1, self._spread)
-            server = socket.create_connection(self._target)
+            try:
+                server = socket.create_connection(self._target)
+            except OSError:
+                client.close()  # the server is down: the phone hears what it would hear from it
+                continue
             for source, sink, limit in ((client, server, up), (server, client, down)):
-                threading.Thread(target=self._carry, args=(source, sink, limit), daemon=True).start()
+                threading.Thread(target=self._carry, args=(source, sink, limit, fault), daemon=True).start()
 
-    def _carry(self, source: socket.socket, sink: socket.socket, limit: int | None) -> None:
+    def _next_fault(self) -> str:
+        """What befalls the next connection; the kinds are mixed by the seed."""
+        left = {"stall": self._stalls, "slow": self._slow}
+        waiting = [kind for kind, number in left.items() for _ in range(number)]
+        fault = self._random.choice([*waiting, ""]) if waiting else ""
+        self._stalls -= fault == "stall"
+        self._slow -= fault == "slow"
+        return fault
+
+    def _carry(self, source: socket.socket, sink: socket.socket, limit: int | None, fault: str) -> None:
         left = limit
+        if fault == "slow":
+            self.slowed += 1
+            self._carry_slowly(source, sink)
         with contextlib.suppress(OSError):
+            if fault == "stall" and (data := source.recv(READ_BYTES)):
+                # Not waited for by anything: it is the fault itself.
+                at = self._random.randrange(len(data))
+                sink.sendall(data[:at])
+                self.stalled += 1
+                self._closed.wait(STALL_SECONDS)
+                sink.sendall(data[at:])
             while data := source.recv(READ_BYTES if left is None else min(READ_BYTES, left)):
                 sink.sendall(data)
                 if left is not None:
@@ -75,11 +112,23 @@ class Proxy:
                 one.shutdown(socket.SHUT_RDWR)
             one.close()
 
+    def _carry_slowly(self, source: socket.socket, sink: socket.socket) -> None:
+        """The first of it, a few bytes at a time, as a line at the edge of its range does."""
+        with contextlib.suppress(OSError):
+            for _ in range(SLOW_PIECES):
+                data = source.recv(SLOW_BYTES)
+                if not data:
+                    return
+                sink.sendall(data)
+                self._closed.wait(SLOW_SECONDS)
+
 
 @contextlib.contextmanager
-def cutting(target: tuple[str, int], *, cuts: int, spread: int, seed: int) -> Iterator[Proxy]:
+def cutting(
+    target: tuple[str, int], *, cuts: int, spread: int, seed: int, stalls: int = 0, slow: int = 0
+) -> Iterator[Proxy]:
     """A proxy until the block ends."""
-    proxy = Proxy(target, cuts=cuts, spread=spread, seed=seed)
+    proxy = Proxy(target, cuts=cuts, spread=spread, seed=seed, stalls=stalls, slow=slow)
     try:
         yield proxy
     finally:

@@ -390,12 +390,13 @@ def naive_cursor() -> AbstractContextManager[Any]:
 
 @_mutant(17, TOGETHER)
 def nobody_waits_for_who_is_who() -> AbstractContextManager[Any]:
-    """Two pushes decide at once which child is which."""
+    """Two pushes decide at once which child is which, and neither holds the keys of a new one."""
     lock = PostgresTransaction.lock
 
-    def only_others(self: Any, name: str) -> None:
-        if name != placing.WHO_IS_WHO:
-            lock(self, name)
+    def only_others(self: Any, *names: str, shared: bool = False) -> None:
+        others = [name for name in names if name != placing.WHO_IS_WHO and not name.startswith("key:")]
+        if others:
+            lock(self, *others, shared=shared)
 
     return _replaced(PostgresTransaction, "lock", only_others)
 

@@ -23,7 +23,7 @@ from server.casework.pack import default_pack
 from server.http import auth, problems, receiving
 from server.http import devices as device_doors
 from server.http import sync as sync_doors
-from server.http.notes_first import NotesFirst
+from server.http.notes_first import NotesFirst, OnePush
 from server.http.problems import Problem
 from server.http.services import Services
 from server.jobs import backup
@@ -100,6 +100,7 @@ class SimServer:
                 cursor_key=SECRET,
                 receipt_key=self.receipt_key,
                 notes_first=NotesFirst(),
+                one_push=OnePush(),
             ),
         )
 

@@ -75,10 +75,10 @@ def before_commit(store: Store, work: Callable[[Transaction], Any], meanwhile: C
     commit = store._commit
     bare: Any = store
 
-    def held(connection: Any) -> None:
+    def held(*given: Any) -> None:
         del bare._commit
         meanwhile()
-        commit(connection)
+        commit(*given)
 
     bare._commit = held
     return store.write_now(work)

@@ -102,10 +102,10 @@ def private_server(*, durable: bool = False) -> Iterator[str]:
                 stderr=log,
                 cwd=folder,
                 start_new_session=True,  # Ctrl-C reaches the tests, and they stop the server
-                preexec_fn=_end_with_parent,
+                preexec_fn=end_with_parent,
                 **account,
             )
-        _wait_until_ready(programs, folder, server)
+        wait_until_ready(programs, folder, server)
         yield str(folder)
     finally:
         if server is not None:
@@ -122,13 +122,13 @@ def server_url(folder: str, database: str = "postgres") -> str:
     return f"postgresql://{USER}@/{database}?host={folder}"
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Ask Linux to stop the server when the test run is killed and cannot do it any more."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
 
 
-def _wait_until_ready(programs: Path, folder: Path, server: subprocess.Popen[bytes]) -> None:
+def wait_until_ready(programs: Path, folder: Path, server: subprocess.Popen[bytes]) -> None:
     """Let the server's own program ask until it answers."""
     ready: list[str | Path] = [programs / "pg_isready", "-q", "-h", folder, "-U", USER, "-t", "1"]
     for _ in range(START_SECONDS_MAX * 20):
