@@ -16,6 +16,7 @@ from litestar.middleware import DefineMiddleware
 from litestar.static_files import create_static_files_router
 from litestar.types import ControllerRouterHandler
 
+from server.access import sessions
 from server.access.crypto import derive, load_secret
 from server.access.passwords import Passwords
 from server.access.policy import load_policy
@@ -45,6 +46,7 @@ from server.http import (
 from server.http.auth import OPEN, authenticate, provide_device, provide_person, provide_services
 from server.http.csrf import COOKIE, HEADER, CSRFCheck
 from server.http.docs import StrictStructSchemaPlugin, openapi_config
+from server.http.live import Streams
 from server.http.media import CheckedRequest, no_options, read_expected_type
 from server.http.metrics import Metrics
 from server.http.notes_first import NotesFirst
@@ -108,6 +110,7 @@ def make_services(
     make_data_folder(settings)
     secret = load_secret(settings.data, settings.secret)
     policy = load_policy(settings.policy, settings.boroughs)
+    session_rules = SessionRules(settings.session_idle_minutes * 60_000, settings.session_hours * 3_600_000)
     escalation.check_roles(pack, policy)
     worlds = Worlds(pack, tuple(channel.name for channel in channels))
     store.read_now(worlds.current)  # loaded now, so that the first push does not wait for it
@@ -117,9 +120,7 @@ def make_services(
         store=store,
         policy=policy,
         passwords=Passwords(settings.password_hashes_at_once),
-        session_rules=SessionRules(
-            settings.session_idle_minutes * 60_000, settings.session_hours * 3_600_000
-        ),
+        session_rules=session_rules,
         limits=Limits(
             settings.sign_in_attempts,
             settings.sign_in_attempts_per_address,
@@ -136,7 +137,15 @@ def make_services(
         blobs=Blobs(settings.attachments, settings.attachment_reserve_megabytes * MEGABYTE),
         turns=Turns(),
         notes_first=NotesFirst(),
-        hub=Hub(store, steps.TOPIC, steps.steps_after, steps.newest_event, alerts.encode_step),
+        hub=Hub(
+            store,
+            steps.TOPIC,
+            steps.steps_after,
+            steps.newest_event,
+            alerts.encode_step,
+            signed_in=lambda tx, some: sessions.standing(tx, policy, session_rules, some, now_ms()),
+            still_here=alerts.still_here,
+        ),
     )
 
 
@@ -242,5 +251,5 @@ def create_app(
         logging_config=None,
         debug=False,
     )
-    app.asgi_handler = Observe(app.asgi_handler, metrics, behind_tls=settings.behind_tls)
+    app.asgi_handler = Streams(Observe(app.asgi_handler, metrics, behind_tls=settings.behind_tls))
     return app

@@ -114,11 +114,17 @@ class Jobs:
         self._holds_until = now + lease.LEASE_MS if holds else 0
 
     async def escalate(self) -> int:
-        """One round of escalation; how many levels were told. Writes nothing where nothing is due."""
-        now = self._clock()
+        """Rounds of escalation until nothing is due; how many levels were told. Writes nothing where nothing is.
+
+        Each round is a transaction of its own, so that notes get in between.
+        """
+        now, told, more = self._clock(), 0, True
         if not await self._store.read(lambda tx: alerts.is_any_due(tx, now=now)):
             return 0
-        return await self._store.write(lambda tx: escalation.run(tx, now, self._worlds.current(tx)))
+        while more:
+            done = await self._store.write(lambda tx: escalation.run(tx, now, self._worlds.current(tx)))
+            told, more = told + done.told, done.more and done.told > 0
+        return told
 
     async def deliver(self) -> int:
         """One round of delivery; how many messages arrived."""
