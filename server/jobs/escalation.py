@@ -11,10 +11,10 @@ from server.access.policy import Permission, Policy
 from server.audit import Actor
 from server.casework.clocks import steps_from
 from server.casework.pack import Pack, PackError
-from server.placing import World
-from server.records import alerts
+from server.records import escalations
 from server.records.alerts import Alert, State
 from server.storage.port import Transaction
+from server.world import World
 
 ACTOR = Actor("system", "escalation")
 
@@ -33,8 +33,8 @@ def run(tx: Transaction, now: int, world: World) -> Round:
     told once, in the order of all the deadlines that were missed, whichever alert they are of. The steps after one
     that was late keep their own times.
     """
-    found = alerts.due(tx, now=now)
-    more = len(found) == alerts.ESCALATIONS_PER_ROUND_MAX
+    found = escalations.due(tx, now=now)
+    more = len(found) == escalations.ESCALATIONS_PER_ROUND_MAX
     # Beyond the last one read there may be others that are earlier than the next steps of these.
     until = now if not more else min(now, found[-1].escalates_at or now)
     waiting = [(alert.escalates_at or 0, alert.alert_id, alert) for alert in found]
@@ -68,11 +68,11 @@ def _climb(tx: Transaction, alert: Alert, now: int, pack: Pack, channels: Sequen
         ]
     if not steps or steps[0].at > now:
         if not steps:
-            alerts.end_escalation(tx, alert)
+            escalations.end_escalation(tx, alert)
         return None
     step = steps[0]
     next_at = steps[1].at if len(steps) > 1 else _warning_after(alert, now)
-    moved = alerts.escalate(
+    moved = escalations.escalate(
         tx, ACTOR, alert, level=step.level, told=step.role, next_at=next_at, now=now, channels=channels
     )
     if not moved:
@@ -89,9 +89,9 @@ def _warn(tx: Transaction, alert: Alert, now: int, pack: Pack, channels: Sequenc
     """An alert that was answered has a clock of its own that ends soon: the first of the chain hears of it."""
     chain = pack.escalations.chain(alert.grade)
     if not chain:
-        alerts.end_escalation(tx, alert)
+        escalations.end_escalation(tx, alert)
         return None
-    moved = alerts.escalate(
+    moved = escalations.escalate(
         tx,
         ACTOR,
         alert,

@@ -19,10 +19,10 @@ from server.access.sessions import SessionRules
 from server.access.throttle import Limits
 from server.alerts.channels import Channel
 from server.jobs import delivery, escalation, housekeeping, lease, pictures, uploads
-from server.placing import Worlds
-from server.records import alerts, search
+from server.records import escalations, search
 from server.storage.blobs import Blobs
 from server.storage.port import StorageError, StorageUnavailable, Store
+from server.world import Worlds
 
 LEASE = "jobs"
 ESCALATE_SECONDS = 1.0
@@ -119,7 +119,7 @@ class Jobs:
         Each round is a transaction of its own, so that notes get in between.
         """
         now, told, more = self._clock(), 0, True
-        if not await self._store.read(lambda tx: alerts.is_any_due(tx, now=now)):
+        if not await self._store.read(lambda tx: escalations.is_any_due(tx, now=now)):
             return 0
         while more:
             done = await self._store.write(lambda tx: escalation.run(tx, now, self._worlds.current(tx)))

@@ -14,10 +14,10 @@ from server.casework.facts import MINUTE_MS
 from server.casework.pack import PackError, default_pack, load_pack
 from server.casework.shapes import EscalationSettings
 from server.jobs import escalation
-from server.placing import World
-from server.records import alerts
+from server.records import escalations
 from server.records import steps as alert_steps
 from server.storage import Store
+from server.world import World
 from sync.vocabulary import Category
 from tests.road import AMARA, START_MS, Road, somebody
 
@@ -176,7 +176,7 @@ def test_after_downtime_levels_are_told_in_the_order_of_all_deadlines(
     road: Road, monkeypatch: pytest.MonkeyPatch, per_round: int
 ) -> None:
     """Deadlines of several alerts lie between one another, in one round or in many."""
-    monkeypatch.setattr(alerts, "ESCALATIONS_PER_ROUND_MAX", per_round)
+    monkeypatch.setattr(escalations, "ESCALATIONS_PER_ROUND_MAX", per_round)
     wanted = []
     for name in ("Bobo", "Dudi", "Geko", "Kilu", "Mava"):
         child = msgspec.structs.replace(

@@ -18,9 +18,9 @@ from server.casework.clocks import deadline, escalations
 from server.casework.pack import Pack, default_pack
 from server.clock import now_ms
 from server.jobs.scheduler import Jobs
-from server.placing import Worlds
 from server.storage import Store, Transaction, open_store
 from server.storage.blobs import Blobs
+from server.world import Worlds
 from sync.vocabulary import Grade
 from tests.bench.setting import SEED
 
