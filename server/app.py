@@ -23,8 +23,11 @@ from server.access.policy import load_policy
 from server.access.sessions import SessionRules
 from server.access.signing import SigningKey
 from server.access.throttle import Limits
-from server.alerts.channels import Channel, channels_of
+from server.alerts.channels import Channel
+from server.alerts.presets import load_presets
+from server.alerts.push import VapidKey
 from server.alerts.stream import Hub
+from server.alerts.ways import channels_of, open_ways, queued
 from server.casework.boroughs import default_force, load_force
 from server.casework.pack import Pack, default_pack_text, load_pack
 from server.clock import now_ms
@@ -103,16 +106,15 @@ def make_data_folder(settings: Settings) -> None:
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def make_services(
-    settings: Settings, store: Store, metrics: Metrics, pack: Pack, channels: Sequence[Channel]
-) -> Services:
-    """Put together what the doors use. Raises `PolicyError`, and `PackError` for rules that do not fit it."""
+def make_services(settings: Settings, store: Store, metrics: Metrics, pack: Pack) -> Services:
+    """Put together what the doors use. Raises `PolicyError`, `TellingError`, and `PackError` for rules that do not
+    fit the policy."""
     make_data_folder(settings)
     secret = load_secret(settings.data, settings.secret)
     policy = load_policy(settings.policy, settings.boroughs)
     session_rules = SessionRules(settings.session_idle_minutes * 60_000, settings.session_hours * 3_600_000)
     escalation.check_roles(pack, policy)
-    worlds = Worlds(pack, tuple(channel.name for channel in channels))
+    worlds = Worlds(pack, queued(settings))
     store.read_now(worlds.current)  # loaded now, so that the first push does not wait for it
     worlds.load_beside(store)
     return Services(
@@ -131,6 +133,9 @@ def make_services(
         receipt_key=SigningKey(secret),
         metrics=metrics,
         worlds=worlds,
+        presets=load_presets(settings.telling),
+        vapid_public=VapidKey(secret).public,
+        ways=open_ways(settings),
         incarnation=store.write_now(reference.incarnation),
         cursor_key=derive(secret, "cursor"),
         pass_key=derive(secret, "pass"),
@@ -160,6 +165,8 @@ async def background(services: Services, channels: Sequence[Channel]) -> AsyncIt
         services.limits,
         now_ms,
         services.blobs,
+        services.policy,
+        services.presets,
     )
     await services.hub.start()
     try:
@@ -206,8 +213,8 @@ def create_app(
             if settings.migrates_on_start:
                 opened.migrate()
             pack = make_pack(settings)
-            channels = channels_of(settings.webhook_url, settings.webhook_secret, settings.base_url)
-            services = make_services(settings, opened, metrics, pack, channels)
+            services = make_services(settings, opened, metrics, pack)
+            channels = channels_of(settings, services.secret)
             app.state.store = opened
             app.state.services = services
             app.state.problem_page = pages.problem_page

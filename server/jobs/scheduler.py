@@ -15,9 +15,11 @@ from contextlib import suppress
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler  # type: ignore[import-untyped]  # has no stubs
 
+from server.access.policy import Policy
 from server.access.sessions import SessionRules
 from server.access.throttle import Limits
 from server.alerts.channels import Channel
+from server.alerts.presets import Presets
 from server.jobs import delivery, escalation, housekeeping, lease, pictures, uploads
 from server.records import escalations, search
 from server.storage.blobs import Blobs
@@ -58,9 +60,13 @@ class Jobs:
         limits: Limits,
         clock: Callable[[], int],
         blobs: Blobs,
+        policy: Policy | None = None,
+        presets: Presets | None = None,
     ) -> None:
         self._store = store
         self._blobs = blobs
+        self._policy = policy
+        self._presets = presets
         self._worlds = worlds
         self._channels = tuple(channels)
         self._rules = rules
@@ -128,7 +134,9 @@ class Jobs:
 
     async def deliver(self) -> int:
         """One round of delivery; how many messages arrived."""
-        return await delivery.run(self._store, self._channels, self._clock)
+        return await delivery.run(
+            self._store, self._channels, self._clock, policy=self._policy, presets=self._presets
+        )
 
     async def make_pictures(self) -> int:
         """One round of making what people are shown of attachments; how many were made."""
