@@ -45,6 +45,7 @@ from server.http import (
     shown_attachments,
     sign_in,
     sync,
+    telling,
 )
 from server.http.auth import OPEN, authenticate, provide_device, provide_person, provide_services
 from server.http.csrf import COOKIE, HEADER, CSRFCheck
@@ -83,6 +84,7 @@ HANDLERS: list[ControllerRouterHandler] = [
     *reviews.HANDLERS,
     *merging.HANDLERS,
     *search.HANDLERS,
+    *telling.HANDLERS,
     problems.problem_page,
 ]
 

@@ -3,7 +3,8 @@
 - `web` has what all of them use: the frame, forms, redirects that stay here, what is said once afterwards.
 - `alert_rows`, `note_words`, `child_story`, `around_child` and `comparing` turn records into the shapes of `views`;
   they change nothing.
-- `sign_in`, `alerts`, `alert_endings`, `alert_grading`, `children`, `reviews`, `same` and `search` are the doors.
+- `sign_in`, `alerts`, `alert_endings`, `alert_grading`, `children`, `reviews`, `same`, `search`, `telling` and
+  `undelivered` are the doors.
 - `errors` is the page of a failed request.
 """
 
@@ -16,6 +17,8 @@ from server.console.pages import (
     same,
     search,
     sign_in,
+    telling,
+    undelivered,
 )
 from server.console.pages.errors import problem_page
 
@@ -28,6 +31,8 @@ HANDLERS = [
     *reviews.HANDLERS,
     *same.HANDLERS,
     *search.HANDLERS,
+    *telling.HANDLERS,
+    *undelivered.HANDLERS,
 ]
 
 __all__ = ["HANDLERS", "problem_page"]

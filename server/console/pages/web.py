@@ -58,6 +58,10 @@ _NOTICES: dict[str, tuple[str, bool]] = {
     "kept-apart": ("Noted: not the same child. They will not be proposed again without something new.", True),
     "confirmed": ("Confirmed: a child of their own.", True),
     "merge-undone": ("Undone. Each record is as it would be without it.", True),
+    "telling": ("Kept. This is how you are told from now on.", True),
+    "browsers-gone": ("No browser of yours shows notifications any more.", True),
+    "resent": ("They are tried again, from the beginning.", True),
+    "nothing-resent": ("There was nothing to send again: somebody was quicker.", False),
     "password": ("Your password is changed. You were signed out everywhere else.", True),
 }
 """What may be said: the words, and whether it is good news."""
@@ -121,6 +125,10 @@ def navigation(
         places.append(NavItem(label="Reviews", href="/reviews", current=current == "reviews", count=reviews))
     if person.may(Permission.SEARCH_CHILDREN) and person.may(Permission.SEE_CHILDREN):
         places.append(NavItem(label="Search", href="/search", current=current == "search"))
+    if person.may(Permission.ACKNOWLEDGE_ALERTS):
+        places.append(NavItem(label="How I am told", href="/how-i-am-told", current=current == "telling"))
+    if person.may(Permission.MANAGE_QUARANTINE):
+        places.append(NavItem(label="Undelivered", href="/undelivered", current=current == "undelivered"))
     return tuple(places)
 
 
