@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from typing import Any
 
 import pytest
 
@@ -80,7 +81,8 @@ def test_nobody_can_switch_off_an_amber_or_choose_for_a_red(client: Client, rive
 def test_what_cannot_be_kept_is_said_beside_what_was_typed(
     client: Client, rivera: Browser, field: str, typed: str, said: str
 ) -> None:
-    answer = rivera.send("/how-i-am-told", **{field: typed})
+    fields: dict[str, Any] = {field: typed}
+    answer = rivera.send("/how-i-am-told", **fields)
     assert answer.status_code == 422 and said in answer.text and f'href="#{field}"' in answer.text
     kept = services_of(client).store.read_now(lambda tx: telling.choices(tx, rivera.person_id))
     assert kept == telling.NOTHING_CHOSEN

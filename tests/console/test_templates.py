@@ -21,6 +21,8 @@ PAGES = {
     "review.html": samples.review(),
     "reviews.html": samples.reviews(),
     "same.html": samples.same(error="Say why, in a few words."),
+    "pair.html": samples.pair(),
+    "pairs.html": samples.pairs(),
     "search.html": samples.search(),
     "sign_in.html": samples.sign_in("The user name or the password is wrong."),
     "home.html": samples.home(),

@@ -1,10 +1,10 @@
 """The pages' doors: thin controllers that turn records into views, and views into HTML.
 
 - `web` has what all of them use: the frame, forms, redirects that stay here, what is said once afterwards.
-- `alert_rows`, `note_words`, `child_story`, `around_child` and `comparing` turn records into the shapes of `views`;
-  they change nothing.
-- `sign_in`, `alerts`, `alert_endings`, `alert_grading`, `children`, `reviews`, `same`, `search`, `telling` and
-  `undelivered` are the doors.
+- `alert_rows`, `note_words`, `child_story`, `around_child`, `comparing` and `columns` turn records into the shapes
+  of `views`; they change nothing.
+- `sign_in`, `alerts`, `alert_endings`, `alert_grading`, `children`, `reviews`, `pairs`, `same`, `search`,
+  `telling` and `undelivered` are the doors.
 - `errors` is the page of a failed request.
 """
 
@@ -13,6 +13,7 @@ from server.console.pages import (
     alert_grading,
     alerts,
     children,
+    pairs,
     reviews,
     same,
     search,
@@ -29,6 +30,7 @@ HANDLERS = [
     *alert_grading.HANDLERS,
     *children.HANDLERS,
     *reviews.HANDLERS,
+    *pairs.HANDLERS,
     *same.HANDLERS,
     *search.HANDLERS,
     *telling.HANDLERS,
