@@ -346,7 +346,7 @@ async def stream(
     session = session_of(request, services)
     # Read before the head is sent, so that a database that cannot be read is a problem and not a broken stream.
     place = await services.hub.place(last_event_id or after)
-    return Opening(Ticket(services.hub, audience, session, place), OPENED)
+    return Opening(Ticket(services.hub, services.hub.shared(audience), session, place), OPENED)
 
 
 OPENED = ServerSentEventMessage(comment="alerts", data=None, retry=RECONNECT_MS).encode()
