@@ -46,9 +46,7 @@ def _crowd(asked: argparse.Namespace) -> bool:
     found = streams.crowd(*((300, 3) if asked.quick else (10_000, 9)))
     print(f"(b) {found.streams} open streams in one process, one alert to all")
     print(f"    memory for each      {found.stream_kb:8.1f} KB    a bare stream {found.bare_kb:8.1f} KB")
-    print(
-        f"      after the alerts   {found.after_kb:8.1f} KB (with what reading and handling them left in the process)"
-    )
+    print(f"      after the alerts   {found.after_kb:8.1f} KB (with what handling them left behind)")
     print(f"    all have it after    {found.last_ms:8.1f} ms    a bare stream {found.bare_last_ms:8.1f} ms")
     print(
         f"    {streams.STREAM_KB_MAX:.0f} KB or less, {found.times_bare:.2f} times a bare stream "

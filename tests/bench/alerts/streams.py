@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import bisect
 import json
+import queue
 import resource
 import shutil
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -55,7 +57,8 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Crowd(msgspec.Struct, frozen=True, kw_only=True):
-    """Kilobytes (of 1,000 bytes) for each stream, once all are open and after the alerts, and milliseconds from the commit (or the start) to the last."""
+    """Kilobytes (of 1,000 bytes) for each stream, once all are open and after the alerts; milliseconds from the
+    commit (or the start) to the last."""
 
     streams: int
     stream_kb: float
@@ -133,12 +136,12 @@ def latency(notes_per_second: int, seconds: int, children: int) -> Latency:
         with running_server(folder, "-m", "tests.bench.alerts.stamped", str(commits)) as (address, _process):
             port = int(address.rpartition(":")[2])
             with listening("each", port, DOOR, cookies) as heard:
+                # Read all the while: a pipe that fills would hold up the listener, and so what is measured.
+                reading = Reading(heard)
                 took = asyncio.run(_push_evenly(address, work, notes_per_second))
-                stamps = [
-                    (int(a), int(b))
-                    for a, b in (line.split() for line in commits.read_text().split("\n")[:-1])
-                ]
-                lines = _read_until(heard, stamps[-1][0])
+                pairs = [line.split() for line in commits.read_text().split("\n")[:-1]]
+                stamps = [(int(event_id), int(at)) for event_id, at in pairs]
+                lines = reading.until(stamps[-1][0])
         return _latencies(stamps, lines, notes_per_second * seconds / took, took)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -159,12 +162,25 @@ async def _push_evenly(address: str, work: list[tuple[Phone, bytes]], notes_per_
     return time.perf_counter() - began
 
 
-def _read_until(heard: IO[str], event_id: int) -> list[tuple[int, str, int]]:
-    lines: list[tuple[int, str, int]] = []
-    while not lines or lines[-1][0] < event_id:
-        found, grade, at = heard.readline().split()
-        lines.append((int(found), grade, int(at)))
-    return lines
+class Reading:
+    """Reads what a listener writes, as it comes."""
+
+    def __init__(self, heard: IO[str]) -> None:
+        self._heard = heard
+        self._lines: queue.Queue[str] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        for line in self._heard:
+            self._lines.put(line)
+
+    def until(self, event_id: int) -> list[tuple[int, str, int]]:
+        """(event, grade, moment) of all that was heard, once that event was. Raises queue.Empty after a silence."""
+        lines: list[tuple[int, str, int]] = []
+        while not lines or lines[-1][0] < event_id:
+            found, grade, at = self._lines.get(timeout=SILENCE_SECONDS_MAX).split()
+            lines.append((int(found), grade, int(at)))
+        return lines
 
 
 def _latencies(
