@@ -21,6 +21,9 @@ ACTOR = Actor("system", "delivery")
 AT_ONCE_MAX = 8
 """Messages on their way over one channel at a time: a receiver is somebody's small server."""
 
+SPREADS_MAX = 10
+"""Times in one round that up to 200 steps are turned into deliveries: more than any minute brings in a second."""
+
 log = structlog.get_logger("server.jobs")
 
 
@@ -45,7 +48,12 @@ async def run(
     if policy is not None and presets is not None:
         found_policy, found_presets = policy, presets
         places = {code: borough.name for code, borough in policy.force.boroughs.items()}
-        await store.write(lambda tx: telling.spread(tx, found_policy, found_presets, names, now=now))
+        for _ in range(SPREADS_MAX):  # each its own transaction, so that notes get in between
+            done = await store.write(
+                lambda tx: telling.spread(tx, found_policy, found_presets, names, now=now)
+            )
+            if done < telling.SPREAD_AT_ONCE_MAX:
+                break
     arrived = await asyncio.gather(*[_round(store, channel, places, clock, draw) for channel in channels])
     return sum(arrived)
 
