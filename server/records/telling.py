@@ -122,7 +122,8 @@ def spread(tx: Transaction, policy: Policy, presets: Presets, open_ways: Sequenc
     rows = tx.rows(
         "SELECT d.delivery_id, d.event_id, e.borough, e.grade, e.kind, e.told FROM delivery d"
         " JOIN alert_event e ON e.event_id = d.event_id WHERE d.state = 'waiting' AND d.channel = :people"
-        " AND d.next_at <= :now ORDER BY CASE e.grade WHEN 'red' THEN 0 ELSE 1 END, d.next_at, d.delivery_id LIMIT :most",
+        " AND d.next_at <= :now"
+        " ORDER BY CASE e.grade WHEN 'red' THEN 0 ELSE 1 END, d.next_at, d.delivery_id LIMIT :most",
         {"people": PEOPLE, "now": now, "most": SPREAD_AT_ONCE_MAX},
     )
     if not rows:
