@@ -16,14 +16,18 @@ from litestar.middleware import DefineMiddleware
 from litestar.static_files import create_static_files_router
 from litestar.types import ControllerRouterHandler
 
+from server.access import sessions
 from server.access.crypto import derive, load_secret
 from server.access.passwords import Passwords
 from server.access.policy import load_policy
 from server.access.sessions import SessionRules
 from server.access.signing import SigningKey
 from server.access.throttle import Limits
-from server.alerts.channels import Channel, channels_of
+from server.alerts.channels import Channel
+from server.alerts.presets import load_presets
+from server.alerts.push import VapidKey
 from server.alerts.stream import Hub
+from server.alerts.ways import channels_of, open_ways, queued
 from server.casework.boroughs import Force, default_force, load_force
 from server.casework.pack import Pack, default_pack_text, load_pack
 from server.clock import now_ms
@@ -42,10 +46,12 @@ from server.http import (
     shown_attachments,
     sign_in,
     sync,
+    telling,
 )
 from server.http.auth import OPEN, authenticate, provide_device, provide_person, provide_services
 from server.http.csrf import COOKIE, HEADER, CSRFCheck
 from server.http.docs import StrictStructSchemaPlugin, openapi_config
+from server.http.live import Streams
 from server.http.media import CheckedRequest, no_options, read_expected_type
 from server.http.metrics import Metrics
 from server.http.notes_first import NotesFirst, OnePush
@@ -80,6 +86,7 @@ HANDLERS: list[ControllerRouterHandler] = [
     *merging.HANDLERS,
     *search.HANDLERS,
     *administration.HANDLERS,
+    *telling.HANDLERS,
     problems.problem_page,
 ]
 
@@ -109,15 +116,15 @@ def make_data_folder(settings: Settings) -> None:
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def make_services(
-    settings: Settings, store: Store, metrics: Metrics, pack: Pack, channels: Sequence[Channel]
-) -> Services:
-    """Put together what the doors use. Raises `PolicyError`, and `PackError` for rules that do not fit it."""
+def make_services(settings: Settings, store: Store, metrics: Metrics, pack: Pack) -> Services:
+    """Put together what the doors use. Raises `PolicyError`, `TellingError`, and `PackError` for rules that do not
+    fit the policy."""
     make_data_folder(settings)
     secret = load_secret(settings.data, settings.secret)
     policy = load_policy(settings.policy, settings.boroughs)
+    session_rules = SessionRules(settings.session_idle_minutes * 60_000, settings.session_hours * 3_600_000)
     escalation.check_roles(pack, policy)
-    worlds = Worlds(pack, tuple(channel.name for channel in channels))
+    worlds = Worlds(pack, queued(settings))
     store.write_now(lambda tx: publish(tx, policy.force))
     store.read_now(worlds.current)  # loaded now, so that the first push does not wait for it
     worlds.load_beside(store)
@@ -126,9 +133,7 @@ def make_services(
         store=store,
         policy=policy,
         passwords=Passwords(settings.password_hashes_at_once),
-        session_rules=SessionRules(
-            settings.session_idle_minutes * 60_000, settings.session_hours * 3_600_000
-        ),
+        session_rules=session_rules,
         limits=Limits(
             settings.sign_in_attempts,
             settings.sign_in_attempts_per_address,
@@ -139,6 +144,9 @@ def make_services(
         receipt_key=SigningKey(secret),
         metrics=metrics,
         worlds=worlds,
+        presets=load_presets(settings.telling),
+        vapid_public=VapidKey(secret).public,
+        ways=open_ways(settings),
         incarnation=store.write_now(reference.incarnation),
         cursor_key=derive(secret, "cursor"),
         pass_key=derive(secret, "pass"),
@@ -146,7 +154,15 @@ def make_services(
         turns=Turns(),
         notes_first=NotesFirst(),
         one_push=OnePush(),
-        hub=Hub(store, steps.TOPIC, steps.steps_after, steps.newest_event, alerts.encode_step),
+        hub=Hub(
+            store,
+            steps.TOPIC,
+            steps.steps_after,
+            steps.newest_event,
+            alerts.encode_step,
+            signed_in=lambda tx, some: sessions.standing(tx, policy, session_rules, some, now_ms()),
+            still_here=alerts.still_here,
+        ),
     )
 
 
@@ -161,6 +177,8 @@ async def background(services: Services, channels: Sequence[Channel]) -> AsyncIt
         services.limits,
         now_ms,
         services.blobs,
+        services.policy,
+        services.presets,
     )
     await services.hub.start()
     try:
@@ -207,8 +225,8 @@ def create_app(
             if settings.migrates_on_start:
                 opened.migrate()
             pack = make_pack(settings)
-            channels = channels_of(settings.webhook_url, settings.webhook_secret, settings.base_url)
-            services = make_services(settings, opened, metrics, pack, channels)
+            services = make_services(settings, opened, metrics, pack)
+            channels = channels_of(settings, services.secret)
             app.state.store = opened
             app.state.services = services
             app.state.problem_page = pages.problem_page
@@ -252,5 +270,5 @@ def create_app(
         logging_config=None,
         debug=False,
     )
-    app.asgi_handler = Observe(app.asgi_handler, metrics, behind_tls=settings.behind_tls)
+    app.asgi_handler = Streams(Observe(app.asgi_handler, metrics, behind_tls=settings.behind_tls))
     return app

@@ -6,6 +6,8 @@ everybody who must hear of it does (the author of a note hears that it was seen)
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from server.access import people
 from server.access.errors import NotAllowed
 from server.access.identity import Person, person_from_row
@@ -45,6 +47,7 @@ def hand_over(
     *,
     now: int,
     from_rev: int | None = None,
+    channels: Sequence[str] = (),
 ) -> Alert:
     """Give an alert to somebody else of its borough, by username, with the reason.
 
@@ -64,7 +67,7 @@ def hand_over(
             "That person cannot take this alert.",
             "Choose somebody who answers alerts of this borough; check the username.",
         )
-    return alerts.hand_over(tx, person, alert_id, taker.username, reason, now=now)
+    return alerts.hand_over(tx, person, alert_id, taker.username, reason, now=now, channels=channels)
 
 
 def close(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
@@ -218,6 +219,37 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "without `whsec_` in front."
         ),
     ] = ""
+    telling: Annotated[
+        Path | None,
+        Meta(
+            description="A TOML file with what each borough's people may choose of how they are told, in place of "
+            "the built-in one (`server/alerts/telling.toml` shows the form)."
+        ),
+    ] = None
+    contact: Annotated[
+        str,
+        Meta(
+            description="An address at which the operators of browsers' push services reach whoever runs this server."
+        ),
+    ] = "postmaster@localhost.localdomain"
+    smtp_host: Annotated[
+        str, Meta(description="The force's mail server. Empty: alerts are not sent by e-mail.")
+    ] = ""
+    smtp_port: Annotated[int, Meta(ge=1, le=65535, description="The port of the mail server.")] = 587
+    smtp_security: Annotated[
+        Literal["starttls", "tls", "none"],
+        Meta(
+            description="How the connection to the mail server is encrypted: `starttls`, `tls` from the first byte, "
+            "or `none`, which only a mail server on this machine may have."
+        ),
+    ] = "starttls"
+    smtp_sender: Annotated[str, Meta(description="The address that e-mail about alerts comes from.")] = (
+        "earlysign@localhost.localdomain"
+    )
+    smtp_username: Annotated[
+        str, Meta(description="The account at the mail server, where it asks for one.")
+    ] = ""
+    smtp_password: Annotated[str, Meta(description="The password of that account.")] = ""
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         Meta(description="The least severe line that is logged."),
@@ -382,6 +414,7 @@ def _check(settings: Settings) -> None:
             "EARLYSIGN_DATABASE must be empty (SQLite in the data folder) or begin with postgresql://"
         )
     _check_webhook(settings)
+    _check_mail(settings)
     if settings.secret:
         try:
             length = len(bytes.fromhex(settings.secret))
@@ -416,3 +449,12 @@ def _check_webhook(settings: Settings) -> None:
         raise SettingsError(
             "EARLYSIGN_WEBHOOK_SECRET must be 24 to 64 bytes in base64: `openssl rand -base64 32` makes one."
         )
+
+
+def _check_mail(settings: Settings) -> None:
+    """E-mail leaves this machine over TLS only, and has a sender."""
+    if settings.smtp_host and settings.smtp_security == "none" and settings.smtp_host not in LOOPBACK:
+        raise SettingsError("EARLYSIGN_SMTP_SECURITY may be `none` only for a mail server on this machine.")
+    for name in ("smtp_sender", "contact"):
+        if not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", getattr(settings, name)):
+            raise SettingsError(f"EARLYSIGN_{name.upper()} must be an e-mail address.")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from server.alerts.channels import channels_of
+from server.alerts.ways import channels_of
 from server.settings import (
     Settings,
     SettingsError,
@@ -126,4 +126,4 @@ def test_a_webhook_that_is_not_safe_is_refused_without_repeating_its_key(
 def test_a_webhook_over_tls_or_on_this_machine_is_taken(url: str) -> None:
     for secret in ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"):
         settings = load_settings({"EARLYSIGN_WEBHOOK_URL": url, "EARLYSIGN_WEBHOOK_SECRET": secret})
-        assert len(channels_of(settings.webhook_url, settings.webhook_secret, settings.base_url)) == 1
+        assert [way.name for way in channels_of(settings, bytes(32))] == ["push", "webhook"]

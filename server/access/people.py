@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
 from server.access.errors import AccountError
 from server.access.identity import PersonRow
 from server.access.policy import Policy, Scope
 from server.audit import Actor, Verb, record
-from server.storage.port import Row, Transaction
+from server.storage.port import Transaction
 
 USERNAME_LENGTH_MAX = 64
 NAME_LENGTH_MAX = 200
@@ -21,7 +22,13 @@ def plain_username(typed: str) -> str:
     return unicodedata.normalize("NFKC", typed).replace("\0", "").strip().casefold()
 
 
-def _person(row: Row) -> PersonRow:
+def columns(table: str) -> str:
+    """The columns that `from_row` takes, of a table under another name."""
+    return ", ".join(f"{table}.{name}" for name in COLUMNS.split(", "))
+
+
+def from_row(row: Sequence[Any]) -> PersonRow:
+    """A person from the values of `COLUMNS`."""
     return PersonRow(
         person_id=row[0],
         username=row[1],
@@ -38,18 +45,18 @@ def _person(row: Row) -> PersonRow:
 def find(tx: Transaction, username: str) -> PersonRow | None:
     """The person with that username, closed accounts included."""
     row = tx.row(f"SELECT {COLUMNS} FROM person WHERE username = :u", {"u": plain_username(username)})
-    return None if row is None else _person(row)
+    return None if row is None else from_row(row)
 
 
 def by_id(tx: Transaction, person_id: int) -> PersonRow | None:
     """The person with that id."""
     row = tx.row(f"SELECT {COLUMNS} FROM person WHERE id = :id", {"id": person_id})
-    return None if row is None else _person(row)
+    return None if row is None else from_row(row)
 
 
 def everybody(tx: Transaction) -> list[PersonRow]:
     """All people, by username."""
-    return [_person(row) for row in tx.rows(f"SELECT {COLUMNS} FROM person ORDER BY username")]
+    return [from_row(row) for row in tx.rows(f"SELECT {COLUMNS} FROM person ORDER BY username")]
 
 
 def stored_hash(tx: Transaction, username: str) -> tuple[int, str] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from server.access import people, throttle
@@ -112,13 +114,9 @@ async def change_password(
     await store.write(finish)
 
 
-async def find(
-    store: Store, policy: Policy, rules: SessionRules, token: str, now: int, *, by_hand: bool = True
-) -> Person:
-    """The person behind a session token. Raises `NotSignedIn` for an unknown, idle, expired or closed one.
-
-    `by_hand`: it is the person who asks, so the session counts as used. A page that only stays open does not.
-    """
+async def find(store: Store, policy: Policy, rules: SessionRules, token: str, now: int) -> Person:
+    """The person behind a session token, which counts as used. Raises `NotSignedIn` for an unknown, idle, expired
+    or closed one."""
     digest = token_digest(token)
 
     def look(tx: Transaction) -> tuple[Person, bool]:
@@ -136,7 +134,7 @@ async def find(
         return person_from_row(policy, stored, session_expires_at=expires_at), now - seen_at >= SEEN_STEP_MS
 
     person, stale = await store.read(look)
-    if stale and by_hand:
+    if stale:
         await store.write(
             lambda tx: tx.execute(
                 "UPDATE person_session SET seen_at = :now WHERE token_sha256 = :t AND seen_at < :now",
@@ -144,6 +142,29 @@ async def find(
             )
         )
     return person
+
+
+def standing(
+    tx: Transaction, policy: Policy, rules: SessionRules, digests: Sequence[bytes], now: int
+) -> dict[bytes, Person]:
+    """Of these sessions (by the digest of their token) those that stand, and whose they are.
+
+    They do not count as used: a page that only stays open keeps nobody signed in. A role that the policy no longer
+    has stands for nothing.
+    """
+    marks = {f"t{index}": digest for index, digest in enumerate(dict.fromkeys(digests))}
+    wanted = ", ".join(f":{name}" for name in marks) or "NULL"
+    rows = tx.rows(
+        f"SELECT s.token_sha256, s.expires_at, {people.columns('p')} FROM person_session s"
+        f" JOIN person p ON p.id = s.person WHERE s.token_sha256 IN ({wanted}) AND p.active = 1"
+        " AND s.expires_at > :now AND s.seen_at > :idle",
+        marks | {"now": now, "idle": now - rules.idle_ms},
+    )
+    return {
+        digest: person_from_row(policy, people.from_row(row), session_expires_at=expires_at)
+        for digest, expires_at, *row in rows
+        if row[3] in policy.roles
+    }
 
 
 def end(tx: Transaction, token: str) -> None:

@@ -1,7 +1,8 @@
 """Channels: ways for an alert to reach somebody outside this server. The first is a signed webhook.
 
 A message names nobody: it holds numbers, a borough code, a grade, and a link at which those who may see more
-sign in. A new channel is a class with `name`, `recipient` and `send`, and a line in `channels_of`.
+sign in. A new channel is a class with `name` and `send`.
+`PEOPLE` is not one: what is queued for it is turned into deliveries to persons (`records/telling.py`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from typing import Protocol
 import httpx
 import msgspec
 from standardwebhooks import Webhook
+
+PEOPLE = "people"
+"""In the outbox: to be told to whoever it concerns, each as they have chosen."""
 
 SEND_SECONDS_MAX = 10.0
 """A receiver that takes longer is asked again later: a message must not hold up those behind it."""
@@ -37,28 +41,34 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     told: str | None
     at: int
+    to: str = ""
+    """For a channel to people: the address (mail), or a `push.Subscription` as JSON. Never logged."""
+    place: str = ""
+    """The borough's name, for people."""
+    count: int = 1
+    """How many alerts a digest stands for."""
 
 
 class ChannelTrouble(Exception):
     """A message did not get through. `str()` says why in a few plain words without an address or an answer.
 
-    `is_final` says that asking again is no use; `wait_ms` is a pause that the receiver asked for.
+    `is_final` says that asking again is no use, `is_gone` that the address is no more; `wait_ms` is a pause that the
+    receiver asked for.
     """
 
-    def __init__(self, why: str, *, is_final: bool = False, wait_ms: int = 0) -> None:
+    def __init__(self, why: str, *, is_final: bool = False, is_gone: bool = False, wait_ms: int = 0) -> None:
         super().__init__(why)
         self.is_final = is_final
+        self.is_gone = is_gone
         self.wait_ms = wait_ms
 
 
 class Channel(Protocol):
-    """A way out. `name` is kept with each delivery; `recipient` is what the audit trail says was told."""
+    """A way out. `name` is kept with each delivery, and is what the audit trail says was told (`webhook:main`)
+    where the delivery is to nobody in particular."""
 
     @property
     def name(self) -> str: ...
-
-    @property
-    def recipient(self) -> str: ...
 
     async def send(self, message: Message, *, now: int) -> None:
         """Hand a message over. Raises ChannelTrouble, and nothing else, when that fails."""
@@ -83,7 +93,6 @@ class WebhookChannel:
     """
 
     name = "webhook"
-    recipient = "webhook:main"
 
     def __init__(
         self, url: str, secret: str, base_url: str, transport: httpx.AsyncBaseTransport | None = None
@@ -148,10 +157,3 @@ def _refused(status: int, headers: Mapping[str, str]) -> ChannelTrouble:
     asked = headers.get("retry-after", "")
     seconds = min(int(asked), RETRY_AFTER_SECONDS_MAX) if asked.isascii() and asked.isdigit() else 0
     return ChannelTrouble(f"refused with status {status}", is_final=status == 410, wait_ms=seconds * 1000)
-
-
-def channels_of(webhook_url: str, webhook_secret: str, base_url: str) -> tuple[Channel, ...]:
-    """The channels that are set up. Raises ValueError for a secret that is not base64."""
-    if not webhook_url:
-        return ()
-    return (WebhookChannel(webhook_url, webhook_secret, base_url),)

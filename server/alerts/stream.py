@@ -2,36 +2,26 @@
 
     storage topic -> Hub, which reads the new steps in commit order -> a Listener for each open connection
 
-A listener holds a bounded backlog. When that overflows, or when a client comes back with the position of the
-last step it saw, the listener reads from the database instead, by position: so nobody misses a step, and a
-slow connection costs no memory. A client that has been away for too long is told to load its page anew.
+Those who may hear the same are asked about together, and a step is encoded once for all of them. A client that comes
+back with the position of the last step it saw is repaired from the database; one that has been away for too long is
+told to load its page anew.
 
-This room stands below `records`, so the hub is given the functions that read: they come from `records.alerts`.
+This room stands below `records`, so the hub is given the functions that read: they come from `records.steps`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
-from typing import NamedTuple
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 import msgspec
 import structlog
 
 from server.access.identity import Person
-from server.access.policy import Permission
+from server.access.policy import Permission, Scope
+from server.alerts.listener import BEGINNING, READ_AT_ONCE_MAX, Audience, Listener, Position, Send, body
 from server.storage.port import MISSED, StorageError, Store, Transaction
-
-BACKLOG_FRAMES_MAX = 256
-"""Steps that wait for one connection. A step is about 150 bytes, and 256 of them are a busy borough's hour."""
-
-READ_AT_ONCE_MAX = 500
-"""Steps read from the database at a time; a busier moment takes several reads."""
-
-REPLAY_STEPS_MAX = 2_000
-"""A client that missed more than this loads its page anew, which is quicker than hearing every step."""
 
 LOOK_AGAIN_SECONDS = 0.1
 """How soon to look again for a step that was announced while its place in the order was not yet final."""
@@ -43,21 +33,15 @@ SWEEP_SECONDS = 5.0
 """How often to look in the database when nothing was announced: an announcement may get lost with its
 connection, an alert must not."""
 
-log = structlog.get_logger("server.alerts")
+KEEP_ALIVE_SECONDS = 15.0
+"""A proxy that closes silent connections waits for 30 s or more; and no longer may a stream outlive its session."""
 
+KEPT_AT_ONCE_MAX = 500
+"""Connections whose sessions are looked at in one read, and that get their comment in one turn of the loop."""
 
-class Position(NamedTuple):
-    """A place in the order of steps: (transaction, event). The client's `Last-Event-ID` is `5-17`."""
-
-    xid: int
-    event_id: int
-
-    def __str__(self) -> str:
-        return f"{self.xid}-{self.event_id}"
-
-
-BEGINNING = Position(0, 0)
 POSITION_LENGTH_MAX = 40
+
+log = structlog.get_logger("server.alerts")
 
 
 def read_position(text: str) -> Position | None:
@@ -69,6 +53,14 @@ def read_position(text: str) -> Position | None:
     position = Position(int(left), int(right))
     # Beyond what a database numbers with, a number could not even be asked for.
     return position if max(position) < 2**63 else None
+
+
+def audience_of(person: Person) -> Audience | None:
+    """What this person may hear; None where the role sees no alerts."""
+    if not person.may(Permission.SEE_ALERTS):
+        return None
+    everything = person.scope is Scope.FORCE
+    return Audience(everything, frozenset() if everything else person.boroughs)
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -87,11 +79,10 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def position(self) -> Position:
         return Position(self.xid, self.event_id)
 
-    def is_for(self, person: Person) -> bool:
-        """Whether this person's boroughs have the duty, or a copy of it."""
-        return person.may(Permission.SEE_ALERTS) and (
-            person.sees_borough(self.borough) or any(map(person.sees_borough, self.copies))
-        )
+    @property
+    def boroughs(self) -> tuple[str, ...]:
+        """The borough that has the duty, and those that have a copy of it."""
+        return (self.borough, *self.copies)
 
 
 Fetch = Callable[[Transaction, int, int, int], Sequence[Step]]
@@ -103,153 +94,106 @@ Newest = Callable[[Transaction], tuple[int, int]]
 Encode = Callable[[Step | None], bytes]
 """One step as bytes on the wire. None is the word that too much was missed: load the page anew."""
 
-
-class Listener:
-    """One open connection. Made by `Hub.listening`; used by one task."""
-
-    def __init__(
-        self, hub: Hub, person: Person, position: Position, *, behind: bool, first: Sequence[bytes] = ()
-    ) -> None:
-        self.person = person
-        self.position = position
-        """The last step that was handed out, or was not for this person."""
-        self._hub = hub
-        self._behind = behind
-        self._first = list(first)
-        self._ended = False
-        self._frames: deque[tuple[Position, bytes]] = deque()
-        self._wake = asyncio.Event()
-
-    def push(self, step: Step, frame: bytes) -> None:
-        """Take a step. When too many wait they are dropped, and read from the database later."""
-        if self._behind or not step.is_for(self.person):
-            return
-        if len(self._frames) >= BACKLOG_FRAMES_MAX:
-            self._frames.clear()
-            self._behind = True
-        else:
-            self._frames.append((step.position, frame))
-        self._wake.set()
-
-    def end(self) -> None:
-        """Let the connection end: the server stops."""
-        self._ended = True
-        self._wake.set()
-
-    async def frames(self, timeout_seconds: float) -> list[bytes] | None:
-        """What is new, as soon as there is something; empty after the timeout; None once the hub has stopped.
-
-        Raises StorageError where the database must be read and cannot be; calling again is safe.
-        """
-        if self._first:
-            first, self._first = self._first, []
-            return first
-        if not self._behind and not self._frames and not self._ended:
-            self._wake.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(timeout_seconds):
-                    await self._wake.wait()
-        if self._ended:
-            return None
-        if self._behind:
-            return await self._catch_up()
-        # What the hub has handed out and is not in the backlog was not for this person.
-        after, self.position = self.position, max(self.position, self._hub.position)
-        found = [frame for position, frame in self._frames if position > after]
-        self._frames.clear()
-        return found
-
-    async def _catch_up(self) -> list[bytes]:
-        """Read from the database what this connection missed, to its end."""
-        # From here on new steps wait in the backlog again; those that are read below are then left out.
-        self._behind = False
-        after, read = self.position, 0
-        found: list[bytes] = []
-        try:
-            while True:
-                steps = await self._hub.read_after(after, READ_AT_ONCE_MAX)
-                found += [self._hub.encode(step) for step in steps if step.is_for(self.person)]
-                read += len(steps)
-                if steps:
-                    after = steps[-1].position
-                if len(steps) < READ_AT_ONCE_MAX:
-                    break
-                if read >= REPLAY_STEPS_MAX:
-                    after = max(after, await self._hub.newest())
-                    found = [self._hub.encode(None)]
-                    break
-        except BaseException:
-            self._behind = True
-            raise
-        self.position = after
-        return found
+Signed = Callable[[Transaction, Sequence[bytes]], Mapping[bytes, Person]]
+"""`signed_in(tx, sessions)`: of these sessions those that stand, and whose they are."""
 
 
 class Hub:
     """The live stream of one process. `start` it with the application; `stop` ends every connection."""
 
-    def __init__(self, store: Store, topic: str, fetch: Fetch, newest: Newest, encode: Encode) -> None:
+    def __init__(
+        self,
+        store: Store,
+        topic: str,
+        fetch: Fetch,
+        newest: Newest,
+        encode: Encode,
+        *,
+        signed_in: Signed,
+        still_here: Callable[[Position], bytes],
+    ) -> None:
         self.encode = encode
         self._store = store
         self._topic = topic
         self._fetch = fetch
         self._newest = newest
-        self._listeners: set[Listener] = set()
+        self._signed_in = signed_in
+        self._still_here = still_here
+        self._groups: dict[Audience, set[Listener]] = {}
         self.position = BEGINNING
         """The last step that was handed out."""
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._ended = False
 
     @property
     def listeners(self) -> int:
         """How many connections are open."""
-        return len(self._listeners)
+        return sum(map(len, self._groups.values()))
 
     async def start(self) -> None:
         """Begin to listen. Steps from now on are heard. Raises StorageError."""
         ready = asyncio.Event()
-        self._task = asyncio.create_task(self._run(ready), name="alert stream")
+        following = asyncio.create_task(self._run(ready), name="alert stream")
         waiting = asyncio.create_task(ready.wait())
-        await asyncio.wait({self._task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({following, waiting}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
-        if self._task.done():
-            self._task.result()
+        if following.done():
+            following.result()
+        self._tasks = [following, asyncio.create_task(self._keep_alive(), name="alert stream keep-alive")]
 
     def end_streams(self) -> None:
         """Let every connection end, so that a server that stops does not wait for them. No more are opened."""
         self._ended = True
-        for listener in self._listeners:
+        for listener in self._everybody():
             listener.end()
 
     async def stop(self) -> None:
         """End every connection and the subscription."""
         self.end_streams()
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    @asynccontextmanager
-    async def listening(self, person: Person, last_seen: str | None = None) -> AsyncIterator[Listener]:
-        """A connection of this person, from the step after `last_seen` (a `Last-Event-ID`), or from now on.
+    async def place(self, last_seen: str | None) -> Position | None:
+        """Where a connection goes on that has seen `last_seen` (a `Last-Event-ID`); from now on where it says nothing.
 
-        A `last_seen` that is not a position of this database is answered with the word to load anew.
+        None where that is no position of this database: then it is told to load its page anew. Raises StorageError.
         """
-        position, behind, first = self.position, False, []
-        if last_seen is not None:
-            asked = read_position(last_seen)
-            if asked is None or asked > await self.newest():
-                first = [self.encode(None)]
-            else:
-                position, behind = asked, True
-        listener = Listener(self, person, position, behind=behind, first=first)
+        if last_seen is None:
+            return self.position
+        asked = read_position(last_seen)
+        return None if asked is None or asked > await self.newest() else asked
+
+    def shared(self, audience: Audience) -> Audience:
+        """The same audience, in the one object that all who are of it have: a set of boroughs is 2 KB."""
+        return next((one.audience for one in self._groups.get(audience, ())), audience)
+
+    def join(
+        self,
+        audience: Audience,
+        session: bytes,
+        send: Send,
+        on_end: Callable[[], object],
+        after: Position | None,
+    ) -> Listener:
+        """Open a connection, at a place that `place` gave a moment ago. `on_end` is called when it is to end."""
+        listener = Listener(self, audience, session, send, on_end)
+        self._groups.setdefault(audience, set()).add(listener)
         if self._ended:
             listener.end()
-        self._listeners.add(listener)
-        try:
-            yield listener
-        finally:
-            self._listeners.discard(listener)
+        elif after is None:
+            listener.say(body(self.encode(None)), self.position)
+        elif after != self.position:
+            listener.catch_up(after)
+        return listener
+
+    def leave(self, listener: Listener) -> None:
+        """The connection has ended."""
+        listener.leave()
+        group = self._groups.get(listener.audience, set())
+        group.discard(listener)
+        if not group:
+            self._groups.pop(listener.audience, None)
 
     async def read_after(self, position: Position, limit: int) -> Sequence[Step]:
         """Steps after a place, from the database."""
@@ -258,6 +202,45 @@ class Hub:
     async def newest(self) -> Position:
         """The place of the newest step, in the database."""
         return Position(*await self._store.read(self._newest))
+
+    def _everybody(self) -> list[Listener]:
+        return [listener for group in self._groups.values() for listener in group]
+
+    async def _keep_alive(self) -> None:
+        """Every so often: a comment to each connection, and an end to those whose person is signed in no more."""
+        while True:
+            await asyncio.sleep(KEEP_ALIVE_SECONDS)
+            everybody = self._everybody()
+            for start in range(0, len(everybody), KEPT_AT_ONCE_MAX):
+                await self._keep(everybody[start : start + KEPT_AT_ONCE_MAX])
+
+    async def _keep(self, some: Sequence[Listener]) -> None:
+        sessions = [listener.session for listener in some]
+        try:
+            standing = await self._store.read(lambda tx: self._signed_in(tx, sessions))
+        except StorageError as error:
+            # Nobody is thrown out because the database is away; the next round looks again.
+            log.warning("alert stream waits for the database", kind=type(error).__name__)
+            return
+        # The position too, so that a borough where nothing happens need not be read again later.
+        comment = body(self._still_here(self.position))
+        for listener in some:
+            person = standing.get(listener.session)
+            audience = audience_of(person) if person is not None else None
+            if audience is None:
+                listener.end()
+                continue
+            if audience != listener.audience:
+                self._move(listener, self.shared(audience))
+            listener.say(comment, self.position)
+
+    def _move(self, listener: Listener, audience: Audience) -> None:
+        """Somebody's role or borough is another now."""
+        group = self._groups.get(listener.audience, set())
+        if listener in group:
+            group.discard(listener)
+            listener.audience = audience
+            self._groups.setdefault(audience, set()).add(listener)
 
     async def _run(self, ready: asyncio.Event) -> None:
         try:
@@ -299,7 +282,7 @@ class Hub:
         """Read what is new and give it to those it is for; the ids of the steps."""
         found: list[int] = []
         try:
-            if not self._listeners:
+            if not any(self._groups.values()):
                 # Nobody to hand anything to: whoever comes next begins here, and is read what comes after.
                 self.position = max(self.position, await self.newest())
                 return found
@@ -317,10 +300,12 @@ class Hub:
             return found
 
     def _give(self, step: Step) -> None:
-        if self._listeners:
-            frame = self.encode(step)
-            for listener in self._listeners:
-                listener.push(step, frame)
+        """Hand a step to everybody whom it is for, encoded once."""
+        message, position, boroughs = body(self.encode(step)), step.position, step.boroughs
+        for audience, group in self._groups.items():
+            if audience.hears(boroughs):
+                for listener in group:
+                    listener.take(message, position)
 
 
 async def _next(announced: AsyncIterator[str]) -> str | None:

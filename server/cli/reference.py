@@ -18,7 +18,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from server.alerts.channels import channels_of
+from server.alerts.ways import queued
 from server.app import make_pack
 from server.casework.areas import BYTES_MAX, Area, AreasError, parse_geojson
 from server.cli.common import (
@@ -83,9 +83,7 @@ def import_children(
     """
     settings = settings_from(data)
     pack = make_pack(settings)
-    channels = [
-        one.name for one in channels_of(settings.webhook_url, settings.webhook_secret, settings.base_url)
-    ]
+    channels = queued(settings)
     with import_bar() as bar, open_database(settings, STORAGE) as store:
         total = rows_about(file)
         tasks = {stage: bar.add_task(title, total=None, visible=False) for stage, title in STAGES.items()}

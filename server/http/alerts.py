@@ -6,40 +6,34 @@ for the alert itself. It ends within seconds of the person's signing out.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
 import msgspec
-import structlog
 from litestar import Request, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, HeaderParameter, JSONBody, PathParameter, QueryParameter
-from litestar.response import Stream
 from litestar.response.sse import ServerSentEventMessage
 from msgspec import Meta
 
 from server import duty
-from server.access.errors import AccessError
 from server.access.identity import Person
 from server.access.policy import Permission
-from server.alerts.stream import Hub, Listener, Step
+from server.alerts.listener import Position
+from server.alerts.stream import Step, audience_of
 from server.casework.grades import RATIONALE_CHARACTERS_MIN, GradeRefused
 from server.clock import now_ms
 from server.http import problems
-from server.http.auth import PERSON_SECURITY, find_person, requires
+from server.http.auth import PERSON_SECURITY, requires, session_of
+from server.http.live import Opening, Ticket
 from server.http.problems import Problem, documented
 from server.http.services import Services
 from server.http.views import AlertPage, AlertView, AlertWhole, alert_view, instant, step_view
 from server.records import alerts
 from server.records import steps as alert_steps
 from server.records.alerts import AlertConflict, State
-from server.storage.port import StorageError, Transaction
+from server.storage.port import Transaction
 from sync import limits
 from sync.vocabulary import Grade
-
-KEEP_ALIVE_SECONDS = 15.0
-"""A proxy that closes silent connections waits for 30 s or more; and no longer may a stream outlive its session."""
 
 RECONNECT_MS = 3_000
 TEXT_PATTERN = r"^[^\x00]*$"  # PostgreSQL keeps no NUL in text
@@ -49,8 +43,6 @@ ROWS_DEFAULT = 100
 Id = Annotated[int, PathParameter(ge=1, le=limits.SEQ_MAX)]
 Rev = Annotated[int, Meta(ge=1, le=2**31)]
 Words = Annotated[str, Meta(min_length=3, max_length=TEXT_LENGTH_MAX, pattern=TEXT_PATTERN)]
-
-log = structlog.get_logger("server.alerts")
 
 
 class AcknowledgeRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -249,6 +241,7 @@ async def hand_over(
                 data.reason,
                 now=now,
                 from_rev=data.from_rev,
+                channels=services.worlds.current(tx).channels,
             )
         )
     except AlertConflict as error:
@@ -345,63 +338,23 @@ async def stream(
     services: NamedDependency[Services],
     last_event_id: Annotated[str | None, HeaderParameter(name="Last-Event-ID", max_length=200)] = None,
     after: Annotated[str | None, QueryParameter(max_length=200)] = None,
-) -> Stream:
+) -> Opening:
     """Server-sent events `alert` (StepEvent) and `reload`. Goes on from `Last-Event-ID`, or `after` for a first
     connection from a list that said where it was; without either, from now on."""
-    frames = _frames(request, services, person, last_event_id or after)
-    # The first frame is awaited here, so that a database that cannot be read is a problem and not a broken stream.
-    return Stream(
-        _started(await anext(frames), frames),
-        media_type="text/event-stream",
-        headers={"cache-control": "no-store", "x-accel-buffering": "no"},
-    )
+    audience = audience_of(person)
+    assert audience is not None, "the guard has let the person in"
+    session = session_of(request, services)
+    # Read before the head is sent, so that a database that cannot be read is a problem and not a broken stream.
+    place = await services.hub.place(last_event_id or after)
+    return Opening(Ticket(services.hub, services.hub.shared(audience), session, place), OPENED)
 
 
-async def _started(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    async for frame in rest:
-        yield frame
+OPENED = ServerSentEventMessage(comment="alerts", data=None, retry=RECONNECT_MS).encode()
 
 
-async def _frames(
-    request: Request[Any, Any, Any], services: Services, person: Person, last_seen: str | None
-) -> AsyncIterator[bytes]:
-    """The stream of one connection: steps, and every so often a comment and a look at the session."""
-    hub: Hub = services.hub
-    clock = asyncio.get_running_loop().time
-    async with hub.listening(person, last_seen) as listener:
-        yield ServerSentEventMessage(comment="alerts", data=None, retry=RECONNECT_MS).encode()
-        look_at = clock() + KEEP_ALIVE_SECONDS
-        while True:
-            try:
-                found = await listener.frames(max(0.0, look_at - clock()))
-                if found is None:
-                    return
-                for frame in found:
-                    yield frame
-                if clock() >= look_at:
-                    if not await _still_signed_in(request, services, listener):
-                        return
-                    yield _keep_alive(listener)
-                    look_at = clock() + KEEP_ALIVE_SECONDS
-            except StorageError:
-                # The browser comes back with the position it has, and by then the database may be there.
-                return
-
-
-async def _still_signed_in(request: Request[Any, Any, Any], services: Services, listener: Listener) -> bool:
-    """Whether the session stands and the role still sees alerts. Does not count as something the person did."""
-    try:
-        person = await find_person(request, services, by_hand=False)
-    except AccessError:
-        return False
-    listener.person = person
-    return person.may(Permission.SEE_ALERTS)
-
-
-def _keep_alive(listener: Listener) -> bytes:
-    """A comment, and the position, so that a borough where nothing happens need not be read again later."""
-    return ServerSentEventMessage(comment="still here", id=str(listener.position), data=None).encode()
+def still_here(position: Position) -> bytes:
+    """A comment that says where the stream is."""
+    return ServerSentEventMessage(comment="still here", id=str(position), data=None).encode()
 
 
 HANDLERS = [list_alerts, stream, show_alert, acknowledge, hand_over, close, grade]

@@ -20,6 +20,7 @@ from litestar.handlers.base import BaseRouteHandler
 from litestar.types import Guard
 
 from server.access import devices, sessions
+from server.access.crypto import token_digest
 from server.access.errors import (
     DeviceRevoked,
     NotAllowed,
@@ -79,14 +80,23 @@ async def authenticate(connection: Connection, handler: BaseRouteHandler) -> Non
     connection.scope["user"] = person
 
 
-async def find_person(connection: Connection, services: Services, *, by_hand: bool = True) -> Person:
-    """The person behind the session cookie. Raises `NotSignedIn`. `by_hand` as in `sessions.find`."""
+async def find_person(connection: Connection, services: Services) -> Person:
+    """The person behind the session cookie. Raises `NotSignedIn`."""
+    return await sessions.find(
+        services.store, services.policy, services.session_rules, _token(connection, services), now_ms()
+    )
+
+
+def session_of(connection: Connection, services: Services) -> bytes:
+    """What `sessions.standing` knows the session by; worth nothing as a cookie. Raises `NotSignedIn`."""
+    return token_digest(_token(connection, services))
+
+
+def _token(connection: Connection, services: Services) -> str:
     token = connection.cookies.get(cookie_name(services))
     if not token or len(token) > TOKEN_LENGTH_MAX:
         raise NotSignedIn("You are not signed in.")
-    return await sessions.find(
-        services.store, services.policy, services.session_rules, token, now_ms(), by_hand=by_hand
-    )
+    return token
 
 
 async def find_device(connection: Connection, services: Services) -> DeviceIdentity:

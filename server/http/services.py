@@ -12,6 +12,7 @@ from server.access.policy import Policy
 from server.access.sessions import SessionRules
 from server.access.signing import SigningKey
 from server.access.throttle import Limits
+from server.alerts.presets import Presets
 from server.alerts.stream import Hub
 from server.http.metrics import Metrics
 from server.http.notes_first import NotesFirst, OnePush
@@ -35,6 +36,11 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     receipt_key: SigningKey
     metrics: Metrics
     worlds: Worlds
+    presets: Presets
+    vapid_public: str
+    """What a browser subscribes with."""
+    ways: tuple[str, ...]
+    """Names of the channels that are open."""
     incarnation: str
     cursor_key: bytes
     pass_key: bytes

@@ -8,16 +8,21 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from server.alerts.channels import Channel, ChannelTrouble
+from server.access.policy import Policy
+from server.alerts.channels import PEOPLE, Channel, ChannelTrouble
+from server.alerts.presets import Presets
 from server.audit import Actor
-from server.records import deliveries
-from server.records.deliveries import Taken
-from server.storage.port import Store
+from server.records import deliveries, telling
+from server.records.deliveries import State, Taken
+from server.storage.port import Store, Transaction
 
 ACTOR = Actor("system", "delivery")
 
 AT_ONCE_MAX = 8
 """Messages on their way over one channel at a time: a receiver is somebody's small server."""
+
+SPREADS_MAX = 10
+"""Times in one round that up to 200 steps are turned into deliveries: more than any minute brings in a second."""
 
 log = structlog.get_logger("server.jobs")
 
@@ -27,23 +32,43 @@ async def run(
     channels: Sequence[Channel],
     clock: Callable[[], int],
     draw: Callable[[], float] = random.random,
+    *,
+    policy: Policy | None = None,
+    presets: Presets | None = None,
 ) -> int:
-    """Send what is due, a round for each channel; how many arrived. Raises StorageUnavailable."""
-    if not channels:
-        return 0
+    """Find out whom to tell, and send what is due, a round for each channel; how many messages arrived.
+
+    Raises StorageUnavailable.
+    """
     now = clock()
     names = [channel.name for channel in channels]
-    if not await store.read(lambda tx: deliveries.is_due(tx, names, now=now)):
+    if not await store.read(lambda tx: deliveries.is_due(tx, [*names, PEOPLE], now=now)):
         return 0
-    arrived = await asyncio.gather(*[_round(store, channel, clock, draw) for channel in channels])
+    places: dict[str, str] = {}
+    if policy is not None and presets is not None:
+        found_policy, found_presets = policy, presets
+        places = {code: borough.name for code, borough in policy.force.boroughs.items()}
+        for _ in range(SPREADS_MAX):  # each its own transaction, so that notes get in between
+            done = await store.write(
+                lambda tx: telling.spread(tx, found_policy, found_presets, names, now=now)
+            )
+            if done < telling.SPREAD_AT_ONCE_MAX:
+                break
+    arrived = await asyncio.gather(*[_round(store, channel, places, clock, draw) for channel in channels])
     return sum(arrived)
 
 
-async def _round(store: Store, channel: Channel, clock: Callable[[], int], draw: Callable[[], float]) -> int:
+async def _round(
+    store: Store,
+    channel: Channel,
+    places: dict[str, str],
+    clock: Callable[[], int],
+    draw: Callable[[], float],
+) -> int:
     """Send up to `AT_ONCE_MAX` messages, all at the same time: the slowest decides how long it takes."""
     now = clock()
     taken = await store.write(
-        lambda tx: deliveries.take(tx, ACTOR, channel.name, channel.recipient, now=now, limit=AT_ONCE_MAX)
+        lambda tx: deliveries.take(tx, ACTOR, channel.name, now=now, limit=AT_ONCE_MAX, places=places)
     )
     sent = await asyncio.gather(*[_send(store, channel, one, clock, draw) for one in taken])
     return sum(sent)
@@ -58,27 +83,23 @@ async def _send(
         await _failed(store, one, error, clock(), draw())
         return False
     now = clock()
-    await store.write(lambda tx: deliveries.delivered(tx, one.delivery_id, now=now))
+    await store.write(lambda tx: deliveries.delivered(tx, one, now=now))
     return True
 
 
 async def _failed(store: Store, one: Taken, trouble: ChannelTrouble, now: int, drawn: float) -> None:
-    state = await store.write(
-        lambda tx: deliveries.failed(
-            tx,
-            one.delivery_id,
-            one.attempt,
-            str(trouble),
-            now=now,
-            draw=drawn,
-            is_final=trouble.is_final,
-            wait_ms=trouble.wait_ms,
+    def write(tx: Transaction) -> State:
+        if trouble.is_gone:
+            telling.forget(tx, one.subscription_id)
+        return deliveries.failed(
+            tx, one, str(trouble), now=now, draw=drawn, is_final=trouble.is_final, wait_ms=trouble.wait_ms
         )
-    )
+
+    state = await store.write(write)
     log.warning(
         "delivery failed",
         channel=one.channel,
-        delivery=one.delivery_id,
+        delivery=one.delivery_ids[0],
         attempt=one.attempt,
         trouble=str(trouble),
         state=state.value,

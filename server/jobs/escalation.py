@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 
 import msgspec
@@ -18,16 +19,43 @@ from server.world import World
 ACTOR = Actor("system", "escalation")
 
 
-def run(tx: Transaction, now: int, world: World) -> int:
-    """Tell every level whose time has come; how many were told.
+class Round(msgspec.Struct, frozen=True):
+    """What one round did: how many levels were told, and whether more is due at once."""
 
-    After a time when no server ran it catches up: each level that was missed is told, in order and once. The
-    steps after one that was late keep their own times.
+    told: int
+    more: bool
+
+
+def run(tx: Transaction, now: int, world: World) -> Round:
+    """Tell every level whose time has come, the earliest first, as far as one round goes.
+
+    After a time when no server ran, rounds follow one another until nothing is due: each level that was missed is
+    told once, in the order of all the deadlines that were missed, whichever alert they are of. The steps after one
+    that was late keep their own times.
     """
-    return sum(_climb(tx, alert, now, world.pack, world.channels) for alert in escalations.due(tx, now=now))
+    found = escalations.due(tx, now=now)
+    more = len(found) == escalations.ESCALATIONS_PER_ROUND_MAX
+    # Beyond the last one read there may be others that are earlier than the next steps of these.
+    until = now if not more else min(now, found[-1].escalates_at or now)
+    waiting = [(alert.escalates_at or 0, alert.alert_id, alert) for alert in found]
+    heapq.heapify(waiting)
+    told = 0
+    while waiting:
+        _, _, alert = heapq.heappop(waiting)
+        moved = _climb(tx, alert, now, world.pack, world.channels)
+        if moved is None:
+            continue
+        told += 1
+        if moved.escalates_at is not None and moved.escalates_at <= now:
+            if moved.escalates_at <= until:
+                heapq.heappush(waiting, (moved.escalates_at, moved.alert_id, moved))
+            else:
+                more = True
+    return Round(told, more)
 
 
-def _climb(tx: Transaction, alert: Alert, now: int, pack: Pack, channels: Sequence[str]) -> int:
+def _climb(tx: Transaction, alert: Alert, now: int, pack: Pack, channels: Sequence[str]) -> Alert | None:
+    """Tell the next level of one alert. The alert as it is then, or None where nobody was told."""
     assert alert.escalates_at is not None, "only alerts with a time are due"
     if alert.state is not State.OPEN:
         return _warn(tx, alert, now, pack, channels)
@@ -38,27 +66,18 @@ def _climb(tx: Transaction, alert: Alert, now: int, pack: Pack, channels: Sequen
         steps = steps_from(alert.grade, preset, max(0, alert.level - 1), alert.escalates_at, ends_at, pack)[
             -1:
         ]
-    if not steps:
-        escalations.end_escalation(tx, alert)
-        return 0
-    told = 0
-    for step, following in zip(steps, [*steps[1:], None], strict=True):
-        if step.at > now:
-            break
-        moved = escalations.escalate(
-            tx,
-            ACTOR,
-            alert,
-            level=step.level,
-            told=step.role,
-            next_at=following.at if following else _warning_after(alert, now),
-            now=now,
-            channels=channels,
-        )
-        if not moved:
-            break
-        alert, told = msgspec.structs.replace(alert, rev=alert.rev + 1), told + 1
-    return told
+    if not steps or steps[0].at > now:
+        if not steps:
+            escalations.end_escalation(tx, alert)
+        return None
+    step = steps[0]
+    next_at = steps[1].at if len(steps) > 1 else _warning_after(alert, now)
+    moved = escalations.escalate(
+        tx, ACTOR, alert, level=step.level, told=step.role, next_at=next_at, now=now, channels=channels
+    )
+    if not moved:
+        return None
+    return msgspec.structs.replace(alert, level=step.level, escalates_at=next_at, rev=alert.rev + 1)
 
 
 def _warning_after(alert: Alert, now: int) -> int | None:
@@ -66,12 +85,12 @@ def _warning_after(alert: Alert, now: int) -> int | None:
     return alert.warns_at if alert.warns_at is not None and alert.warns_at > now else None
 
 
-def _warn(tx: Transaction, alert: Alert, now: int, pack: Pack, channels: Sequence[str]) -> int:
+def _warn(tx: Transaction, alert: Alert, now: int, pack: Pack, channels: Sequence[str]) -> Alert | None:
     """An alert that was answered has a clock of its own that ends soon: the first of the chain hears of it."""
     chain = pack.escalations.chain(alert.grade)
     if not chain:
         escalations.end_escalation(tx, alert)
-        return 0
+        return None
     moved = escalations.escalate(
         tx,
         ACTOR,
@@ -83,7 +102,7 @@ def _warn(tx: Transaction, alert: Alert, now: int, pack: Pack, channels: Sequenc
         detail=alert.due_words,
         channels=channels,
     )
-    return int(moved)
+    return msgspec.structs.replace(alert, escalates_at=None, rev=alert.rev + 1) if moved else None
 
 
 def check_roles(pack: Pack, policy: Policy) -> None:

@@ -15,9 +15,11 @@ from contextlib import suppress
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler  # type: ignore[import-untyped]  # has no stubs
 
+from server.access.policy import Policy
 from server.access.sessions import SessionRules
 from server.access.throttle import Limits
 from server.alerts.channels import Channel
+from server.alerts.presets import Presets
 from server.jobs import delivery, escalation, housekeeping, lease, pictures, uploads
 from server.records import escalations, registry, search
 from server.storage.blobs import Blobs
@@ -58,9 +60,13 @@ class Jobs:
         limits: Limits,
         clock: Callable[[], int],
         blobs: Blobs,
+        policy: Policy | None = None,
+        presets: Presets | None = None,
     ) -> None:
         self._store = store
         self._blobs = blobs
+        self._policy = policy
+        self._presets = presets
         self._worlds = worlds
         self._channels = tuple(channels)
         self._rules = rules
@@ -114,15 +120,23 @@ class Jobs:
         self._holds_until = now + lease.LEASE_MS if holds else 0
 
     async def escalate(self) -> int:
-        """One round of escalation; how many levels were told. Writes nothing where nothing is due."""
-        now = self._clock()
+        """Rounds of escalation until nothing is due; how many levels were told. Writes nothing where nothing is.
+
+        Each round is a transaction of its own, so that notes get in between.
+        """
+        now, told, more = self._clock(), 0, True
         if not await self._store.read(lambda tx: escalations.is_any_due(tx, now=now)):
             return 0
-        return await self._store.write(lambda tx: escalation.run(tx, now, self._worlds.current(tx)))
+        while more:
+            done = await self._store.write(lambda tx: escalation.run(tx, now, self._worlds.current(tx)))
+            told, more = told + done.told, done.more and done.told > 0
+        return told
 
     async def deliver(self) -> int:
         """One round of delivery; how many messages arrived."""
-        return await delivery.run(self._store, self._channels, self._clock)
+        return await delivery.run(
+            self._store, self._channels, self._clock, policy=self._policy, presets=self._presets
+        )
 
     async def make_pictures(self) -> int:
         """One round of making what people are shown of attachments; how many were made."""

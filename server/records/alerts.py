@@ -184,7 +184,16 @@ def acknowledge(
 
 
 @audited(Verb.ALTERATION)
-def hand_over(tx: Transaction, person: Person, alert_id: int, to: str, reason: str, *, now: int) -> Alert:
+def hand_over(
+    tx: Transaction,
+    person: Person,
+    alert_id: int,
+    to: str,
+    reason: str,
+    *,
+    now: int,
+    channels: Sequence[str] = (),
+) -> Alert:
     """Give an alert to somebody else of the borough (a username). Raises NotAllowed and AlertConflict."""
     alert = _require(tx, person, alert_id, Permission.ACKNOWLEDGE_ALERTS, own=True)
     if alert.state is State.CLOSED:
@@ -194,7 +203,7 @@ def hand_over(tx: Transaction, person: Person, alert_id: int, to: str, reason: s
     )
     steps.add(
         tx, alert_id, alert.borough, steps.EventKind.HANDED_OVER, alert.grade, person.username,
-        now=now, told=to, detail=reason,
+        now=now, told=to, detail=reason, channels=channels,
     )  # fmt: skip
     record(tx, Actor("person", person.username), Verb.ALTERATION, "alert", [alert_id], now=now)
     return get(tx, alert_id) or alert

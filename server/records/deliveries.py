@@ -4,12 +4,14 @@ At least once: a message is counted as tried, and logged as disclosed, before it
 sends it again under the same id and never loses it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 import msgspec
 
 from server.alerts.channels import Message
+from server.alerts.push import Subscription
+from server.alerts.wording import DIGEST
 from server.audit import Actor, Verb, audited, impersonal, record
 from server.storage.port import Transaction
 
@@ -25,6 +27,10 @@ TAKEN_FOR_MS = 2 * 60 * 1000
 """How long a message that was taken stays with who took it. Longer than every attempt of one round."""
 
 
+NOWHERE: Mapping[str, str] = {}
+NO_ADDRESS = "the person has no address there any more, or their account is closed"
+
+
 class State(StrEnum):
     """What has become of a delivery."""
 
@@ -34,11 +40,12 @@ class State(StrEnum):
 
 
 class Taken(msgspec.Struct, frozen=True, kw_only=True):
-    """A message to send now. `attempt` counts from 1."""
+    """A message to send now. `attempt` counts from 1. A digest is one message for several deliveries."""
 
-    delivery_id: int
+    delivery_ids: tuple[int, ...]
     channel: str
     attempt: int
+    subscription_id: int
     message: Message
 
 
@@ -55,37 +62,69 @@ def is_due(tx: Transaction, channels: Sequence[str], *, now: int) -> bool:
 
 
 @audited(Verb.DISCLOSURE)
-def take(tx: Transaction, actor: Actor, channel: str, recipient: str, *, now: int, limit: int) -> list[Taken]:
-    """Up to `limit` messages that are due on a channel, the longest waiting first; each counts as tried."""
+def take(
+    tx: Transaction, actor: Actor, channel: str, *, now: int, limit: int, places: Mapping[str, str] = NOWHERE
+) -> list[Taken]:
+    """Up to `limit` messages that are due on a channel, red first, then the longest waiting; each counts as tried.
+
+    `places`: the boroughs' names. What waits for somebody who has no address any more is dead at once.
+    """
     rows = tx.rows(
         "UPDATE delivery SET attempts = attempts + 1, next_at = :until WHERE delivery_id IN ("
-        " SELECT delivery_id FROM delivery WHERE state = 'waiting' AND next_at <= :now AND channel = :channel"
-        " ORDER BY next_at, delivery_id LIMIT :most) AND state = 'waiting' AND next_at <= :now"
-        " RETURNING delivery_id, event_id, attempts",
+        " SELECT d.delivery_id FROM delivery d JOIN alert_event e ON e.event_id = d.event_id"
+        " WHERE d.state = 'waiting' AND d.next_at <= :now AND d.channel = :channel"
+        " ORDER BY CASE e.grade WHEN 'red' THEN 0 ELSE 1 END, d.next_at, d.delivery_id LIMIT :most)"
+        " AND state = 'waiting' AND next_at <= :now"
+        " RETURNING delivery_id, event_id, attempts, person_id, subscription_id, is_digest",
         {"until": now + TAKEN_FOR_MS, "now": now, "channel": channel, "most": limit},
     )
-    taken = [_taken(tx, channel, *row) for row in sorted(rows)]
-    if taken:
-        ids = list(dict.fromkeys(one.message.alert_id for one in taken))
+    found: dict[tuple[object, ...], Taken] = {}
+    told: dict[int, list[int]] = {}
+    for delivery_id, event_id, attempts, person_id, subscription_id, is_digest in sorted(rows):
+        to = _address(tx, channel, person_id, subscription_id)
+        if to is None:
+            _die(tx, [delivery_id], NO_ADDRESS)
+            continue
+        message = _message(tx, channel, event_id, person_id, subscription_id, to, places)
+        told.setdefault(person_id, []).append(message.alert_id)
+        # Of a digest all alerts of a person go out in one message; anything else is a message by itself.
+        key = (person_id, subscription_id) if is_digest else (delivery_id,)
+        if is_digest:
+            message = msgspec.structs.replace(message, kind=DIGEST, count=1)
+        before = found.get(key)
+        together: tuple[int, ...] = (delivery_id,)
+        if before is not None:
+            together = (*before.delivery_ids, delivery_id)
+            message = msgspec.structs.replace(before.message, count=before.message.count + 1)
+        found[key] = Taken(
+            delivery_ids=together, channel=channel, attempt=attempts, subscription_id=subscription_id, message=message
+        )  # fmt: skip
+    for person_id, alert_ids in told.items():
+        recipient = f"person:{person_id}" if person_id else f"{channel}:main"
+        ids = tuple(dict.fromkeys(alert_ids))
         record(tx, actor, Verb.DISCLOSURE, "alert", ids, now=now, recipients=[recipient])
-    return taken
+    return list(found.values())
 
 
 @impersonal("an outcome; that the message left is logged when it is taken")
-def delivered(tx: Transaction, delivery_id: int, *, now: int) -> None:
+def delivered(tx: Transaction, taken: Taken, *, now: int) -> None:
     """The receiver has the message."""
-    tx.execute(
+    tx.executemany(
         "UPDATE delivery SET state = 'delivered', delivered_at = :now, trouble = NULL"
         " WHERE delivery_id = :delivery",
-        {"now": now, "delivery": delivery_id},
+        [{"now": now, "delivery": delivery_id} for delivery_id in taken.delivery_ids],
+    )
+    tx.execute(
+        "INSERT INTO channel_health (channel, arrived_at) VALUES (:channel, :now) ON CONFLICT (channel)"
+        " DO UPDATE SET arrived_at = excluded.arrived_at, failures = 0",
+        {"channel": taken.channel, "now": now},
     )
 
 
 @impersonal("an outcome in a few words about the channel")
 def failed(
     tx: Transaction,
-    delivery_id: int,
-    attempt: int,
+    taken: Taken,
     trouble: str,
     *,
     now: int,
@@ -94,16 +133,25 @@ def failed(
     wait_ms: int = 0,
 ) -> State:
     """An attempt failed. `draw` is a random number from 0 to 1. Where it stands now: waiting or dead."""
-    state = State.DEAD if is_final or attempt >= ATTEMPTS_MAX else State.WAITING
-    tx.execute(
+    state = State.DEAD if is_final or taken.attempt >= ATTEMPTS_MAX else State.WAITING
+    tx.executemany(
         "UPDATE delivery SET state = :state, next_at = :next, trouble = :trouble"
         " WHERE delivery_id = :delivery AND state = 'waiting'",
-        {
-            "state": state.value,
-            "next": now + max(wait_ms, _backoff_ms(attempt, draw)),
-            "trouble": trouble,
-            "delivery": delivery_id,
-        },
+        [
+            {
+                "state": state.value,
+                "next": now + max(wait_ms, _backoff_ms(taken.attempt, draw)),
+                "trouble": trouble,
+                "delivery": delivery_id,
+            }
+            for delivery_id in taken.delivery_ids
+        ],
+    )
+    tx.execute(
+        "INSERT INTO channel_health (channel, failed_at, failures, trouble) VALUES (:channel, :now, 1, :trouble)"
+        " ON CONFLICT (channel) DO UPDATE SET failed_at = excluded.failed_at,"
+        " failures = channel_health.failures + 1, trouble = excluded.trouble",
+        {"channel": taken.channel, "now": now, "trouble": trouble},
     )
     return state
 
@@ -114,7 +162,34 @@ def counts(tx: Transaction) -> dict[str, int]:
     return dict(tx.rows("SELECT state, COUNT(*) FROM delivery GROUP BY state"))
 
 
-def _taken(tx: Transaction, channel: str, delivery_id: int, event_id: int, attempts: int) -> Taken:
+def _address(tx: Transaction, channel: str, person_id: int, subscription_id: int) -> str | None:
+    """Where a message goes; empty for a channel that has one address for all."""
+    if not person_id:
+        return ""
+    if channel == "mail":
+        address: str | None = tx.value(
+            "SELECT t.address FROM telling t JOIN person p ON p.id = t.person_id"
+            " WHERE t.person_id = :person AND p.active = 1",
+            {"person": person_id},
+        )
+        return address or None
+    row = tx.row(
+        "SELECT s.endpoint, s.p256dh, s.auth FROM push_subscription s JOIN person p ON p.id = s.person_id"
+        " WHERE s.subscription_id = :id AND p.active = 1",
+        {"id": subscription_id},
+    )
+    return msgspec.json.encode(Subscription(*row)).decode() if row else None
+
+
+def _message(
+    tx: Transaction,
+    channel: str,
+    event_id: int,
+    person_id: int,
+    subscription_id: int,
+    to: str,
+    places: Mapping[str, str],
+) -> Message:
     row = tx.row(
         "SELECT e.alert_id, e.borough, e.grade, e.kind, e.told, e.at FROM alert_event e"
         " WHERE e.event_id = :event",
@@ -122,16 +197,25 @@ def _taken(tx: Transaction, channel: str, delivery_id: int, event_id: int, attem
     )
     assert row is not None, "a step is never deleted"
     alert_id, borough, grade, kind, told, at = row
-    message = Message(
-        message_id=f"alert-event-{event_id}-{channel}",
+    whose = f"-{person_id}-{subscription_id}" if person_id else ""
+    return Message(
+        message_id=f"alert-event-{event_id}-{channel}{whose}",
         alert_id=alert_id,
         borough=borough,
         grade=grade,
         kind=kind,
         told=told,
         at=at,
+        to=to,
+        place=places.get(borough, borough),
     )
-    return Taken(delivery_id=delivery_id, channel=channel, attempt=attempts, message=message)
+
+
+def _die(tx: Transaction, delivery_ids: Sequence[int], trouble: str) -> None:
+    tx.executemany(
+        "UPDATE delivery SET state = 'dead', trouble = :trouble WHERE delivery_id = :delivery",
+        [{"trouble": trouble, "delivery": delivery_id} for delivery_id in delivery_ids],
+    )
 
 
 def _backoff_ms(attempt: int, draw: float) -> int:

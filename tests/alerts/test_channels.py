@@ -8,7 +8,7 @@ import json
 import httpx
 import pytest
 
-from server.alerts.channels import ChannelTrouble, Message, WebhookChannel, channels_of
+from server.alerts.channels import ChannelTrouble, Message, WebhookChannel
 from server.clock import now_ms
 from tests.alerts.receiver import SECRET, Receiver
 
@@ -57,7 +57,18 @@ def test_a_stranger_with_the_key_can_check_the_signature_and_read_it() -> None:
 
 def test_a_message_has_room_for_nobodys_name() -> None:
     fields = set(Message.__struct_fields__)
-    assert fields == {"message_id", "alert_id", "borough", "grade", "kind", "told", "at"}
+    assert fields == {
+        "message_id",
+        "alert_id",
+        "borough",
+        "grade",
+        "kind",
+        "told",
+        "at",
+        "to",
+        "place",
+        "count",
+    }
 
 
 @pytest.mark.parametrize("status", [301, 400, 404, 429, 500, 503])
@@ -91,10 +102,6 @@ def test_trouble_never_repeats_the_address(error: Exception, says: str) -> None:
     with pytest.raises(ChannelTrouble) as caught:
         send(Receiver(error))
     assert str(caught.value) == says
-
-
-def test_no_address_no_channel() -> None:
-    assert channels_of("", "", "https://earlysign.example") == ()
 
 
 def test_the_body_is_small() -> None:

@@ -50,6 +50,14 @@ from server.console.views_review import (
 )
 from server.console.views_same import OtherColumn, PairListPage, PairPage, PairRow, SamePage, ThisColumn
 from server.console.views_search import Agreeing, SearchForm, SearchPage, SearchRow
+from server.console.views_telling import (
+    ChannelRow,
+    GradeChoice,
+    Option,
+    TellingPage,
+    UndeliveredPage,
+    UndeliveredRow,
+)
 from server.console.words import DAY_MS, HOUR_MS, MINUTE_MS
 from server.linkage.explain import Step
 
@@ -842,3 +850,26 @@ def search() -> SearchPage:
         may_give_reason=True,
         incomplete=True,
     )
+
+
+def telling(wrong_field: str | None = None, error: str | None = None) -> TellingPage:
+    options = (Option(value="digest", label="Once a day, all in one message", chosen=True),)
+    return TellingPage(
+        address="ines.rivera@force.example", mail_open=True, mail_permitted=True, push_permitted=True,
+        vapid_public="B" * 87, browsers=1, grades=(GradeChoice(grade="green", options=options),),
+        digest_at="08:00", quiet_from="22:00", quiet_until="07:00",
+        deputies=(Option(value="4", label="Sam Khan, Borough investigator"),),
+        wrong_field=wrong_field, error=error,
+    )  # fmt: skip
+
+
+def undelivered() -> UndeliveredPage:
+    channel = ChannelRow(
+        name="E-mail", channel="mail", is_well=False, state="Failing: no connection.", waiting=2, dead=1,
+        arrived_at=NOW - 60_000,
+    )  # fmt: skip
+    row = UndeliveredRow(
+        delivery_id=5, alert_id=17, grade="red", what="A new alert, Lambeth", where="E-mail", whom="Ines Rivera",
+        at=NOW - 3_600_000, attempts=12, why="No connection.", advice="Check the mail server.",
+    )  # fmt: skip
+    return UndeliveredPage(channels=(channel,), rows=(row,))

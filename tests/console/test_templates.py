@@ -32,6 +32,8 @@ PAGES = {
     "hand_over.html": samples.hand_over("Choose who is to have it."),
     "grade.html": samples.grade("A grade needs a rationale."),
     "close.html": samples.close("Say what was decided, in a sentence."),
+    "telling.html": samples.telling("address", "Give an e-mail address."),
+    "undelivered.html": samples.undelivered(),
     "password.html": samples.password("new", "A password needs at least 12 characters."),
     "restricted.html": samples.restricted("Say a little more: at least 8 characters."),
 }

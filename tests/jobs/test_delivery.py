@@ -118,7 +118,7 @@ def test_what_was_taken_and_never_settled_comes_again(road: Road) -> None:
     """The process died between taking a message and hearing the answer."""
     road.officer().writes(AMARA)
     taken = road.store.write_now(
-        lambda tx: deliveries.take(tx, delivery.ACTOR, "webhook", "webhook:main", now=road.now, limit=10)
+        lambda tx: deliveries.take(tx, delivery.ACTOR, "webhook", now=road.now, limit=10)
     )
     assert len(taken) == 1
     receiver = Receiver()

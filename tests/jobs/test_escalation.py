@@ -14,6 +14,7 @@ from server.casework.facts import MINUTE_MS
 from server.casework.pack import PackError, default_pack, load_pack
 from server.casework.shapes import EscalationSettings
 from server.jobs import escalation
+from server.records import escalations
 from server.records import steps as alert_steps
 from server.storage import Store
 from server.world import World
@@ -30,7 +31,7 @@ def road(store: Store) -> Road:
 
 
 def run(road: Road, channels: tuple[str, ...] = ()) -> int:
-    return road.store.write_now(lambda tx: escalation.run(tx, road.now, told_on(road, channels)))
+    return road.store.write_now(lambda tx: escalation.run(tx, road.now, told_on(road, channels))).told
 
 
 def told_on(road: Road, channels: tuple[str, ...]) -> World:
@@ -140,7 +141,7 @@ def test_a_pack_without_a_chain_lets_the_time_lapse(road: Road) -> None:
     silent = msgspec.structs.replace(road.pack, escalations=EscalationSettings())
     world = msgspec.structs.replace(road.world, pack=silent)
     road.passes(minutes=20)
-    assert road.store.write_now(lambda tx: escalation.run(tx, road.now, world)) == 0
+    assert road.store.write_now(lambda tx: escalation.run(tx, road.now, world)).told == 0
     assert road.value("SELECT escalates_at FROM alert") is None
 
 
@@ -168,6 +169,33 @@ def test_a_hundred_alerts_in_one_round(road: Road) -> None:
         " WHERE e.actor_id = 'escalation' AND s.kind = 'alert'"
     )
     assert logged == road.count("alert")
+
+
+@pytest.mark.parametrize("per_round", [2, 1_000])
+def test_after_downtime_levels_are_told_in_the_order_of_all_deadlines(
+    road: Road, monkeypatch: pytest.MonkeyPatch, per_round: int
+) -> None:
+    """Deadlines of several alerts lie between one another, in one round or in many."""
+    monkeypatch.setattr(escalations, "ESCALATIONS_PER_ROUND_MAX", per_round)
+    wanted = []
+    for name in ("Bobo", "Dudi", "Geko", "Kilu", "Mava"):
+        child = msgspec.structs.replace(
+            AMARA, given_names=name, family_name=name + "sen", date_of_birth=None, address=None, postcode=None,
+            school=None,
+        )  # fmt: skip
+        road.officer().writes(child, danger_now=True)
+        alert_id = road.value("SELECT MAX(alert_id) FROM alert")
+        wanted += [(road.now + minutes * MINUTE_MS, alert_id) for minutes in (15, 30, 60)]
+        road.passes(minutes=7)
+    road.passes(hours=9)
+    rounds, more = 0, True
+    while more:
+        done = road.store.write_now(lambda tx: escalation.run(tx, road.now, told_on(road, ())))
+        rounds, more = rounds + 1, done.more
+        assert rounds <= len(wanted)
+    heard = road.rows("SELECT alert_id FROM alert_event WHERE kind = 'escalated' ORDER BY event_id")
+    assert [alert_id for (alert_id,) in heard] == [alert_id for _, alert_id in sorted(wanted)]
+    assert (rounds > 1) is (per_round == 2)
 
 
 def test_a_chain_may_only_name_roles_that_answer_alerts() -> None:

@@ -187,7 +187,7 @@ def test_a_job_that_fails_is_logged_without_its_words_and_tried_again(
         [RuntimeError("Amara lives at 14 Coldharbour Lane"), StorageUnavailable("no")],
     )
 
-    def run(*args: object) -> int:
+    def run(*args: object) -> escalation.Round:
         if failures:
             raise failures.pop(0)
         return real(*args)  # type: ignore[arg-type]  # handed on as it came

@@ -139,7 +139,7 @@ def test_a_lowered_alert_that_nobody_answers_still_climbs(road: Road, child: int
     amber = raised(road, child, Category.KNIFE)
     give(road, amber, Grade.GREEN, BOSS)
     road.passes(hours=24)
-    assert road.store.write_now(lambda tx: escalation.run(tx, road.now, road.world)) == 1
+    assert road.store.write_now(lambda tx: escalation.run(tx, road.now, road.world)).told == 1
     assert road.value("SELECT told FROM alert_event WHERE kind = 'escalated'") == "supervisor"
 
 

@@ -33,7 +33,7 @@ def only(road: Road, child: int) -> Alert:
 
 
 def climbs(road: Road) -> int:
-    return road.store.write_now(lambda tx: escalation.run(tx, road.now, road.world))
+    return road.store.write_now(lambda tx: escalation.run(tx, road.now, road.world)).told
 
 
 def answered(road: Road, child: int) -> Alert:

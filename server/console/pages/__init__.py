@@ -3,8 +3,8 @@
 - `web` has what all of them use: the frame, forms, redirects that stay here, what is said once afterwards.
 - `alert_rows`, `note_words`, `child_story`, `around_child`, `comparing` and `columns` turn records into the shapes
   of `views`; they change nothing.
-- `sign_in`, `alerts`, `alert_endings`, `alert_grading`, `children`, `reviews`, `pairs`, `same`, `search`
-  and `administration` are the doors.
+- `sign_in`, `alerts`, `alert_endings`, `alert_grading`, `children`, `reviews`, `pairs`, `same`, `search`,
+  `administration`, `telling` and `undelivered` are the doors.
 - `errors` is the page of a failed request.
 """
 
@@ -19,6 +19,8 @@ from server.console.pages import (
     same,
     search,
     sign_in,
+    telling,
+    undelivered,
 )
 from server.console.pages.errors import problem_page
 
@@ -33,6 +35,8 @@ HANDLERS = [
     *same.HANDLERS,
     *search.HANDLERS,
     *administration.HANDLERS,
+    *telling.HANDLERS,
+    *undelivered.HANDLERS,
 ]
 
 __all__ = ["HANDLERS", "problem_page"]

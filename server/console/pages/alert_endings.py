@@ -99,7 +99,10 @@ async def hand_over(
         said = error
         if said is None:
             try:
-                duty.hand_over(tx, services.policy, person, alert_id, to, reason, now=now, from_rev=rev)
+                duty.hand_over(
+                    tx, services.policy, person, alert_id, to, reason, now=now, from_rev=rev,
+                    channels=services.worlds.current(tx).channels,
+                )  # fmt: skip
                 return "handed-over"
             except NotAllowed as refused:
                 said = f"{refused} {refused.hint}"

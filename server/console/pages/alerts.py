@@ -14,7 +14,7 @@ from server import duty
 from server.access.errors import NotAllowed
 from server.access.identity import Person
 from server.access.policy import Permission, Scope
-from server.alerts.stream import Position
+from server.alerts.listener import Position
 from server.clock import now_ms
 from server.console.pages.alert_rows import Telling
 from server.console.pages.web import (

@@ -70,6 +70,10 @@ _NOTICES: dict[str, tuple[str, bool]] = {
     "released": ("Released. It has gone the whole road, and its alerts, if any, are with the borough.", True),
     "refused": ("Refused, with your reason. Its bytes are kept.", True),
     "held-decided": ("Somebody else decided this while you were looking.", False),
+    "telling": ("Kept. This is how you are told from now on.", True),
+    "browsers-gone": ("No browser of yours shows notifications any more.", True),
+    "resent": ("They are tried again, from the beginning.", True),
+    "nothing-resent": ("There was nothing to send again: somebody was quicker.", False),
     "pair-same": ("Merged: one child from now on.", True),
     "pair-not_same": ("Noted: not the same child. They are proposed again only on something new.", True),
     "pair-cannot_tell": ("Left open until more is known.", True),
@@ -155,6 +159,10 @@ def navigation(
         places.append(
             NavItem(label="Quarantine", href="/quarantine", current=current == "quarantine", count=set_aside)
         )
+    if person.may(Permission.ACKNOWLEDGE_ALERTS):
+        places.append(NavItem(label="How I am told", href="/how-i-am-told", current=current == "telling"))
+    if person.may(Permission.MANAGE_QUARANTINE):
+        places.append(NavItem(label="Undelivered", href="/undelivered", current=current == "undelivered"))
     return tuple(places)
 
 

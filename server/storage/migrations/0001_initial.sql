@@ -468,19 +468,60 @@ CREATE TABLE alert_event (
 CREATE INDEX alert_event_by_alert ON alert_event (alert_id);
 CREATE INDEX alert_event_in_order ON alert_event (xid, event_id);
 
--- What is still to be handed to a channel outside. Written with the event, in its transaction.
+-- Telling people --------------------------------------------------------------------------------------
+
+-- What is still to be handed to a channel outside. Written with the event, in its transaction. What is queued for
+-- `people` is turned into a delivery for each person (`person_id`) and each of their browsers (`subscription_id`).
 CREATE TABLE delivery (
     delivery_id $identity,
     event_id $integer NOT NULL REFERENCES alert_event (event_id),
     channel TEXT NOT NULL,
+    person_id $integer NOT NULL DEFAULT 0, -- 0: nobody in particular
+    subscription_id $integer NOT NULL DEFAULT 0,
+    is_digest $integer NOT NULL DEFAULT 0, -- 1: goes out with others, once a day
     state TEXT NOT NULL,
     attempts $integer NOT NULL DEFAULT 0,
     next_at $integer NOT NULL,
     trouble TEXT,
     delivered_at $integer,
-    UNIQUE (event_id, channel)
+    UNIQUE (event_id, channel, person_id, subscription_id)
 ) $strict;
 CREATE INDEX delivery_due ON delivery (next_at) WHERE state = 'waiting';
+CREATE INDEX delivery_dead ON delivery (delivery_id) WHERE state = 'dead';
+
+-- How each person has chosen to be told; minutes of the day for the quiet hours. Nobody has to choose anything.
+CREATE TABLE telling (
+    person_id $integer PRIMARY KEY,
+    address TEXT,
+    amber TEXT,
+    green TEXT,
+    blue TEXT,
+    quiet_from $integer,
+    quiet_until $integer,
+    away_until $integer, -- until then the deputy has the person's duties
+    deputy_id $integer,
+    changed_at $integer NOT NULL
+) $strict;
+
+-- Browsers that a person has allowed to show notifications.
+CREATE TABLE push_subscription (
+    subscription_id $identity,
+    person_id $integer NOT NULL,
+    endpoint TEXT NOT NULL UNIQUE,
+    p256dh TEXT NOT NULL,
+    auth TEXT NOT NULL,
+    made_at $integer NOT NULL
+) $strict;
+CREATE INDEX push_subscription_by_person ON push_subscription (person_id);
+
+-- How each channel fares.
+CREATE TABLE channel_health (
+    channel TEXT PRIMARY KEY,
+    arrived_at $integer,
+    failed_at $integer,
+    failures $integer NOT NULL DEFAULT 0, -- one after the other, since something last arrived
+    trouble TEXT
+) $strict;
 
 -- What phones pull -------------------------------------------------------------------------------------
 
