@@ -14,7 +14,9 @@ from tests.browser.stage import PASSWORD, Stage
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 PAGES = ("sign-in", "queue", "closed", "filtered", "empty", "child", "restricted", "hand-over", "close", "grade",
-         "reviews", "review", "search", "found", "password", "home", "not-there")  # fmt: skip
+         "reviews", "review", "overview", "search", "found", "password", "home", "not-there")  # fmt: skip
+
+SUPERVISED = ("overview",)
 
 
 def shows(opens: Opens, name: str, width: int, **more: object) -> Page:
@@ -23,6 +25,8 @@ def shows(opens: Opens, name: str, width: int, **more: object) -> Page:
         return opens("/sign-in", None, width=width, **more)
     if name == "home":
         return opens("/", "warden", width=width, **more)
+    if name in SUPERVISED:
+        return opens(f"/{name}", "whitfield", width=width, **more)
     fixed = {
         "queue": "/alerts",
         "closed": "/alerts?view=closed",

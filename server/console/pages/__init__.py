@@ -3,6 +3,7 @@
 - `web` has what all of them use: the frame, forms, redirects that stay here, what is said once afterwards.
 - `alert_rows`, `note_words`, `child_story`, `around_child` and `comparing` turn records into the shapes of `views`;
   they change nothing.
+- `overview` is the supervisor's page.
 - `sign_in`, `alerts`, `alert_endings`, `alert_grading`, `children`, `reviews`, `same` and `search` are the doors.
 - `errors` is the page of a failed request.
 """
@@ -12,6 +13,7 @@ from server.console.pages import (
     alert_grading,
     alerts,
     children,
+    overview,
     reviews,
     same,
     search,
@@ -25,6 +27,7 @@ HANDLERS = [
     *alert_endings.HANDLERS,
     *alert_grading.HANDLERS,
     *children.HANDLERS,
+    *overview.HANDLERS,
     *reviews.HANDLERS,
     *same.HANDLERS,
     *search.HANDLERS,

@@ -121,6 +121,8 @@ def navigation(
         places.append(NavItem(label="Reviews", href="/reviews", current=current == "reviews", count=reviews))
     if person.may(Permission.SEARCH_CHILDREN) and person.may(Permission.SEE_CHILDREN):
         places.append(NavItem(label="Search", href="/search", current=current == "search"))
+    if person.may(Permission.SUPERVISE):
+        places.append(NavItem(label="Overview", href="/overview", current=current == "overview"))
     return tuple(places)
 
 

@@ -474,6 +474,11 @@ CREATE TABLE delivery (
 ) $strict;
 CREATE INDEX delivery_due ON delivery (next_at) WHERE state = 'waiting';
 
+-- Between boroughs, and over them ----------------------------------------------------------------------
+
+-- Figures over time are read by when a duty began.
+CREATE INDEX alert_by_start ON alert (started_at);
+
 -- What phones pull -------------------------------------------------------------------------------------
 
 CREATE TABLE change (
