@@ -53,11 +53,11 @@ from server.http.services import Services
 from server.http.turns import Turns
 from server.jobs import escalation
 from server.jobs.scheduler import Jobs
-from server.placing import Worlds
 from server.records import reference, steps
 from server.settings import MEGABYTE, Settings
 from server.storage import DEFAULTS, StorageSettings, Store, open_store
 from server.storage.blobs import Blobs
+from server.world import Worlds
 
 STATIC = Path(__file__).parent / "console" / "static"
 # Ten minutes: a page asks for its style sheet once, and an upgrade is seen soon after.

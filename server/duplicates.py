@@ -12,8 +12,8 @@ from server.access.policy import Permission
 from server.explaining import Compared, Weighing, compared
 from server.linkage.decide import Candidate, Decider, Decision
 from server.linkage.standardise import Record
-from server.records import children, clusters
-from server.records.children import Child
+from server.records import children, children_shown, clusters
+from server.records.child import Child
 from server.records.clusters import Event
 from server.records.index import StoredIndex
 from server.storage.port import Transaction
@@ -81,7 +81,7 @@ def pair(
 ) -> Duplicates:
     """One other record beside a child, however unlike. Raises NotAllowed and ReasonNeeded."""
     shown = _child(tx, person, child_id, now, reason)
-    children.require_sight(tx, person, other_id, reason)
+    children_shown.require_sight(tx, person, other_id, reason)
     decision = decider.decide(children.record_of(tx, shown.child_id), _Only(tx, [other_id]))
     candidate = next(((decision, one) for one in decision.candidates), None)
     found = _pair(tx, decider, person, shown, other_id, candidate, now, reason)
@@ -91,12 +91,12 @@ def pair(
 def _child(tx: Transaction, person: Person, child_id: int, now: int, reason: str | None) -> Child:
     if not person.may(Permission.DECIDE_LINKS):
         raise NotAllowed("Your role does not decide which child is which.")
-    return children.show(tx, person, child_id, now=now, reason=reason)
+    return children_shown.show(tx, person, child_id, now=now, reason=reason)
 
 
 def _in_sight(tx: Transaction, person: Person, child_id: int, reason: str | None) -> bool:
     try:
-        children.require_sight(tx, person, child_id, reason)
+        children_shown.require_sight(tx, person, child_id, reason)
     except (NotAllowed, ReasonNeeded):
         return False
     return True
@@ -112,7 +112,7 @@ def _pair(
     now: int,
     reason: str | None,
 ) -> Pair:
-    other = children.show(tx, person, other_id, now=now, reason=reason)
+    other = children_shown.show(tx, person, other_id, now=now, reason=reason)
     details = other.record(other_id).details
     ones, others = children.whole(tx, [shown.child_id]), children.whole(tx, [other_id])
     by = Weighing(decider=decider, described=shown.record(shown.child_id).details)

@@ -14,11 +14,12 @@ from server.audit import Actor
 from server.casework.clocks import deadline, escalations
 from server.casework.grades import decided, highest
 from server.casework.pack import Pack
-from server.placing import WHO_IS_WHO, World
-from server.records import alerts, cases, children, grades, notes
+from server.placing import WHO_IS_WHO
+from server.records import alerts, cases, children_shown, duties, grades, notes
 from server.records.alerts import Alert, AlertConflict, State
 from server.records.grades import NewClock
 from server.storage.port import Transaction
+from server.world import World
 from sync.vocabulary import Grade
 
 
@@ -84,7 +85,7 @@ def close(
         raise NotAllowed("Your role does not close alerts.")
     if alert.state is State.OPEN:
         acknowledge(tx, person, alert_id, now=now)
-    alerts.close(tx, Actor("person", person.username), [alert_id], decision, now=now)
+    duties.close(tx, Actor("person", person.username), [alert_id], decision, now=now)
     return alerts.show(tx, person, alert_id, now=now)
 
 
@@ -153,7 +154,7 @@ def set_marker(
     if not person.may(Permission.WORK_CASES):
         raise NotAllowed("Your role does not set markers.")
     tx.lock(WHO_IS_WHO)
-    marker_id = children.set_marker(tx, person, child_id, kind, reason, now=now, expires_at=expires_at)
+    marker_id = children_shown.set_marker(tx, person, child_id, kind, reason, now=now, expires_at=expires_at)
     actor = Actor("person", person.username)
     cases.reassess(tx, actor, child_id, world.pack, now=now, channels=world.channels)
     return marker_id

@@ -26,7 +26,7 @@ from server.linkage.explain import (
 from server.linkage.levels import MISSING
 from server.linkage.readings import readings
 from server.linkage.standardise import standardise
-from server.records.children import Details
+from server.records.child import Details
 from server.records.links import Event
 
 

@@ -20,9 +20,10 @@ from server import placing
 from server.access.identity import DeviceIdentity
 from server.audit import Actor
 from server.casework.facts import NoteFact, milliseconds, note_fact
-from server.placing import Described, World
+from server.placing import Described
 from server.records import attachments, cases, ledger, notes
 from server.storage.port import StorageUnavailable, Transaction
+from server.world import World
 from sync import inbox, limits
 from sync.envelope import CUSTODY, Code, Outcome, Verdict
 from sync.inbox import Arrival

@@ -14,12 +14,13 @@ from server.access.errors import NotAllowed
 from server.access.identity import Person
 from server.access.policy import Permission
 from server.audit import Actor
-from server.placing import WHO_IS_WHO, World
-from server.records import alerts, cases, children, clusters, joint, merges
-from server.records.children import Standing
+from server.placing import WHO_IS_WHO
+from server.records import cases, children, children_shown, clusters, duties, joint, merges
+from server.records.child import Standing
 from server.records.clusters import Action, Event
 from server.records.steps import EventKind
 from server.storage.port import Transaction
+from server.world import World
 
 SAME, NOT_SAME, CANNOT_TELL = "same", "not_same", "cannot_tell"
 
@@ -131,7 +132,7 @@ def confirm(
     """Say that a provisional record is a child of their own, whoever that is. Raises NotAllowed and Impossible."""
     _may_decide(person)
     tx.lock(WHO_IS_WHO)
-    children.require_sight(tx, person, child_id, access_reason)
+    children_shown.require_sight(tx, person, child_id, access_reason)
     if children.standing_of(tx, child_id) is not Standing.PROVISIONAL:
         raise Impossible("This record is not provisional.", "Open it again to see what it is.")
     actor = Actor("person", person.username)
@@ -160,7 +161,7 @@ def undo(
     if event is None or (about is not None and about not in _whole_of(tx, event)):
         raise NotAllowed("There is no such decision among those you may undo.")
     for child_id in _named(event):
-        children.require_sight(tx, person, child_id, access_reason)
+        children_shown.require_sight(tx, person, child_id, access_reason)
     actor = Actor("person", person.username)
     undone = clusters.decide(
         tx,
@@ -203,7 +204,7 @@ def _group_anew(
     tx: Transaction, world: World, actor: Actor, record_ids: Collection[int], kind: EventKind, now: int
 ) -> None:
     """Read these records as the children that they are now, and see that nothing of it is lost."""
-    alerts.tell(tx, record_ids, kind, actor.id, now=now, channels=world.channels)
+    duties.tell(tx, record_ids, kind, actor.id, now=now, channels=world.channels)
     before = {children.kept(tx, child_id) for child_id in record_ids}
     groups = clusters.regroup(tx, record_ids)
     joint.carry(tx, before, groups, now=now)
@@ -220,7 +221,7 @@ def _both(
     if one_id == other_id:
         raise Impossible("This is one record.", "Name another record.")
     for child_id in (one_id, other_id):
-        children.require_sight(tx, person, child_id, access_reason)
+        children_shown.require_sight(tx, person, child_id, access_reason)
     return children.whole(tx, [one_id]), children.whole(tx, [other_id])
 
 

@@ -31,8 +31,8 @@ from server.linkage.postings import bits_of, block_of
 from server.linkage.search import comparable, readings_of, slots_of
 from server.linkage.selecting import CANDIDATES_MAX, Group, Slot, select, union
 from server.linkage.terms import BOROUGH, term, terms_of
-from server.records import children, overview, search
-from server.records.children import Child
+from server.records import children_shown, overview, search
+from server.records.child import Child
 from server.records.search import Entry
 from server.storage.port import Transaction
 from sync.vocabulary import Grade
@@ -211,7 +211,7 @@ def _speaks_for(candidate: Candidate, slots: Sequence[Slot]) -> bool:
 
 
 def _in_sight(person: Person, entry: Entry) -> bool:
-    """The rule of `children.require_sight`, of a record that is at hand."""
+    """The rule of `children_shown.require_sight`, of a record that is at hand."""
     return person.sees_borough(None) or any(person.sees_borough(code) for code in entry.seen_by)
 
 
@@ -227,7 +227,7 @@ def _hits(
     reason: str | None,
 ) -> tuple[Hit, ...]:
     """`seen`: what speaks for each child, by the record that the child is shown as."""
-    shown = children.hits(tx, person, list(seen), now=now, reason=reason)
+    shown = children_shown.hits(tx, person, list(seen), now=now, reason=reason)
     grades = overview.open_grades(tx, list(seen))
     known = sum(candidate.probability for candidate in seen.values())
     tells = known >= LIKELY_MIN and not pool.fitting and not named
@@ -267,7 +267,7 @@ def _elsewhere(
         if (one.probability >= LIKELY_MIN or one.child_id in named)
         and not _in_sight(person, entries[one.child_id])
     }
-    return tuple(children.elsewhere(tx, person, sorted(ids), now=now))
+    return tuple(children_shown.elsewhere(tx, person, sorted(ids), now=now))
 
 
 def _decider(model: Model) -> Decider:

@@ -13,12 +13,21 @@ from server.explaining import Compared, Explained, Weighing, compared, evidence_
 from server.linkage.decide import Decider
 from server.linkage.model import Model
 from server.placing import details_of
-from server.records import alerts, attachments, cases, children, clusters, grades, links, notes
+from server.records import (
+    alerts,
+    attachments,
+    cases,
+    children_shown,
+    clusters,
+    grades,
+    links,
+    notes,
+)
 from server.records import steps as alert_steps
 from server.records.alerts import Alert
 from server.records.attachments import Named
 from server.records.cases import Flag
-from server.records.children import Child, Details
+from server.records.child import Child, Details
 from server.records.clusters import Event as MergeEvent
 from server.records.grades import GradeDecision
 from server.records.links import Event, Review
@@ -80,7 +89,7 @@ def child(
     tx: Transaction, person: Person, child_id: int, *, now: int, reason: str | None = None
 ) -> ChildShown:
     """A child as a whole. Raises NotAllowed (also where there is none) and ReasonNeeded."""
-    shown = children.show(tx, person, child_id, now=now, reason=reason)
+    shown = children_shown.show(tx, person, child_id, now=now, reason=reason)
     child_id = shown.child_id
     return ChildShown(
         child=shown,
@@ -94,7 +103,7 @@ def timeline(
     tx: Transaction, model: Model, person: Person, child_id: int, *, now: int, reason: str | None = None
 ) -> Timeline:
     """Everything that happened around a child. Raises NotAllowed (also where there is none) and ReasonNeeded."""
-    shown = children.show(tx, person, child_id, now=now, reason=reason)
+    shown = children_shown.show(tx, person, child_id, now=now, reason=reason)
     child_id = shown.child_id
     standing = links.standing_for_child(tx, child_id)
     decider = Decider(model)
@@ -133,7 +142,7 @@ def review(tx: Transaction, model: Model, person: Person, review_id: int, *, now
     weighed = next((event for event in reversed(events) if event.evidence is not None), None)
     decision = weighed.evidence if weighed else None
     ids = [candidate.child_id for candidate in decision.candidates] if decision else []
-    known = {one.child_id: one for one in children.candidates(tx, person, ids, now=now)}
+    known = {one.child_id: one for one in children_shown.candidates(tx, person, ids, now=now)}
     told = None
     if weighed is not None and decision is not None:
         open_ = {number: one.details for number, one in known.items() if not one.circumstances.restricted}

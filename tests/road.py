@@ -19,13 +19,13 @@ from server.audit import Actor
 from server.casework.facts import HOUR_MS, MINUTE_MS
 from server.casework.pack import Pack, default_pack
 from server.linkage.standardise import encode_record, standardise
-from server.placing import World, Worlds
 from server.records import alerts, children, links, notes, registry
 from server.records.alerts import Alert
-from server.records.children import Circumstances, Details, Standing
+from server.records.child import Circumstances, Details, Standing
 from server.records.index import encode_entry, index_entry
 from server.records.registry_rows import Ready
 from server.storage import Store
+from server.world import World, Worlds
 from sync.envelope import Verdict
 from sync.note import Amendment, Note, Subject, Withdrawal
 from sync.operations import Body, Kind, freeze

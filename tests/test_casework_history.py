@@ -17,12 +17,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from server import duty, placing
+from server import answering, duty
 from server.access.errors import NotAllowed
+from server.answering import ReviewClosed
 from server.casework.facts import HOUR_MS
 from server.casework.grades import GradeRefused
 from server.jobs import escalation
-from server.placing import ReviewClosed
 from server.records import alerts
 from server.records.alerts import AlertConflict
 from server.storage import open_store
@@ -138,11 +138,11 @@ class Played:
 
         def decide(tx: Any) -> None:
             world = road.worlds.current(tx)
-            review = placing.take_back(tx, world, BOSS, subject, now=road.now)
+            review = answering.take_back(tx, world, BOSS, subject, now=road.now)
             if then == "same":
-                placing.answer_same(tx, world, BOSS, review, was, now=road.now)
+                answering.answer_same(tx, world, BOSS, review, was, now=road.now)
             elif then == "new":
-                placing.answer_new(tx, world, BOSS, review, now=road.now)
+                answering.answer_new(tx, world, BOSS, review, now=road.now)
 
         try:
             road.store.write_now(decide)

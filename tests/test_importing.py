@@ -18,8 +18,8 @@ from server.importing import STAGES, Imported, import_registry, writing
 from server.linkage.blocking import blocking_keys
 from server.linkage.csv_rows import TableError
 from server.linkage.standardise import decode_record
-from server.records import children, index, registry
-from server.records.children import Standing
+from server.records import children, children_shown, index, registry
+from server.records.child import Standing
 from server.records.registry_rows import REGISTRY_COLUMNS
 from server.storage import Store, Transaction, open_store
 from sync.note import Subject
@@ -115,7 +115,7 @@ def test_only_what_changed_is_written(night: Night) -> None:
     assert counts(night.brings(*rows)) == (0, 1, 2, 0, 0, 0)
     child_id = night.child("R2")
     shown = night.road.store.read_now(
-        lambda tx: children.show(tx, somebody("x", borough=CAMDEN), child_id, now=night.road.now)
+        lambda tx: children_shown.show(tx, somebody("x", borough=CAMDEN), child_id, now=night.road.now)
     )
     assert shown.rev == 2 and shown.details.postcode == "SE5 7AA" and shown.details.aliases == ("Chi", "Dera")
     assert night.road.rows("SELECT rev FROM child WHERE child_id <> :c", c=child_id) == [(1,), (1,)]
@@ -136,7 +136,9 @@ def test_a_child_that_the_file_leaves_out_is_kept_found_and_says_since_when(nigh
     night.brings(row("R1"), row("R2", given_names="Chidera"))
     assert counts(night.brings(row("R2", given_names="Chidera"))) == (0, 0, 1, 1, 0, 0)
     left = night.child("R1")
-    shown = night.road.store.read_now(lambda tx: children.show(tx, somebody(), left, now=night.road.now))
+    shown = night.road.store.read_now(
+        lambda tx: children_shown.show(tx, somebody(), left, now=night.road.now)
+    )
     assert shown.left_registry_at == night.road.now and shown.standing is Standing.KNOWN
     assert night.road.child_of(night.road.officer().writes(AMARA)) == left
     since = night.road.now
@@ -205,7 +207,7 @@ def test_a_quotation_mark_that_is_never_closed_costs_one_row(night: Night) -> No
 def test_a_cell_may_span_lines(night: Night) -> None:
     night.brings(row("R1", address="Flat 2\n14 Coldharbour Lane"), row("R2", given_names="Chidera"))
     child_id = night.child("R1")
-    shown = night.road.store.read_now(lambda tx: children.show(tx, somebody(), child_id, now=1))
+    shown = night.road.store.read_now(lambda tx: children_shown.show(tx, somebody(), child_id, now=1))
     assert shown.details.address == "Flat 2\n14 Coldharbour Lane"
     assert night.child("R2")
 
@@ -237,7 +239,7 @@ def test_letters_of_every_script_come_out_as_they_went_in(night: Night) -> None:
     for name in names[:: len(names) // 8]:
         child_id = night.child(f"R-{name}")
         shown = night.road.store.read_now(
-            lambda tx, child_id=child_id: children.show(tx, somebody(), child_id, now=1)  # type: ignore[misc]
+            lambda tx, child_id=child_id: children_shown.show(tx, somebody(), child_id, now=1)  # type: ignore[misc]
         )
         assert shown.details.given_names == name
 
@@ -474,7 +476,7 @@ def test_a_borough_that_a_child_moves_to_sees_it_and_gets_a_copy_and_the_duty_st
     told = night.road.rows("SELECT detail FROM alert_event WHERE kind = 'copied'")
     assert told == [(CAMDEN,)]
     camden = somebody("x", borough=CAMDEN)
-    night.road.store.read_now(lambda tx: children.require_sight(tx, camden, child_id))
+    night.road.store.read_now(lambda tx: children_shown.require_sight(tx, camden, child_id))
     # Again the same file: nobody is told twice.
     night.brings(row("R1", home_borough=CAMDEN), row("R2", given_names="Chidera"))
     assert night.road.count("alert_event", "kind = 'copied'") == 1
@@ -502,14 +504,14 @@ def test_a_child_that_became_restricted_is_treated_so_at_once(night: Night) -> N
 
     def names() -> Iterable[int]:
         return night.road.store.read_now(
-            lambda tx: children.names(tx, rivera, [child_id], now=night.road.now)
+            lambda tx: children_shown.names(tx, rivera, [child_id], now=night.road.now)
         )
 
-    night.road.store.read_now(lambda tx: children.require_sight(tx, rivera, child_id))
+    night.road.store.read_now(lambda tx: children_shown.require_sight(tx, rivera, child_id))
     shown_before = list(names())
     night.brings(row("R1", restricted="yes"), row("R2", given_names="Chidera"))
     with pytest.raises((ReasonNeeded, NotAllowed)):
-        night.road.store.read_now(lambda tx: children.require_sight(tx, rivera, child_id))
+        night.road.store.read_now(lambda tx: children_shown.require_sight(tx, rivera, child_id))
     assert shown_before == [child_id]
     [(_, _, is_restricted)] = night.road.store.read_now(
         lambda tx: list(index.StoredIndex(tx).records([child_id]))

@@ -9,12 +9,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from server import duty, placing, showing
+from server import answering, duty, showing
 from server.access.errors import NotAllowed, ReasonNeeded
 from server.access.identity import Person
+from server.answering import ReviewClosed
 from server.casework.facts import HOUR_MS
-from server.placing import ReviewClosed
-from server.records import children, index, links, reference
+from server.records import children_shown, index, links, reference
 from server.records.links import Review
 from server.storage import Store, Transaction, open_store
 from sync.note import Subject
@@ -45,7 +45,7 @@ def doubtful(road: Road) -> tuple[str, Review]:
 
 def same(road: Road, review: Review, child_id: int) -> None:
     road.store.write_now(
-        lambda tx: placing.answer_same(
+        lambda tx: answering.answer_same(
             tx, road.worlds.current(tx), RIVERA, review.review_id, child_id, now=road.now
         )
     )
@@ -53,7 +53,7 @@ def same(road: Road, review: Review, child_id: int) -> None:
 
 def not_same(road: Road, review: Review, child_id: int) -> None:
     road.store.write_now(
-        lambda tx: placing.answer_not_same(
+        lambda tx: answering.answer_not_same(
             tx, road.worlds.current(tx), RIVERA, review.review_id, child_id, now=road.now
         )
     )
@@ -61,7 +61,7 @@ def not_same(road: Road, review: Review, child_id: int) -> None:
 
 def undo(road: Road, review: Review) -> None:
     road.store.write_now(
-        lambda tx: placing.undo(tx, road.worlds.current(tx), RIVERA, review.review_id, now=road.now)
+        lambda tx: answering.undo(tx, road.worlds.current(tx), RIVERA, review.review_id, now=road.now)
     )
 
 
@@ -122,7 +122,7 @@ def test_new_confirms_the_record_and_linkage_finds_it_from_then_on(road: Road, a
     note_id, review = doubtful(road)
 
     def new(tx: Transaction) -> None:
-        placing.answer_new(tx, road.worlds.current(tx), RIVERA, review.review_id, now=road.now)
+        answering.answer_new(tx, road.worlds.current(tx), RIVERA, review.review_id, now=road.now)
 
     road.store.write_now(new)
     child = road.child_of(note_id)
@@ -151,7 +151,7 @@ def test_not_the_same_rules_one_candidate_out_for_good(road: Road, amara: int) -
 
 def test_cannot_tell_leaves_the_note_its_own_record_and_duty(road: Road, amara: int) -> None:
     note_id, review = doubtful(road)
-    road.store.write_now(lambda tx: placing.answer_cannot_tell(tx, RIVERA, review.review_id, now=road.now))
+    road.store.write_now(lambda tx: answering.answer_cannot_tell(tx, RIVERA, review.review_id, now=road.now))
     assert road.child_of(note_id) == review.holding_child_id
     assert len(road.alerts_of(review.holding_child_id, "open")) == 1
     assert road.store.read_now(lambda tx: links.waiting(tx, RIVERA)) == []
@@ -167,7 +167,7 @@ def test_only_the_first_of_two_answers_counts(road: Road, amara: int) -> None:
         same(road, review, amara)
     with pytest.raises(ReviewClosed):
         road.store.write_now(
-            lambda tx: placing.answer_cannot_tell(tx, RIVERA, review.review_id, now=road.now)
+            lambda tx: answering.answer_cannot_tell(tx, RIVERA, review.review_id, now=road.now)
         )
     with pytest.raises(ReviewClosed):
         not_same(road, review, amara)
@@ -201,7 +201,7 @@ def test_who_may_not_decide_sees_no_review(road: Road, amara: int, person: Perso
         road.store.read_now(lambda tx: links.require_review(tx, person, review.review_id))
     with pytest.raises(NotAllowed):
         road.store.write_now(
-            lambda tx: placing.answer_cannot_tell(tx, person, review.review_id, now=road.now)
+            lambda tx: answering.answer_cannot_tell(tx, person, review.review_id, now=road.now)
         )
 
 
@@ -213,7 +213,7 @@ def test_an_automatic_link_can_be_undone_and_decided_again(road: Road, amara: in
     subject = road.subject_of(note_id)
 
     def take_off(tx: Transaction) -> int:
-        return placing.undo_link(tx, road.worlds.current(tx), RIVERA, subject, now=road.now)
+        return answering.undo_link(tx, road.worlds.current(tx), RIVERA, subject, now=road.now)
 
     review_id = road.store.write_now(take_off)
     holding = road.child_of(note_id)
@@ -237,7 +237,7 @@ def test_undoing_a_link_needs_the_child_in_sight_and_the_reason_of_a_restricted_
 
     def take_off(person: Person, reason: str | None = None, which: int = subject) -> None:
         road.store.write_now(
-            lambda tx: placing.undo_link(
+            lambda tx: answering.undo_link(
                 tx, road.worlds.current(tx), person, which, now=road.now, reason=reason
             )
         )
@@ -329,7 +329,7 @@ def test_a_review_shows_field_by_field_what_agrees_and_how_much_it_weighs(road: 
 
 
 def may_see(road: Road, person: Person, child_id: int) -> None:
-    road.store.read_now(lambda tx: children.require_sight(tx, person, child_id))
+    road.store.read_now(lambda tx: children_shown.require_sight(tx, person, child_id))
 
 
 def test_a_record_whose_notes_moved_to_a_restricted_child_is_withheld_with_it(road: Road) -> None:
@@ -371,7 +371,7 @@ def test_a_review_withholds_a_record_that_is_restricted_to_others(road: Road) ->
     assert {event.probability for event in shown.events} == {None}
     with pytest.raises(NotAllowed):
         road.store.write_now(
-            lambda tx: placing.answer_same(
+            lambda tx: answering.answer_same(
                 tx, road.worlds.current(tx), without, review.review_id, child, now=road.now
             )
         )
@@ -465,7 +465,7 @@ def shown_to(road: Road, person: Person, review: Review) -> showing.ReviewShown:
 
 def maybe_same(road: Road, review: Review, child_id: int) -> None:
     road.store.write_now(
-        lambda tx: placing.answer_maybe_same(tx, RIVERA, review.review_id, child_id, now=road.now)
+        lambda tx: answering.answer_maybe_same(tx, RIVERA, review.review_id, child_id, now=road.now)
     )
 
 

@@ -7,10 +7,10 @@ import pytest
 from server import replaying
 from server.audit import Actor
 from server.casework.pack import default_pack, default_pack_text, load_pack
-from server.placing import Worlds
 from server.records import cases, packs
 from server.replaying import ChangeKind
 from server.storage import Store
+from server.world import Worlds
 from sync.vocabulary import Category
 from tests.road import AMARA, JONAS, START_MS, TWIN, Road
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from server import merging, placing, searching
+from server import answering, merging, searching
 from server.access.errors import NotAllowed, SearchedTooOften
 from server.access.identity import Person
 from server.linkage.asking import Asked, from_fields, understand
-from server.records import children, search
-from server.records.children import Standing
+from server.records import child, search
+from server.records.child import Standing
 from server.searching import Found
 from server.storage import Store
 from sync.note import Subject
@@ -116,7 +116,7 @@ def test_a_record_in_review_is_found_and_a_retired_one_leads_on(road: Road) -> N
         fill(road)
     review = road.review_of(note_id)
     road.store.write_now(
-        lambda tx: placing.answer_same(tx, road.world, RIVERA, review.review_id, meant, now=road.now)
+        lambda tx: answering.answer_same(tx, road.world, RIVERA, review.review_id, meant, now=road.now)
     )
     assert road.standing_of(waiting) == "retired"
     for _ in range(2):
@@ -252,7 +252,7 @@ def test_no_more_than_twenty_are_shown_and_the_rest_is_counted(road: Road) -> No
 def test_the_registry_can_change_a_child_and_the_old_words_find_nobody(road: Road) -> None:
     child_id = road.child(AMARA)
     fill(road)
-    moved = children.Details(given_names="Tomasz", family_name="Zielinski")
+    moved = child.Details(given_names="Tomasz", family_name="Zielinski")
     road.registry_says(child_id, moved)
     for _ in range(2):
         assert ids(look(road, "zielinski")) == [child_id]

@@ -31,11 +31,11 @@ from server.cli.common import (
 from server.cli.linking import progress_bar
 from server.clock import now_ms
 from server.jobs.escalation import check_roles
-from server.placing import Worlds
 from server.records import packs
 from server.replaying import Change
 from server.settings import Settings
 from server.storage import Store
+from server.world import Worlds
 from sync.vocabulary import Grade
 
 CHILDREN_SHOWN = 10

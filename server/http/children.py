@@ -16,7 +16,7 @@ from litestar.di import NamedDependency
 from litestar.params import HeaderParameter, JSONBody, PathParameter
 from msgspec import Meta
 
-from server import duty, placing, showing
+from server import answering, duty, showing
 from server.access.identity import Person
 from server.access.policy import Permission
 from server.access.restricted import REASON_LENGTH_MAX
@@ -195,7 +195,7 @@ async def undo_link(
     """Takes a subject off the child it stands on, whoever put it there: it waits for review again."""
     now = now_ms()
     review_id = await services.store.write(
-        lambda tx: placing.undo_link(
+        lambda tx: answering.undo_link(
             tx, services.worlds.current(tx), person, subject_id, now=now, reason=data.access_reason
         )
     )

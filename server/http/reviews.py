@@ -10,16 +10,16 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter
 from msgspec import Meta
 
-from server import placing, showing
+from server import answering, showing
 from server.access.identity import Person
 from server.access.policy import Permission
+from server.answering import ReviewClosed
 from server.clock import now_ms
 from server.http import problems
 from server.http.auth import PERSON_SECURITY, requires
 from server.http.problems import Problem, documented
 from server.http.services import Services
 from server.http.views import ReviewRow, ReviewWhole, review_row, review_whole
-from server.placing import ReviewClosed
 from server.records import links
 from server.storage.port import Transaction
 from sync import limits
@@ -149,15 +149,15 @@ async def answer_review(
         world = services.worlds.current(tx)
         match data:
             case SameAnswer(child_id=child_id):
-                placing.answer_same(tx, world, person, review_id, child_id, now=now)
+                answering.answer_same(tx, world, person, review_id, child_id, now=now)
             case NotSameAnswer(child_id=child_id):
-                placing.answer_not_same(tx, world, person, review_id, child_id, now=now)
+                answering.answer_not_same(tx, world, person, review_id, child_id, now=now)
             case MaybeSameAnswer(child_id=child_id):
-                placing.answer_maybe_same(tx, person, review_id, child_id, now=now)
+                answering.answer_maybe_same(tx, person, review_id, child_id, now=now)
             case NewAnswer():
-                placing.answer_new(tx, world, person, review_id, now=now)
+                answering.answer_new(tx, world, person, review_id, now=now)
             case CannotTellAnswer():
-                placing.answer_cannot_tell(tx, person, review_id, now=now)
+                answering.answer_cannot_tell(tx, person, review_id, now=now)
         return links.require_review(tx, person, review_id)
 
     try:
@@ -191,7 +191,7 @@ async def undo_review(
     now = now_ms()
 
     def undo(tx: Transaction) -> links.Review:
-        placing.undo(tx, services.worlds.current(tx), person, review_id, now=now)
+        answering.undo(tx, services.worlds.current(tx), person, review_id, now=now)
         return links.require_review(tx, person, review_id)
 
     return review_row(await services.store.write(undo))

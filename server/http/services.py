@@ -16,10 +16,10 @@ from server.alerts.stream import Hub
 from server.http.metrics import Metrics
 from server.http.notes_first import NotesFirst
 from server.http.turns import Turns
-from server.placing import Worlds
 from server.settings import Settings
 from server.storage.blobs import Blobs
 from server.storage.port import Store
+from server.world import Worlds
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):

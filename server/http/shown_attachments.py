@@ -26,7 +26,7 @@ from server.http.auth import PERSON_SECURITY, requires
 from server.http.children import READING, Id, Reason, plain
 from server.http.problems import Problem, documented
 from server.http.services import Services
-from server.records import attachments, children
+from server.records import attachments, children_shown
 from server.records.attachments import FormState, Kept
 from server.storage.blobs import BlobDamaged, BlobMissing, Blobs
 from server.storage.port import Transaction
@@ -86,7 +86,7 @@ async def show_attachment(
         reason = PASSED
 
     def look(tx: Transaction) -> Kept | None:
-        children.require_sight(tx, person, child_id, reason)
+        children_shown.require_sight(tx, person, child_id, reason)
         return attachments.show(tx, person, child_id, sha256, now=now)
 
     kept = await services.store.read(look)

@@ -13,7 +13,7 @@ from server.explaining import Compared, Explained
 from server.records.alerts import Alert
 from server.records.attachments import FormState, Named
 from server.records.cases import Flag
-from server.records.children import Child, Circumstances, Details, Marker
+from server.records.child import Child, Circumstances, Details, Marker
 from server.records.grades import GradeDecision
 from server.records.links import Action, Event, Review
 from server.records.steps import AlertEvent

@@ -10,10 +10,10 @@ from server.access.policy import Permission, Policy
 from server.audit import Actor
 from server.casework.clocks import steps_from
 from server.casework.pack import Pack, PackError
-from server.placing import World
-from server.records import alerts
+from server.records import escalations
 from server.records.alerts import Alert, State
 from server.storage.port import Transaction
+from server.world import World
 
 ACTOR = Actor("system", "escalation")
 
@@ -24,7 +24,7 @@ def run(tx: Transaction, now: int, world: World) -> int:
     After a time when no server ran it catches up: each level that was missed is told, in order and once. The
     steps after one that was late keep their own times.
     """
-    return sum(_climb(tx, alert, now, world.pack, world.channels) for alert in alerts.due(tx, now=now))
+    return sum(_climb(tx, alert, now, world.pack, world.channels) for alert in escalations.due(tx, now=now))
 
 
 def _climb(tx: Transaction, alert: Alert, now: int, pack: Pack, channels: Sequence[str]) -> int:
@@ -39,13 +39,13 @@ def _climb(tx: Transaction, alert: Alert, now: int, pack: Pack, channels: Sequen
             -1:
         ]
     if not steps:
-        alerts.end_escalation(tx, alert)
+        escalations.end_escalation(tx, alert)
         return 0
     told = 0
     for step, following in zip(steps, [*steps[1:], None], strict=True):
         if step.at > now:
             break
-        moved = alerts.escalate(
+        moved = escalations.escalate(
             tx,
             ACTOR,
             alert,
@@ -70,9 +70,9 @@ def _warn(tx: Transaction, alert: Alert, now: int, pack: Pack, channels: Sequenc
     """An alert that was answered has a clock of its own that ends soon: the first of the chain hears of it."""
     chain = pack.escalations.chain(alert.grade)
     if not chain:
-        alerts.end_escalation(tx, alert)
+        escalations.end_escalation(tx, alert)
         return 0
-    moved = alerts.escalate(
+    moved = escalations.escalate(
         tx,
         ACTOR,
         alert,

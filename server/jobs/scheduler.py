@@ -19,10 +19,10 @@ from server.access.sessions import SessionRules
 from server.access.throttle import Limits
 from server.alerts.channels import Channel
 from server.jobs import delivery, escalation, housekeeping, lease, pictures, uploads
-from server.placing import Worlds
-from server.records import alerts, search
+from server.records import escalations, search
 from server.storage.blobs import Blobs
 from server.storage.port import StorageError, StorageUnavailable, Store
+from server.world import Worlds
 
 LEASE = "jobs"
 ESCALATE_SECONDS = 1.0
@@ -116,7 +116,7 @@ class Jobs:
     async def escalate(self) -> int:
         """One round of escalation; how many levels were told. Writes nothing where nothing is due."""
         now = self._clock()
-        if not await self._store.read(lambda tx: alerts.is_any_due(tx, now=now)):
+        if not await self._store.read(lambda tx: escalations.is_any_due(tx, now=now)):
             return 0
         return await self._store.write(lambda tx: escalation.run(tx, now, self._worlds.current(tx)))
 

@@ -18,7 +18,7 @@ from server.casework.clocks import deadline, escalations
 from server.casework.facts import ChildFacts, NoteFact, in_danger
 from server.casework.pack import CONCERN, Pack
 from server.casework.routing import Ownership, route
-from server.records import alerts, children, flags, links, notes, sight
+from server.records import child, child_facts, children, duties, flags, links, notes, sight
 from server.records.flags import GROUNDS_GONE, SEPARATE, Flag, flags_of
 from server.storage.port import Transaction
 from sync.vocabulary import Grade
@@ -88,7 +88,7 @@ def reassess(
     now: int,
     arrival: Arrival | None = None,
     channels: Sequence[str] = (),
-    made_for: tuple[children.Details, NoteFact] | None = None,
+    made_for: tuple[child.Details, NoteFact] | None = None,
     running_since: int | None = None,
 ) -> Outcome:
     """Make the flags of a record, and of the child that it is part of, what the rules say, and see that somebody
@@ -99,9 +99,9 @@ def reassess(
     which nobody has answered, so the clock runs on.
     """
     if made_for is not None:
-        child, facts = children.facts_of_new(child_id, made_for[0]), [made_for[1]]
+        child, facts = child_facts.facts_of_new(child_id, made_for[0]), [made_for[1]]
     else:
-        child = children.facts(tx, child_id, now=now)
+        child = child_facts.facts(tx, child_id, now=now)
         facts = notes.facts_of_child(tx, child_id)
     # Nothing stands on a record before its first note, so there is nothing to read back.
     first = arrival is not None and len(facts) == 1 and child.kept_id is None
@@ -137,7 +137,7 @@ def reassess_together(
 
     What is joint ends where the child has one record only.
     """
-    child = children.facts(tx, kept_id, now=now)
+    child = child_facts.facts(tx, kept_id, now=now)
     ground = _Ground(
         child=child, facts=[], arrival=None, pack=pack, now=now, channels=channels, running_since=None
     )
@@ -158,11 +158,11 @@ def reroute(
     where it is while an alert is live: a transfer needs acceptance, and the sender owns until then.
     """
     outcome = reassess(tx, actor, child_id, pack, now=now, channels=channels)
-    child, facts = children.facts(tx, child_id, now=now), notes.facts_of_child(tx, child_id)
+    child, facts = child_facts.facts(tx, child_id, now=now), notes.facts_of_child(tx, child_id)
     ownership = sight.owner(tx, child, facts, pack)
-    for alert_id in alerts.open_ids(tx, child_id):
+    for alert_id in duties.open_ids(tx, child_id):
         concerned = (ownership.owner, *ownership.copies)
-        alerts.copy_to(tx, actor, alert_id, concerned, now=now, channels=channels)
+        duties.copy_to(tx, actor, alert_id, concerned, now=now, channels=channels)
     return outcome
 
 
@@ -175,7 +175,7 @@ def stake(tx: Transaction, child_id: int) -> tuple[bool, int]:
 
 def _together(tx: Transaction, actor: Actor, kept_id: int, ground: _Ground) -> None:
     """Joint flags from the notes of all records; a joint alert only for what no record's own alerts say."""
-    child = children.facts_together(tx, kept_id, now=ground.now)
+    child = child_facts.facts_together(tx, kept_id, now=ground.now)
     ground = msgspec.structs.replace(
         ground, child=child, facts=notes.facts_together(tx, kept_id), first=False
     )
@@ -187,7 +187,7 @@ def _together(tx: Transaction, actor: Actor, kept_id: int, ground: _Ground) -> N
     children.set_owner(tx, kept_id, ownership.owner, together=True)
     held = flags.joint(tx, kept_id)
     # What a record's own alert said until now may have gone with its flag: then nobody has been told of it.
-    silent = alerts.flags_without(tx, kept_id, [flag.flag_id for flag in held])
+    silent = duties.flags_without(tx, kept_id, [flag.flag_id for flag in held])
     wanted = {flag.flag_key: flag for flag in assess(child, ground.facts, pack, ground.now).flags}
     fresh = dict(grown) | {flag.flag_id: wanted[flag.flag_key] for flag in held if flag.flag_id in silent}
     untold = [(flag_id, flag) for flag_id, flag in fresh.items() if not _said(flag, own)]
@@ -226,11 +226,11 @@ def _judge(
     wanted = {flag.flag_key for flag in assessment.flags}
     gone = [flag for key, flag in stored.items() if key not in wanted]
     groundless = flags.retract(tx, child_id, gone, why, now, joint=joint)
-    alerts.close(tx, actor, groundless, why, now=now, channels=ground.channels)
+    duties.close(tx, actor, groundless, why, now=now, channels=ground.channels)
     less = bool(gone) or flags.became_less(stored, assessment.flags)
     fresh = flags.write(tx, child_id, assessment.flags, stored, now, joint=joint, said=said)
     if less:
-        alerts.lessen(tx, child_id, [flag.flag_id for flag in gone], now=now, channels=ground.channels)
+        duties.lessen(tx, child_id, [flag.flag_id for flag in gone], now=now, channels=ground.channels)
     record(tx, actor, Verb.ALTERATION, "child", [child_id], now=now)
     return assessment.grade, fresh
 
@@ -265,7 +265,7 @@ def _alert(
     if timed is not None and timed.warns_at is not None:
         ladder[:1] = [min([max(now, timed.warns_at), *ladder[:1]])]
     urgent = any(flag.flag_key not in stored for _, flag in fresh)
-    duty = alerts.Duty(
+    duty = duties.Duty(
         child_id=ground.child.child_id,
         borough=ownership.owner,
         owner_reason=ownership.reason,
@@ -283,4 +283,4 @@ def _alert(
         first=ground.first,
         joint=joint,
     )
-    return alerts.put(tx, duty, now=now, urgent=urgent, channels=ground.channels)
+    return duties.put(tx, duty, now=now, urgent=urgent, channels=ground.channels)

@@ -10,7 +10,7 @@ from server.access.policy import Permission
 from server.audit import Actor, Verb, audited, impersonal, record
 from server.linkage.decide import Decision
 from server.records import children, clusters
-from server.records.children import Standing
+from server.records.child import Standing
 from server.records.whole import RESTRICTED
 from server.storage.port import Transaction
 
@@ -140,7 +140,7 @@ def waiting(tx: Transaction, person: Person) -> list[Proposal]:
 
 @impersonal("numbers only; raises NotAllowed without saying whether there is one")
 def require(tx: Transaction, person: Person, proposal_id: int) -> Proposal:
-    """A proposal, for somebody whose role decides links. Ask `children.require_sight` of both records besides."""
+    """A proposal, for somebody whose role decides links. Ask `children_shown.require_sight` of both records besides."""
     row = tx.row(f"{_PROPOSAL} WHERE p.proposal_id = :proposal", {"proposal": proposal_id})
     if row is None or not person.may(Permission.DECIDE_LINKS):
         raise NotAllowed("There is no such proposal among those you may decide.")

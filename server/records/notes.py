@@ -355,7 +355,7 @@ def own_revisions(tx: Transaction, author: str) -> list[tuple[str, str, int]]:
 
 @audited(Verb.CONSULTATION)
 def about_child(tx: Transaction, person: Person, child_id: int, *, now: int) -> list[Written]:
-    """The notes on a child's timeline, newest observed first. Ask `children.require_sight` before."""
+    """The notes on a child's timeline, newest observed first. Ask `children_shown.require_sight` before."""
     rows = tx.rows(
         f"{_WRITTEN} WHERE s.child_id IN {WHOLE} ORDER BY n.observed_at DESC, n.note_key DESC LIMIT :most",
         {"child": child_id, "most": TIMELINE_NOTES_MAX},

@@ -10,7 +10,7 @@ import msgspec
 from server.access.identity import Person
 from server.access.policy import Permission
 from server.audit import impersonal
-from server.records.children import Standing
+from server.records.child import Standing
 from server.records.links import Action
 from server.records.whole import WHOLE
 from server.storage.port import Transaction

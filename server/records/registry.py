@@ -13,7 +13,7 @@ import msgspec
 from server.audit import Actor, Verb, audited, impersonal, record
 from server.casework.pack import Pack
 from server.records import cases, children, index, search
-from server.records.children import Standing
+from server.records.child import Standing
 from server.records.registry_rows import Batch, Ready
 from server.storage.port import Transaction
 

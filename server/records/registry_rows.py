@@ -14,7 +14,8 @@ from server.audit import impersonal
 from server.linkage.csv_rows import BadCell, described
 from server.linkage.standardise import encode_record, standardise
 from server.linkage.table import KNOWN_COLUMNS
-from server.records.children import Circumstances, Details, encode_details
+from server.records.child import Circumstances, Details
+from server.records.children import encode_details
 from server.records.index import Run, decode_entry, encode_entry, index_entry, run_of
 
 REGISTRY_COLUMNS = (

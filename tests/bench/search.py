@@ -31,10 +31,10 @@ from server.demo.population import write_registry_csv
 from server.importing import import_registry
 from server.linkage.asking import understand
 from server.linkage.model import Model
-from server.placing import Worlds
 from server.records import search
-from server.records.children import Details
+from server.records.child import Details
 from server.storage import Store, Transaction, open_store
+from server.world import Worlds
 from tests.bench.setting import SEED
 from tests.road import somebody
 

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from server import duty, placing
+from server import answering, duty
 from server.access import people
 from server.access.identity import Person, person_from_row
 from server.access.passwords import Passwords
@@ -319,7 +319,7 @@ class Past:
         review_id = self.road.value("SELECT MAX(review_id) FROM review")
         world, supervisor = self.road.world, self.person("whitfield")
         self.store.write_now(
-            lambda tx: placing.answer_same(
+            lambda tx: answering.answer_same(
                 tx, world, supervisor, review_id, restricted, now=self.road.now,
                 reason="I know the family",
             )

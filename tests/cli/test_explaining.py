@@ -77,13 +77,13 @@ def test_in_a_terminal_each_bar_stands_at_its_place(
 
 
 def test_what_a_person_decided_is_told_with_their_words(data: Path, note_id: str) -> None:
-    from server import placing
+    from server import answering
 
     store = make_store(Settings(data=data))
     road = Road(store)
     review = road.review_of(note_id)
     store.write_now(
-        lambda tx: placing.answer_new(
+        lambda tx: answering.answer_new(
             tx,
             road.worlds.current(tx),
             somebody("rivera"),

@@ -14,9 +14,9 @@ from server.casework.facts import MINUTE_MS
 from server.casework.pack import PackError, default_pack, load_pack
 from server.casework.shapes import EscalationSettings
 from server.jobs import escalation
-from server.placing import World
 from server.records import steps as alert_steps
 from server.storage import Store
+from server.world import World
 from sync.vocabulary import Category
 from tests.road import AMARA, START_MS, Road, somebody
 

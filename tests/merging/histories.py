@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
-from server import duty, merging, placing, showing
+from server import answering, duty, merging, placing, showing
 from server.jobs import escalation
 from server.records import alerts, notes, overview
 from server.records.alerts import State
@@ -227,7 +227,9 @@ class Walk:
             return
         subject = self.road.subject_of(self.note_ids[step.note])
         self.road.store.write_now(
-            lambda tx: placing.undo_link(tx, self.road.worlds.current(tx), GAFFER, subject, now=self.road.now)
+            lambda tx: answering.undo_link(
+                tx, self.road.worlds.current(tx), GAFFER, subject, now=self.road.now
+            )
         )
         self.facts.on[step.note] = None
 
@@ -237,7 +239,7 @@ class Walk:
         review = self.road.review_of(self.note_ids[step.note])
         record = self._origin(step.note)
         self.road.store.write_now(
-            lambda tx: placing.answer_same(
+            lambda tx: answering.answer_same(
                 tx,
                 self.road.worlds.current(tx),
                 GAFFER,

@@ -13,7 +13,7 @@ import pytest
 from server import intake, merging
 from server.access.errors import NotAllowed
 from server.merging import Impossible
-from server.records import cases, children
+from server.records import cases, child, children
 from server.storage import Store, open_store
 from sync.note import Subject
 from sync.vocabulary import Category
@@ -120,7 +120,7 @@ def test_a_note_that_comes_while_its_child_is_merged_counts_with_it(workers: lis
         # Out of the way, so that the next round's boy is the only one.
         first.store.write_now(
             lambda tx, other=other: children.set_standing(  # type: ignore[misc]
-                tx, REGISTRY, other, children.Standing.RETIRED, now=first.now
+                tx, REGISTRY, other, child.Standing.RETIRED, now=first.now
             )
         )
 

@@ -7,13 +7,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from server import duplicates, merging, placing, showing
+from server import answering, duplicates, merging, showing
 from server.access.errors import NotAllowed, ReasonNeeded
 from server.access.identity import Person
 from server.linkage.standardise import encode_record, standardise
 from server.merging import Decided, Impossible
-from server.records import alerts, cases, children, clusters, flags, merges
-from server.records.children import Details
+from server.records import cases, children, children_shown, clusters, duties, flags, merges
+from server.records.child import Details
 from server.storage import Store
 from sync.note import Subject
 from sync.vocabulary import Category
@@ -286,7 +286,7 @@ def test_one_restricted_record_makes_the_whole_child_restricted(road: Road) -> N
             shown(road, child_id, without)
         with pytest.raises(ReasonNeeded):
             shown(road, child_id, RIVERA)
-        listed = road.store.read_now(lambda tx: children.names(tx, without, [child_id], now=road.now))  # noqa: B023
+        listed = road.store.read_now(lambda tx: children_shown.names(tx, without, [child_id], now=road.now))  # noqa: B023
         assert listed == {}
     # Nothing is linked to it without a person, though the record that fits is not itself restricted.
     note_id = road.officer().writes(AMARA)
@@ -373,12 +373,12 @@ def test_who_is_ruled_out_is_ruled_out_by_every_record(road: Road) -> None:
             lambda tx: said(tx, road.worlds.current(tx), GAFFER, review_id, child_id, now=road.now)
         )
 
-    answers(placing.answer_not_same, first)
+    answers(answering.answer_not_same, first)
     decided = merge(road, first, second)
     with pytest.raises(NotAllowed):
-        answers(placing.answer_same, second)
+        answers(answering.answer_same, second)
     undo(road, decided)
-    answers(placing.answer_same, second)
+    answers(answering.answer_same, second)
     assert road.child_of(note_id) == second
 
 
@@ -508,7 +508,7 @@ def test_a_record_emptied_while_merged_hides_nothing_of_the_others(road: Road) -
     decided = merge(road, first, second)
     subject = road.subject_of(note_id)
     road.store.write_now(
-        lambda tx: placing.undo_link(tx, road.worlds.current(tx), GAFFER, subject, now=road.now)
+        lambda tx: answering.undo_link(tx, road.worlds.current(tx), GAFFER, subject, now=road.now)
     )
     assert road.standing_of(first) == "retired"
     timeline = shown(road, second)
@@ -526,4 +526,4 @@ def test_an_event_is_never_changed(road: Road, two: tuple[int, int]) -> None:
     history = road.store.read_now(lambda tx: clusters.history(tx, two))
     assert [one.action for one in history] == ["merge", "undo"]
     assert history[1].undoes == decided.event_id and history[0].author == "gaffer"
-    assert road.store.read_now(lambda tx: alerts.open_ids(tx, two[0]))
+    assert road.store.read_now(lambda tx: duties.open_ids(tx, two[0]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from server import duty, placing
+from server import answering, duty
 from server.access.errors import NotAllowed
 from server.records import children, links
 from server.storage import Store
@@ -30,21 +30,23 @@ def amara(road: Road) -> int:
 def take_off(road: Road, note_id: str) -> None:
     subject = road.subject_of(note_id)
     road.store.write_now(
-        lambda tx: placing.undo_link(tx, road.worlds.current(tx), GAFFER, subject, now=road.now)
+        lambda tx: answering.undo_link(tx, road.worlds.current(tx), GAFFER, subject, now=road.now)
     )
 
 
 def same(road: Road, note_id: str, child_id: int) -> None:
     review_id = road.review_of(note_id).review_id
     road.store.write_now(
-        lambda tx: placing.answer_same(tx, road.worlds.current(tx), GAFFER, review_id, child_id, now=road.now)
+        lambda tx: answering.answer_same(
+            tx, road.worlds.current(tx), GAFFER, review_id, child_id, now=road.now
+        )
     )
 
 
 def not_same(road: Road, note_id: str, child_id: int) -> None:
     review_id = road.review_of(note_id).review_id
     road.store.write_now(
-        lambda tx: placing.answer_not_same(
+        lambda tx: answering.answer_not_same(
             tx, road.worlds.current(tx), GAFFER, review_id, child_id, now=road.now
         )
     )
@@ -162,7 +164,7 @@ def test_a_reopened_child_is_offered_and_can_be_ruled_out_again(road: Road, amar
     with pytest.raises(NotAllowed):
         same(road, note_id, amara)
     review_id = road.review_of(note_id).review_id
-    road.store.write_now(lambda tx: placing.answer_cannot_tell(tx, GAFFER, review_id, now=road.now))
+    road.store.write_now(lambda tx: answering.answer_cannot_tell(tx, GAFFER, review_id, now=road.now))
     amended(road, note_id, msgspec.structs.replace(AMARA, upn="A123456789012"))
     # The review that was closed waits again, since something new is known.
     assert road.review_of(note_id).review_id == review_id

@@ -9,9 +9,10 @@ from server.access.errors import NotAllowed
 from server.access.policy import Permission
 from server.audit import Actor
 from server.casework.facts import HOUR_MS, MINUTE_MS
-from server.records import alerts
+from server.records import alerts, duties, escalations
 from server.records import steps as alert_steps
-from server.records.alerts import Alert, AlertConflict, Duty, State
+from server.records.alerts import Alert, AlertConflict, State
+from server.records.duties import Duty
 from server.storage import Store
 from sync.vocabulary import Grade
 from tests.road import AMARA, CAMDEN, LAMBETH, REGISTRY, SOUTHWARK, START_MS, Road, somebody
@@ -48,7 +49,7 @@ def duty(child: int, grade: Grade = Grade.GREEN, **changes: object) -> Duty:
 
 
 def put(road: Road, asked: Duty, *, now: int = NOW, urgent: bool = False) -> Alert:
-    alert_id = road.store.write_now(lambda tx: alerts.put(tx, asked, now=now, urgent=urgent))
+    alert_id = road.store.write_now(lambda tx: duties.put(tx, asked, now=now, urgent=urgent))
     return get(road, alert_id)
 
 
@@ -97,7 +98,9 @@ def test_growing_never_makes_an_alert_milder_or_its_clock_longer(road: Road, chi
 def test_turning_graver_starts_the_chain_anew(road: Road, child: int) -> None:
     green = put(road, duty(child, Grade.GREEN, ladder=(NOW + 24 * HOUR_MS,)))
     road.store.write_now(
-        lambda tx: alerts.escalate(tx, REGISTRY, green, level=1, told="supervisor", next_at=None, now=NOW)
+        lambda tx: escalations.escalate(
+            tx, REGISTRY, green, level=1, told="supervisor", next_at=None, now=NOW
+        )
     )
     later = NOW + HOUR_MS
     red = put(
@@ -125,7 +128,7 @@ def test_after_an_answer_a_new_duty_is_a_new_alert(road: Road, child: int) -> No
     acknowledge(road, first.alert_id)
     second = put(road, duty(child))
     assert second.alert_id != first.alert_id
-    assert road.store.read_now(lambda tx: alerts.open_ids(tx, child)) == [first.alert_id, second.alert_id]
+    assert road.store.read_now(lambda tx: duties.open_ids(tx, child)) == [first.alert_id, second.alert_id]
 
 
 def test_an_answer_counts_once_and_ends_the_chain(road: Road, child: int) -> None:
@@ -148,12 +151,14 @@ def test_an_alert_that_changed_while_its_level_was_worked_out_stays_as_it_is(roa
 
     def escalate() -> bool:
         return road.store.write_now(
-            lambda tx: alerts.escalate(tx, REGISTRY, alert, level=1, told="supervisor", next_at=None, now=NOW)
+            lambda tx: escalations.escalate(
+                tx, REGISTRY, alert, level=1, told="supervisor", next_at=None, now=NOW
+            )
         )
 
     assert not escalate()
     assert kinds(road) == ["raised", "acknowledged"]
-    road.store.write_now(lambda tx: alerts.end_escalation(tx, alert))
+    road.store.write_now(lambda tx: escalations.end_escalation(tx, alert))
 
 
 def test_closing_closes_what_is_open_and_says_which(road: Road, child: int) -> None:
@@ -162,7 +167,7 @@ def test_closing_closes_what_is_open_and_says_which(road: Road, child: int) -> N
     actor = Actor("person", "rivera")
 
     def close() -> list[int]:
-        return road.store.write_now(lambda tx: alerts.close(tx, actor, ids, "All is well", now=NOW))
+        return road.store.write_now(lambda tx: duties.close(tx, actor, ids, "All is well", now=NOW))
 
     assert close() == ids[:2]
     assert close() == []
@@ -247,7 +252,9 @@ def test_nothing_is_due_before_its_time(road: Road, child: int) -> None:
     put(road, duty(child))
 
     def due(now: int) -> tuple[bool, int]:
-        return road.store.read_now(lambda tx: (alerts.is_any_due(tx, now=now), len(alerts.due(tx, now=now))))
+        return road.store.read_now(
+            lambda tx: (escalations.is_any_due(tx, now=now), len(escalations.due(tx, now=now)))
+        )
 
     assert due(NOW + 15 * MINUTE_MS - 1) == (False, 0)
     assert due(NOW + 15 * MINUTE_MS) == (True, 1)

@@ -10,8 +10,8 @@ from server.access.errors import NotAllowed, ReasonNeeded
 from server.access.identity import Person
 from server.casework.facts import HOUR_MS, ChildFacts
 from server.placing import details_of
-from server.records import children, index
-from server.records.children import Circumstances, Standing
+from server.records import child_facts, children, children_shown, index
+from server.records.child import Circumstances, Standing
 from server.storage import Store, Transaction
 from sync.note import Subject
 from tests.road import AMARA, CAMDEN, JONAS, LAMBETH, REGISTRY, SOUTHWARK, Road, somebody
@@ -26,7 +26,7 @@ def road(store: Store) -> Road:
 
 def in_sight(road: Road, person: Person, child_id: int) -> bool:
     try:
-        road.store.read_now(lambda tx: children.require_sight(tx, person, child_id))
+        road.store.read_now(lambda tx: children_shown.require_sight(tx, person, child_id))
     except NotAllowed:
         return False
     return True
@@ -38,7 +38,7 @@ def keys_of(road: Road, child_id: int) -> int:
 
 def test_what_was_put_in_comes_out(road: Road) -> None:
     child_id = road.child(AMARA, looked_after=True, school_borough=SOUTHWARK)
-    shown = road.store.read_now(lambda tx: children.show(tx, RIVERA, child_id, now=road.now))
+    shown = road.store.read_now(lambda tx: children_shown.show(tx, RIVERA, child_id, now=road.now))
     assert shown.details.given_names == "Amara"
     assert shown.details.date_of_birth == datetime.date(2012, 3, 4)
     assert shown.circumstances == Circumstances(
@@ -65,7 +65,7 @@ def test_no_child_and_a_child_out_of_sight_are_told_apart_by_nobody(road: Road) 
 
     def refusal(wanted: int) -> str:
         with pytest.raises(NotAllowed) as caught:
-            road.store.read_now(lambda tx: children.show(tx, other, wanted, now=road.now))
+            road.store.read_now(lambda tx: children_shown.show(tx, other, wanted, now=road.now))
         return str(caught.value)
 
     assert refusal(child_id) == refusal(child_id + 99)
@@ -74,32 +74,32 @@ def test_no_child_and_a_child_out_of_sight_are_told_apart_by_nobody(road: Road) 
 def test_a_restricted_record_asks_why_and_lists_leave_it_out(road: Road) -> None:
     plain, secret = road.child(AMARA), road.child(JONAS, restricted=True)
     with pytest.raises(ReasonNeeded):
-        road.store.read_now(lambda tx: children.show(tx, RIVERA, secret, now=road.now))
+        road.store.read_now(lambda tx: children_shown.show(tx, RIVERA, secret, now=road.now))
     assert road.count("restricted_reason") == 0
     road.store.read_now(
-        lambda tx: children.show(tx, RIVERA, secret, now=road.now, reason="asked by the court today")
+        lambda tx: children_shown.show(tx, RIVERA, secret, now=road.now, reason="asked by the court today")
     )
     assert road.rows("SELECT person, reason FROM restricted_reason") == [
         ("rivera", "asked by the court today")
     ]
     scrutiny = somebody("team", "scrutiny", None)
     ids = [plain, secret, 999]
-    listed = road.store.read_now(lambda tx: children.names(tx, scrutiny, ids, now=road.now))
-    offered = road.store.read_now(lambda tx: children.candidates(tx, scrutiny, ids, now=road.now))
+    listed = road.store.read_now(lambda tx: children_shown.names(tx, scrutiny, ids, now=road.now))
+    offered = road.store.read_now(lambda tx: children_shown.candidates(tx, scrutiny, ids, now=road.now))
     assert list(listed) == [child.child_id for child in offered] == [plain]
     with pytest.raises(NotAllowed):
         road.store.read_now(
-            lambda tx: children.show(tx, scrutiny, secret, now=road.now, reason="a good reason it is")
+            lambda tx: children_shown.show(tx, scrutiny, secret, now=road.now, reason="a good reason it is")
         )
 
 
 def test_every_look_is_logged_with_the_child_and_no_words(road: Road) -> None:
     child_id = road.child(AMARA)
-    road.store.read_now(lambda tx: children.names(tx, RIVERA, [child_id], now=road.now))
-    road.store.read_now(lambda tx: children.candidates(tx, RIVERA, [child_id], now=road.now))
+    road.store.read_now(lambda tx: children_shown.names(tx, RIVERA, [child_id], now=road.now))
+    road.store.read_now(lambda tx: children_shown.candidates(tx, RIVERA, [child_id], now=road.now))
     rows = road.rows("SELECT ids, reason FROM audit_entry WHERE verb = 'consultation'")
     assert rows == [(f'["{child_id}"]', "list"), (f'["{child_id}"]', "review")]
-    road.store.read_now(lambda tx: children.names(tx, RIVERA, [], now=road.now))
+    road.store.read_now(lambda tx: children_shown.names(tx, RIVERA, [], now=road.now))
     assert road.count("audit_entry", "verb = 'consultation'") == 2
 
 
@@ -134,24 +134,26 @@ def test_a_registry_child_is_never_retired_and_a_made_one_when_it_is_empty(road:
 def test_a_marker_counts_until_it_ends(road: Road) -> None:
     child_id = road.child(AMARA)
     road.store.write_now(
-        lambda tx: children.set_marker(
+        lambda tx: children_shown.set_marker(
             tx, RIVERA, child_id, "exploitation", "seen with older boys", now=road.now,
             expires_at=road.now + HOUR_MS,
         )
     )  # fmt: skip
 
     def marked() -> bool:
-        return road.store.read_now(lambda tx: children.facts(tx, child_id, now=road.now)).exploitation_marker
+        return road.store.read_now(
+            lambda tx: child_facts.facts(tx, child_id, now=road.now)
+        ).exploitation_marker
 
     assert marked()
     road.now += HOUR_MS
     assert not marked()
-    [marker] = road.store.read_now(lambda tx: children.show(tx, RIVERA, child_id, now=road.now)).markers
+    [marker] = road.store.read_now(lambda tx: children_shown.show(tx, RIVERA, child_id, now=road.now)).markers
     assert (marker.kind, marker.author, marker.reason) == ("exploitation", "rivera", "seen with older boys")
     with pytest.raises(NotAllowed):
         other = somebody("x", borough=CAMDEN)
         road.store.write_now(
-            lambda tx: children.set_marker(
+            lambda tx: children_shown.set_marker(
                 tx, other, child_id, "exploitation", "no business here", now=road.now
             )
         )
@@ -162,11 +164,13 @@ def test_facts_of_a_child_made_a_moment_ago_are_those_that_are_stored(road: Road
     for subject in (AMARA, vague):
         note_id = road.officer().writes(subject)
         child_id = road.child_of(note_id)
-        assert facts_of(road, child_id) == children.facts_of_new(child_id, details_of(road.body(subject), 0))
+        assert facts_of(road, child_id) == child_facts.facts_of_new(
+            child_id, details_of(road.body(subject), 0)
+        )
 
 
 def facts_of(road: Road, child_id: int) -> ChildFacts:
-    return road.store.read_now(lambda tx: children.facts(tx, child_id, now=road.now))
+    return road.store.read_now(lambda tx: child_facts.facts(tx, child_id, now=road.now))
 
 
 def test_names_are_counted_over_the_registry_and_the_world_is_made_anew(road: Road) -> None:

@@ -9,7 +9,7 @@ from random import Random
 import msgspec
 import pytest
 
-from server import placing
+from server import answering
 from server.linkage.identifiable import ReviewShare
 from server.records import cases, links, reviewing
 from server.records.links import Review
@@ -112,12 +112,12 @@ def test_a_decision_taken_back_waits_with_what_is_at_stake_by_then(road: Road) -
     note_id = officer.writes(DOUBTFUL, category=Category.SCHOOL_ABSENCE)
     review = road.review_of(note_id)
     road.store.write_now(
-        lambda tx: placing.answer_new(tx, road.worlds.current(tx), RIVERA, review.review_id, now=road.now)
+        lambda tx: answering.answer_new(tx, road.worlds.current(tx), RIVERA, review.review_id, now=road.now)
     )
     graver = road.body(DOUBTFUL, category=Category.KNIFE, danger_now=True)
     officer.sends(officer.amendment(note_id, graver))
     road.store.write_now(
-        lambda tx: placing.undo(tx, road.worlds.current(tx), RIVERA, review.review_id, now=road.now)
+        lambda tx: answering.undo(tx, road.worlds.current(tx), RIVERA, review.review_id, now=road.now)
     )
     [again] = queue(road)
     assert (again.review_id, again.danger, again.urgency) == (review.review_id, True, Grade.RED.urgency)

@@ -14,7 +14,7 @@ from server.linkage.selecting import children_in
 from server.linkage.standardise import decode_record
 from server.linkage.terms import terms_of
 from server.records import children, search
-from server.records.children import Details, Standing
+from server.records.child import Details, Standing
 from server.storage import Store
 from tests.road import AMARA, CAMDEN, JONAS, REGISTRY, SOUTHWARK, VAGUE, Road, somebody
 

@@ -13,7 +13,7 @@ from server.console import words
 from server.console.pages.web import Names
 from server.console.views import AlertState, QueueRow
 from server.records.alerts import Alert, State
-from server.records.children import Child, Details, Standing
+from server.records.child import Child, Details, Standing
 
 RESTRICTED = "Restricted record"
 MERGED = "Merged into another record"

@@ -46,7 +46,7 @@ from server.console.views import (
 from server.console.words import listed
 from server.http.auth import requires
 from server.http.services import Services
-from server.records import alerts, children, notes, overview
+from server.records import alerts, children_shown, notes, overview
 from server.records import steps as alert_steps
 from server.records.alerts import NOBODY, QUEUE_ROWS_MAX, Alert, AlertConflict, State
 from server.storage.port import Transaction
@@ -137,7 +137,7 @@ def queue_page(tx: Transaction, services: Services, person: Person, asked: Asked
         grades=[StoredGrade(grade) for grade in asked.grades],
         owner=asked.owner_is(person),
     )
-    shown = children.names(tx, person, [alert.child_id for alert in found], now=now)
+    shown = children_shown.names(tx, person, [alert.child_id for alert in found], now=now)
     telling = telling_for(tx, services, person, now)
     force = services.policy.force
     name = force.name_of(asked.borough) if asked.borough else ""
@@ -218,7 +218,7 @@ def filters_of(
 
 def row_of(tx: Transaction, services: Services, person: Person, alert: Alert, now: int) -> QueueRow:
     """One alert as a row."""
-    shown = children.names(tx, person, [alert.child_id], now=now)
+    shown = children_shown.names(tx, person, [alert.child_id], now=now)
     return telling_for(tx, services, person, now).row(alert, shown.get(alert.child_id))
 
 

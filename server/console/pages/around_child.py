@@ -18,7 +18,7 @@ from server.console.views_child import (
     Place,
 )
 from server.records.alerts import State
-from server.records.children import Child, Details, Standing
+from server.records.child import Child, Details, Standing
 from server.records.links import Action
 from server.records.notes import Written
 from server.showing import Timeline

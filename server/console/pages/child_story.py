@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
-from server import merging, placing
+from server import answering, merging
 from server.console import words
 from server.console.pages import attached
 from server.console.pages.alert_rows import Telling
@@ -25,7 +25,7 @@ from server.console.views_child import (
 )
 from server.records.alerts import Alert
 from server.records.cases import Flag
-from server.records.children import Standing
+from server.records.child import Standing
 from server.records.clusters import Action as Joining
 from server.records.links import Action
 from server.records.notes import Written
@@ -247,7 +247,7 @@ class Story:
         for entry in self.shown.entries:
             event = entry.link
             if event is not None and event.author != "system" and event.action in (Action.LINK, Action.NEW):
-                given = event.reason not in (placing.DECIDED, placing.FOR_REVIEW_AGAIN)
+                given = event.reason not in (answering.DECIDED, answering.FOR_REVIEW_AGAIN)
                 yield RecordEntry(
                     entry_id=f"decided-{event.event_id}",
                     at=event.at,

@@ -8,7 +8,7 @@ from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from server import placing, showing
+from server import answering, showing
 from server.access import passes
 from server.access.errors import NotAllowed, ReasonNeeded
 from server.access.identity import Person
@@ -38,9 +38,9 @@ from server.console.views import RestrictedPage, Shell
 from server.console.views_child import ChildPage
 from server.http.auth import requires
 from server.http.services import Services
-from server.records import children, links, overview
+from server.records import children_shown, links, overview
 from server.records.alerts import State
-from server.records.children import Child
+from server.records.child import Child
 from server.storage.port import Transaction
 
 LOG_ENTRIES_READ = 200  # enough for the newest lookers of a record that is opened many times a day
@@ -183,7 +183,7 @@ def _openable(tx: Transaction, person: Person, child_ids: Iterable[int]) -> froz
     able = set()
     for child_id in set(child_ids):
         try:
-            children.require_sight(tx, person, child_id)
+            children_shown.require_sight(tx, person, child_id)
         except (NotAllowed, ReasonNeeded):
             continue
         able.add(child_id)
@@ -208,7 +208,7 @@ async def undo_link(
     def undo(tx: Transaction) -> int:
         world = services.worlds.current(tx)
         # The reason lets it through where the record is restricted: it shows nothing of the record.
-        return placing.undo_link(tx, world, person, subject_id, now=now, reason=UNDO_REASON)
+        return answering.undo_link(tx, world, person, subject_id, now=now, reason=UNDO_REASON)
 
     try:
         review_id = await services.store.write(undo)

@@ -14,8 +14,8 @@ from server.http.services import Services
 from server.linkage.explain import why
 from server.linkage.identifiable import REVIEW_SHARE_MAX
 from server.linkage.model import Model
-from server.records import children, links, overview, reviewing
-from server.records.children import Child
+from server.records import children_shown, links, overview, reviewing
+from server.records.child import Child
 from server.records.links import Review
 from server.records.reviewing import AlertClock
 from server.storage.port import Transaction
@@ -32,7 +32,7 @@ def list_page(tx: Transaction, services: Services, person: Person, now: int) -> 
     """The list; each row names the subject as the note does."""
     waiting = links.waiting(tx, person)[:REVIEWS_LISTED_MAX]
     holders = [review.holding_child_id for review in waiting]
-    known = children.names(tx, person, holders, now=now)
+    known = children_shown.names(tx, person, holders, now=now)
     clocks = reviewing.clocks(tx, holders)
     world = services.worlds.current(tx)
     midnight = words.local(now).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server import placing, showing
+from server import answering, showing
 from server.access.identity import Person
 from server.console import words
 from server.console.pages.alert_rows import RESTRICTED, Telling, age_of, full_name, shown_name
@@ -75,7 +75,7 @@ def why_of(shown: ReviewShown) -> str:
     last = shown.events[-1] if shown.events else None
     if shown.explained is None:
         return NEVER_WEIGHED
-    if last is not None and last.reason == placing.FOR_REVIEW_AGAIN:
+    if last is not None and last.reason == answering.FOR_REVIEW_AGAIN:
         return TAKEN_BACK
     return shown.explained.why
 

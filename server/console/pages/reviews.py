@@ -6,10 +6,11 @@ from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from server import placing
+from server import answering
 from server.access.errors import NotAllowed
 from server.access.identity import Person
 from server.access.policy import Permission
+from server.answering import ReviewClosed
 from server.clock import now_ms
 from server.console.pages.review_list import list_page
 from server.console.pages.review_page import review_page
@@ -31,9 +32,9 @@ from server.console.views_review import ReviewListPage, ReviewPage
 from server.http.auth import requires
 from server.http.problems import BAD_REQUEST, Problem
 from server.http.services import Services
-from server.placing import ReviewClosed, World
 from server.records import links
 from server.storage.port import Transaction
+from server.world import World
 
 
 @get("/reviews", guards=[requires(Permission.DECIDE_LINKS)], include_in_schema=False)
@@ -139,15 +140,15 @@ def _answer(
     reason: str | None,
 ) -> None:
     if kind == "same":
-        placing.answer_same(tx, world, person, review_id, child_id, now=now, reason=reason)
+        answering.answer_same(tx, world, person, review_id, child_id, now=now, reason=reason)
     elif kind == "not_same":
-        placing.answer_not_same(tx, world, person, review_id, child_id, now=now, reason=reason)
+        answering.answer_not_same(tx, world, person, review_id, child_id, now=now, reason=reason)
     elif kind == "maybe_same":
-        placing.answer_maybe_same(tx, person, review_id, child_id, now=now, reason=reason)
+        answering.answer_maybe_same(tx, person, review_id, child_id, now=now, reason=reason)
     elif kind == "new":
-        placing.answer_new(tx, world, person, review_id, now=now, reason=reason)
+        answering.answer_new(tx, world, person, review_id, now=now, reason=reason)
     else:
-        placing.answer_cannot_tell(tx, person, review_id, now=now, reason=reason)
+        answering.answer_cannot_tell(tx, person, review_id, now=now, reason=reason)
 
 
 @post(
@@ -163,7 +164,7 @@ async def undo(
     now, review_id = now_ms(), known_number(review_id)
     try:
         await services.store.write(
-            lambda tx: placing.undo(tx, services.worlds.current(tx), person, review_id, now=now)
+            lambda tx: answering.undo(tx, services.worlds.current(tx), person, review_id, now=now)
         )
     except NotAllowed as error:
         raise missing(error) from None

@@ -43,7 +43,7 @@ from server.http.services import Services
 from server.linkage.levels import COMPARISONS
 from server.merging import Decided, Impossible
 from server.records import overview
-from server.records.children import Details, Standing
+from server.records.child import Details, Standing
 from server.storage.port import Transaction
 
 GUARDS = [requires(Permission.SEE_CHILDREN, Permission.DECIDE_LINKS)]

@@ -40,7 +40,7 @@ from server.console.views_search import Agreeing, SearchForm, SearchPage, Search
 from server.http.auth import requires
 from server.http.services import Services
 from server.linkage.asking import Asked, from_fields, together, understand
-from server.records.children import Details, Standing
+from server.records.child import Details, Standing
 from server.storage.port import Transaction
 
 SEARCH_KEPT_SECONDS = 30 * 60
