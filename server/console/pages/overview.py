@@ -27,7 +27,7 @@ from server.http import problems
 from server.http.auth import PERSON_SECURITY, requires
 from server.http.problems import documented
 from server.http.services import Services
-from server.records import alerts, children, figures, owing
+from server.records import alerts, children_shown, figures, owing
 from server.records.alerts import State
 from server.records.figures import WEEK_MS, WEEKS_SHOWN, Week
 from server.storage.port import Transaction
@@ -60,7 +60,7 @@ def _overview(tx: Transaction, services: Services, person: Person, now: int) -> 
     telling = telling_for(tx, services, person, now)
     waiting = figures.waiting(tx, person, allowed_by(telling.pack, person), now=now)
     pressing = alerts.queue(tx, person, now=now, states=[State.OPEN], limit=MOST_PRESSING)
-    shown = children.names(tx, person, [alert.child_id for alert in pressing], now=now)
+    shown = children_shown.names(tx, person, [alert.child_id for alert in pressing], now=now)
     since = begins_at(now)
     found = figures.weekly(tx, person, from_ms=since, now=now)
     everywhere = person.sees_borough(None)
