@@ -41,6 +41,7 @@ from server.http import (
     shown_attachments,
     sign_in,
     sync,
+    transfers,
 )
 from server.http.auth import OPEN, authenticate, provide_device, provide_person, provide_services
 from server.http.csrf import COOKIE, HEADER, CSRFCheck
@@ -78,6 +79,7 @@ HANDLERS: list[ControllerRouterHandler] = [
     *reviews.HANDLERS,
     *merging.HANDLERS,
     *search.HANDLERS,
+    *transfers.HANDLERS,
     problems.problem_page,
 ]
 

@@ -14,13 +14,18 @@ from server.audit import Actor
 from server.casework.clocks import deadline, escalations
 from server.casework.grades import decided, highest
 from server.casework.pack import Pack
+from server.casework.routing import OTHER_FORCE
 from server.placing import WHO_IS_WHO
-from server.records import alerts, cases, children_shown, duties, grades, notes
+from server.records import alerts, cases, children_shown, duties, force_contacts, grades, notes
 from server.records.alerts import Alert, AlertConflict, State
 from server.records.grades import NewClock
 from server.storage.port import Transaction
 from server.world import World
 from sync.vocabulary import Grade
+
+
+class ContactNeeded(NotAllowed):
+    """An alert of the other-force queue ends only after another force was told of it."""
 
 
 def acknowledge(
@@ -83,6 +88,10 @@ def close(
     alert = _current(tx, person, alert_id, from_rev)
     if not person.may(Permission.WORK_CASES):
         raise NotAllowed("Your role does not close alerts.")
+    if alert.borough == OTHER_FORCE and not force_contacts.any_of(tx, alert_id):
+        raise ContactNeeded(
+            "Nobody has told another force of this yet.", "Write down first who rang whom, and when."
+        )
     if alert.state is State.OPEN:
         acknowledge(tx, person, alert_id, now=now)
     duties.close(tx, Actor("person", person.username), [alert_id], decision, now=now)

@@ -88,6 +88,8 @@ class Identity(View, frozen=True, kw_only=True):
     records: tuple[int, ...] = ()
     """The numbers of the records that are this child, the kept one first."""
     may_merge: bool = False
+    case: str | None = None
+    """The open case and its lead, or that there is none, for those who work cases."""
     responsible_authority: str | None = None
     owner: str | None = None
     provisional: bool = False

@@ -127,17 +127,18 @@ def weekly(
 
 _KINDS = {"raised": "told", "grew": "grown", "escalated": "escalated", "copied": "copied"}
 _ENDED = "COALESCE(a.acknowledged_at, a.closed_at, :now)"
+_FIRST = "COALESCE(a.first_borough, a.borough)"  # what was lost before a transfer was the sender's
 _LOST = (
-    "SELECT a.borough, (a.started_at - :from) / :week, COUNT(*),"
+    f"SELECT {_FIRST}, (a.started_at - :from) / :week, COUNT(*),"
     " SUM(CASE WHEN a.late_by_ms > 0 THEN 1 ELSE 0 END), SUM(a.late_by_ms),"
     f" SUM(CASE WHEN {_ENDED} > a.deadline_at THEN 1 ELSE 0 END),"
     f" SUM(CASE WHEN {_ENDED} > a.deadline_at THEN {_ENDED} - a.deadline_at ELSE 0 END)"
-    " FROM alert a WHERE a.started_at >= :from GROUP BY a.borough, (a.started_at - :from) / :week"
+    f" FROM alert a WHERE a.started_at >= :from GROUP BY {_FIRST}, (a.started_at - :from) / :week"
 )
 _TOLD = (
-    "SELECT a.borough, (e.at - :from) / :week, e.kind, COUNT(*) FROM alert a"
+    "SELECT e.borough, (e.at - :from) / :week, e.kind, COUNT(*) FROM alert a"
     " JOIN alert_event e ON e.alert_id = a.alert_id WHERE a.started_at >= :from AND e.at >= :from"
-    " AND e.kind IN ('raised', 'grew', 'escalated') GROUP BY a.borough, (e.at - :from) / :week, e.kind"
+    " AND e.kind IN ('raised', 'grew', 'escalated') GROUP BY e.borough, (e.at - :from) / :week, e.kind"
     " UNION ALL SELECT c.borough, (a.started_at - :from) / :week, 'copied', COUNT(*) FROM alert a"
     " JOIN alert_copy c ON c.alert_id = a.alert_id WHERE a.started_at >= :from"
     " GROUP BY c.borough, (a.started_at - :from) / :week"

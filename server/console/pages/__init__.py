@@ -13,11 +13,13 @@ from server.console.pages import (
     alert_grading,
     alerts,
     children,
+    open_case,
     overview,
     reviews,
     same,
     search,
     sign_in,
+    transfers,
 )
 from server.console.pages.errors import problem_page
 
@@ -28,6 +30,8 @@ HANDLERS = [
     *alert_grading.HANDLERS,
     *children.HANDLERS,
     *overview.HANDLERS,
+    *transfers.HANDLERS,
+    *open_case.HANDLERS,
     *reviews.HANDLERS,
     *same.HANDLERS,
     *search.HANDLERS,

@@ -206,13 +206,16 @@ async def close(
             duty.close(tx, person, alert_id, decision, now=now, from_rev=rev)
         except AlertConflict:
             return "alert-changed"
+        except duty.ContactNeeded:
+            return "ring-first"
         except NotAllowed as refused:
             raise missing(refused) from None
         return "closed"
 
     done = await services.store.write(end)
     if isinstance(done, str):
-        return go("/alerts", said_cookie(services, done))
+        where = f"/alerts/{alert_id}/other-force" if done == "ring-first" else "/alerts"
+        return go(where, said_cookie(services, done))
     return page("close.html", *done, status=422)
 
 

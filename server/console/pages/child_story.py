@@ -179,6 +179,9 @@ class Story:
         by_program = step.actor in ("system", "escalation", "linkage") or step.actor.startswith("command:")
         who = "the server" if by_program else names.name(step.actor)
         if step.kind is EventKind.RAISED:
+            if step.told not in (None, "investigators"):
+                text = f"Told {names.name(step.told or '')} of {borough}, who leads the open case"
+                return Event(at=step.at, text=text)
             return Event(at=step.at, text=f"Told the investigators of {borough}")
         if step.kind is EventKind.GREW:
             graver = f", now {step.grade.value}, where it was {step.detail}" if step.detail else ""
@@ -204,6 +207,10 @@ class Story:
         if step.kind is EventKind.HANDED_OVER:
             why = f": “{step.detail}”" if step.detail else ""
             return Event(at=step.at, text=f"Handed over by {who} to {names.name(step.told or '')}{why}")
+        if step.kind in _TRANSFERS:
+            why = f": “{step.detail}”" if step.detail else ""
+            text = _TRANSFERS[step.kind].format(who=who, here=borough, there=telling.borough(step.told or ""))
+            return Event(at=step.at, text=text + why)
         if step.kind is EventKind.JOINED:
             return Event(at=step.at, text=f"Told the investigators of {borough}: the records were merged")
         if step.kind is EventKind.SEPARATED:
@@ -298,6 +305,13 @@ class Story:
                 undo_label=label,
             )
 
+
+_TRANSFERS = {
+    EventKind.OFFERED: "Offered by {who} to {there}: it stays with {here} until they accept",
+    EventKind.TRANSFERRED: "Accepted by {who}: now with {here}, before with {there}",
+    EventKind.TRANSFER_REFUSED: "Refused by {who} of {there}: it stays with {here}",
+    EventKind.TRANSFER_TAKEN_BACK: "Offer to {there} taken back by {who}",
+}
 
 _JOINING = {
     Joining.MERGE: ("Merged, the same child: {}", "Undo merge"),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
 from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from server import answering, showing
+from server import answering, showing, transferring
 from server.access import passes
 from server.access.errors import NotAllowed, ReasonNeeded
 from server.access.identity import Person
@@ -17,6 +18,7 @@ from server.access.restricted import REASON_LENGTH_MIN
 from server.audit import Actor
 from server.audit.queries import history_of
 from server.clock import now_ms
+from server.console.pages.alert_rows import Telling
 from server.console.pages.alerts import telling_for
 from server.console.pages.around_child import LOOKS_SHOWN, facts_of, identity, looks_of, people_of, places_of
 from server.console.pages.attached import Address
@@ -150,7 +152,10 @@ def child_page(
     ]
     looks = looks_of(sorted(log, key=lambda entry: -entry.at), telling)
     return ChildPage(
-        identity=identity(shown, telling, len(waiting), may_merge=person.may(Permission.DECIDE_LINKS)),
+        identity=msgspec.structs.replace(
+            identity(shown, telling, len(waiting), may_merge=person.may(Permission.DECIDE_LINKS)),
+            case=_case(tx, person, child_id, telling),
+        ),
         live=telling.rows(live, dict.fromkeys(records, shown.child), whole=True),
         also=also_of(
             (flag for flag in shown.flags if flag.flag_id in live_flags), {alert.why for alert in live}
@@ -168,6 +173,16 @@ def child_page(
         looks_total=len(looks),
         here=f"/children/{child_id}",
     )
+
+
+def _case(tx: Transaction, person: Person, child_id: int, telling: Telling) -> str | None:
+    """The open case in a line, for those who work cases."""
+    if not person.may(Permission.WORK_CASES):
+        return None
+    live = transferring.open_case(tx, person, child_id, now=telling.now)
+    if live is None:
+        return "No open case"
+    return f"Open case: {telling.names.name(live.lead)}, {telling.borough(live.borough)}"
 
 
 def _addresses(services: Services, person: Person, shown: Child, now: int) -> Address:

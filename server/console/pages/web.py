@@ -41,6 +41,14 @@ _NOTICES: dict[str, tuple[str, bool]] = {
     "acknowledged": ("You have acknowledged the alert. It is yours now.", True),
     "handed-over": ("Handed over. It is theirs now, and they see your reason.", True),
     "graded": ("Graded. Your rationale stands on the record.", True),
+    "offered": ("Offered. It stays yours, and the clock runs here, until they accept.", True),
+    "accepted": ("Accepted. It is yours now.", True),
+    "refused": ("Refused. It stays with those who offered it, who see your reason.", True),
+    "taken-back": ("The offer is taken back.", True),
+    "told-force": ("Written down: the other force was told.", True),
+    "ring-first": ("Write down first who rang whom at the other force: then it can be closed.", False),
+    "case": ("Saved. A new note about this child goes to the lead of its open case.", True),
+    "case-closed": ("The case is closed. New notes go to the borough by the usual rule.", True),
     "closed": ("The alert is closed, with what you decided.", True),
     "alert-changed": ("This alert changed while you were looking. Here is how it stands now.", False),
     "same": ("Linked: the same child.", True),
@@ -121,6 +129,8 @@ def navigation(
         places.append(NavItem(label="Reviews", href="/reviews", current=current == "reviews", count=reviews))
     if person.may(Permission.SEARCH_CHILDREN) and person.may(Permission.SEE_CHILDREN):
         places.append(NavItem(label="Search", href="/search", current=current == "search"))
+    if person.may(Permission.WORK_CASES):
+        places.append(NavItem(label="Transfers", href="/transfers", current=current == "transfers"))
     if person.may(Permission.SUPERVISE):
         places.append(NavItem(label="Overview", href="/overview", current=current == "overview"))
     return tuple(places)

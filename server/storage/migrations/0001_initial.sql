@@ -408,6 +408,7 @@ CREATE TABLE alert (
     acknowledged_by TEXT,
     closed_at $integer,
     closed_reason TEXT,
+    first_borough TEXT, -- which had the duty before it was handed to another borough
     rev $integer NOT NULL DEFAULT 1,
     joint $integer NOT NULL DEFAULT 0 -- 1: for what the records of a merged child mean only together
 ) $strict;
@@ -478,6 +479,65 @@ CREATE INDEX delivery_due ON delivery (next_at) WHERE state = 'waiting';
 
 -- Figures over time are read by when a duty began.
 CREATE INDEX alert_by_start ON alert (started_at);
+
+-- An open case of a child: who leads it, since when, and how it ended. A new note goes to its lead.
+CREATE TABLE child_case (
+    case_id $identity,
+    child_id $integer NOT NULL REFERENCES child (child_id),
+    borough TEXT NOT NULL,
+    lead TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    opened_by TEXT NOT NULL,
+    opened_at $integer NOT NULL,
+    closed_by TEXT,
+    closed_at $integer,
+    closed_reason TEXT
+) $strict;
+CREATE UNIQUE INDEX child_case_open ON child_case (child_id) WHERE closed_at IS NULL;
+CREATE INDEX child_case_by_child ON child_case (child_id);
+
+-- Every change of a case's lead; the first is that of its opening.
+CREATE TABLE case_lead (
+    case_id $integer NOT NULL REFERENCES child_case (case_id),
+    since $integer NOT NULL,
+    lead TEXT NOT NULL,
+    borough TEXT NOT NULL,
+    given_by TEXT NOT NULL,
+    PRIMARY KEY (case_id, since)
+) $strict_without_rowid;
+
+-- A duty that is offered to another borough (or the other-force queue): the sender's until it is accepted.
+-- Without an alert the child as a whole is offered: every live alert of it in the sender's borough, and its case.
+CREATE TABLE transfer (
+    transfer_id $identity,
+    child_id $integer NOT NULL REFERENCES child (child_id),
+    alert_id $integer REFERENCES alert (alert_id),
+    from_borough TEXT NOT NULL,
+    to_borough TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    asked_by TEXT NOT NULL,
+    asked_at $integer NOT NULL,
+    answer TEXT, -- accepted, refused, taken_back
+    answered_by TEXT,
+    answered_at $integer,
+    answer_reason TEXT
+) $strict;
+CREATE INDEX transfer_by_child ON transfer (child_id);
+-- One offer at a time for an alert, and for a child from a borough.
+CREATE UNIQUE INDEX transfer_open ON transfer (child_id, from_borough, COALESCE(alert_id, 0)) WHERE answered_at IS NULL;
+
+-- Who rang which other force about an alert, when, and what was said.
+CREATE TABLE force_contact (
+    contact_id $identity,
+    alert_id $integer NOT NULL REFERENCES alert (alert_id),
+    force TEXT NOT NULL,
+    spoke_to TEXT NOT NULL,
+    said TEXT NOT NULL,
+    called_at $integer NOT NULL,
+    person TEXT NOT NULL,
+    recorded_at $integer NOT NULL
+) $strict;
+CREATE INDEX force_contact_by_alert ON force_contact (alert_id);
 
 -- What phones pull -------------------------------------------------------------------------------------
 
