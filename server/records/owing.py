@@ -38,6 +38,7 @@ class Owing(msgspec.Struct, frozen=True, kw_only=True):
         return f"This phone owes {in_words(self.gaps)}."
 
 
+@impersonal("words for numbers")
 def in_words(gaps: Collection[tuple[int, int]]) -> str:
     """`note 7`, `notes 41 to 43`, `notes 7, 9 and 41 to 43`."""
     parts = [str(first) if first == last else f"{first} to {last}" for first, last in gaps]

@@ -41,6 +41,9 @@ _NOTICES: dict[str, tuple[str, bool]] = {
     "acknowledged": ("You have acknowledged the alert. It is yours now.", True),
     "handed-over": ("Handed over. It is theirs now, and they see your reason.", True),
     "graded": ("Graded. Your rationale stands on the record.", True),
+    "announced": ("Announced. Publish the commitment now; draw it when the public value is known.", True),
+    "drawn": ("Drawn. The secret is published with it.", True),
+    "reviewed": ("Saved with the sample.", True),
     "offered": ("Offered. It stays yours, and the clock runs here, until they accept.", True),
     "accepted": ("Accepted. It is yours now.", True),
     "refused": ("Refused. It stays with those who offered it, who see your reason.", True),
@@ -133,6 +136,10 @@ def navigation(
         places.append(NavItem(label="Transfers", href="/transfers", current=current == "transfers"))
     if person.may(Permission.SUPERVISE):
         places.append(NavItem(label="Overview", href="/overview", current=current == "overview"))
+    if person.may(Permission.SAMPLE):
+        places.append(NavItem(label="Scrutiny", href="/scrutiny", current=current == "scrutiny"))
+    if person.may(Permission.READ_AUDIT):
+        places.append(NavItem(label="Audit", href="/audit", current=current == "audit"))
     return tuple(places)
 
 

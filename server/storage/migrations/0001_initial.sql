@@ -539,6 +539,34 @@ CREATE TABLE force_contact (
 ) $strict;
 CREATE INDEX force_contact_by_alert ON force_contact (alert_id);
 
+-- Dip samples: the commitment to the seed is published before what is drawn from is known. See `records/sampling.py`.
+CREATE TABLE dip_sample (
+    sample_id $identity,
+    commitment TEXT NOT NULL,
+    secret TEXT NOT NULL, -- published when the sample is drawn
+    closed_from $integer NOT NULL,
+    closed_before $integer NOT NULL,
+    per_stratum $integer NOT NULL,
+    public_source TEXT NOT NULL, -- where the public value will be published, and when
+    announced_by TEXT NOT NULL,
+    announced_at $integer NOT NULL,
+    public_value TEXT, -- what nobody here could know when the commitment was made
+    drawn_by TEXT,
+    drawn_at $integer
+) $strict;
+
+CREATE TABLE dip_item (
+    sample_id $integer NOT NULL REFERENCES dip_sample (sample_id),
+    alert_id $integer NOT NULL REFERENCES alert (alert_id),
+    stratum_borough TEXT NOT NULL,
+    stratum_grade TEXT NOT NULL,
+    outcome TEXT,
+    words TEXT,
+    reviewed_by TEXT,
+    reviewed_at $integer,
+    PRIMARY KEY (sample_id, alert_id)
+) $strict_without_rowid;
+
 -- What phones pull -------------------------------------------------------------------------------------
 
 CREATE TABLE change (
