@@ -12,10 +12,11 @@ from server.access.policy import Permission
 from server.explaining import Compared, Weighing, compared
 from server.linkage.decide import Candidate, Decider, Decision
 from server.linkage.standardise import Record
-from server.records import children, children_shown, clusters
+from server.records import children, children_shown, clusters, merges
 from server.records.child import Child
 from server.records.clusters import Event
 from server.records.index import StoredIndex
+from server.records.merges import Proposal
 from server.storage.port import Transaction
 
 
@@ -35,6 +36,17 @@ class Duplicates(msgspec.Struct, frozen=True, kw_only=True):
     child: Child
     pairs: tuple[Pair, ...]
     elsewhere: int
+
+
+class Proposed(msgspec.Struct, frozen=True, kw_only=True):
+    """A proposal's two records, each with the child that it is part of now. `compared` is what it was made on, and
+    how that would come out today; None where they are too unlike to be weighed."""
+
+    proposal: Proposal
+    one: Child
+    other: Child
+    compared: Compared | None
+    model_version: str
 
 
 class _Only:
@@ -82,10 +94,51 @@ def pair(
     """One other record beside a child, however unlike. Raises NotAllowed and ReasonNeeded."""
     shown = _child(tx, person, child_id, now, reason)
     children_shown.require_sight(tx, person, other_id, reason)
-    decision = decider.decide(children.record_of(tx, shown.child_id), _Only(tx, [other_id]))
-    candidate = next(((decision, one) for one in decision.candidates), None)
-    found = _pair(tx, decider, person, shown, other_id, candidate, now, reason)
+    weighed = _weighed_now(tx, decider, shown.child_id, other_id)
+    found = _pair(tx, decider, person, shown, other_id, weighed, now, reason)
     return Duplicates(child=shown, pairs=(found,), elsewhere=0)
+
+
+def proposed(
+    tx: Transaction,
+    decider: Decider,
+    person: Person,
+    proposal_id: int,
+    *,
+    now: int,
+    reason: str | None = None,
+) -> Proposed:
+    """A proposal with both of its records. Raises NotAllowed, also where there is none, and ReasonNeeded."""
+    asked = merges.require(tx, person, proposal_id)
+    for child_id in (asked.child_a, asked.child_b):
+        children_shown.require_sight(tx, person, child_id, reason)
+    one = children_shown.show(tx, person, asked.child_a, now=now, reason=reason)
+    other = children_shown.show(tx, person, asked.child_b, now=now, reason=reason)
+    decision = merges.evidence(tx, proposal_id)
+    weighed = (
+        _weighed_now(tx, decider, asked.child_a, asked.child_b)
+        if decision is None
+        else (decision, decision.candidates[0])
+    )
+    start = decision.start if decision else None
+    by = Weighing(decider=decider, described=one.record(asked.child_a).details, start=start)
+    return Proposed(
+        proposal=asked,
+        one=one,
+        other=other,
+        compared=compared(weighed[1], other.record(asked.child_b).details, by, weighed[0])
+        if weighed
+        else None,
+        model_version=weighed[0].model_version if weighed else decider.version,
+    )
+
+
+def _weighed_now(
+    tx: Transaction, decider: Decider, one_id: int, other_id: int
+) -> tuple[Decision, Candidate] | None:
+    """Two records as linkage weighs them today; None where they are too unlike."""
+    decision = decider.decide(children.record_of(tx, one_id), _Only(tx, [other_id]))
+    return next(((decision, candidate) for candidate in decision.candidates), None)
 
 
 def _child(tx: Transaction, person: Person, child_id: int, now: int, reason: str | None) -> Child:

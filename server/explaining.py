@@ -112,12 +112,14 @@ class Weighing(msgspec.Struct, frozen=True, kw_only=True):
     """What a decision is explained with: today's model, how the child is described now, and what may be told.
 
     `amended`: the description is another one than the decision's. `closed`: children of whom nothing may be told.
+    `start`: the weight before any comparison, in bits, where it is not that of a note.
     """
 
     decider: Decider
     described: Details
     amended: bool = False
     closed: Collection[int] = ()
+    start: float | None = None
 
 
 def explained(decision: Decision, at: int, known: Mapping[int, Details], by: Weighing) -> Explained:
@@ -233,7 +235,7 @@ def _weighed_again(candidate: Candidate, known: Details, by: Weighing) -> tuple[
         candidate.child_id,
         restricted=candidate.restricted,
     )
-    return None if again is None else explain(again, by.decider.model)
+    return None if again is None else explain(again, by.decider.model, start=by.start)
 
 
 def _differ(then: Iterable[Step], now: Iterable[Step]) -> bool:

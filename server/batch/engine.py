@@ -9,19 +9,25 @@ import importlib.util
 import logging
 import os
 import sys
-from collections.abc import Iterable, Iterator
+import tempfile
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
+from server.linkage.blocking import blocking_keys
+from server.linkage.candidates import CHILDREN_PER_KEY_MAX
 from server.linkage.levels import COMPARISONS
-from server.linkage.model import TermFrequencies
-from server.linkage.splink_settings import function_name
-from server.linkage.splink_table import FIELDS, Levels, Row
+from server.linkage.model import Model, TermFrequencies
+from server.linkage.splink_settings import NEAR, function_name
+from server.linkage.splink_table import FIELDS, Levels, Near, Row, rows
+from server.linkage.standardise import Record
 
 DUCKDB, SPARK = "duckdb", "spark"
 ENGINES: Final = {DUCKDB: ("splink", "duckdb", "pyarrow"), SPARK: ("splink", "pyspark", "pyarrow")}
 EXTRAS: Final = {DUCKDB: "train", SPARK: "spark"}
-TABLE_ROWS_MAX = 100_000  # rows turned into columns at a time
+TABLE_ROWS_MAX = 20_000  # rows turned into columns at a time, at about 3 KB a row
+DUCKDB_MEMORY = "3GB"  # what it may hold beside the tables; beyond that it works on disk
 
 
 class BatchError(Exception):
@@ -40,15 +46,17 @@ def need(engine: str) -> None:
 
 
 @contextmanager
-def opened(engine: str, counts: TermFrequencies) -> Iterator[Engine]:
-    """The engine with our functions, for comparisons in the light of these counts of names."""
+def opened(engine: str, model: Model) -> Iterator[Engine]:
+    """The engine with our functions, for comparisons in the light of this model's counts of names."""
     need(engine)
     logging.getLogger("splink").setLevel(logging.ERROR)
-    made: Engine = _Duck(counts) if engine == DUCKDB else _Spark(counts)
-    try:
-        yield made
-    finally:
-        made.close()
+    # What does not fit into memory is about children: a folder for this account alone, gone at the end.
+    with tempfile.TemporaryDirectory(prefix="earlysign-") as folder:
+        made: Engine = _Duck(model, folder) if engine == DUCKDB else _Spark(model)
+        try:
+            yield made
+        finally:
+            made.close()
 
 
 class Engine:
@@ -56,8 +64,11 @@ class Engine:
 
     api: Any
 
-    def table(self, name: str, rows: Iterable[Row]) -> Any:
-        """Register rows as a table of Splink's."""
+    def table(self, name: str, records: Sequence[Record]) -> Any:
+        """Register records as a table of Splink's."""
+        return self._register(name, _arrow(rows(records, too_common(records))))
+
+    def _register(self, name: str, table: Any) -> Any:
         raise NotImplementedError
 
     def close(self) -> None:
@@ -66,26 +77,33 @@ class Engine:
 
 
 class _Duck(Engine):
-    def __init__(self, counts: TermFrequencies) -> None:
+    def __init__(self, model: Model, folder: str) -> None:
         import duckdb
         from splink import DuckDBAPI
 
-        self.connection = duckdb.connect()
+        self.connection = duckdb.connect(
+            config={
+                "temp_directory": folder,
+                "memory_limit": DUCKDB_MEMORY,
+                "preserve_insertion_order": "false",
+            }
+        )
         # Our functions hold Python's lock, so that a second thread gains nothing, and one repeats its sums.
         self.connection.execute("SET threads = 1")
         self.connection.execute("SET enable_progress_bar = false")
-        register_duckdb(self.connection, counts)
+        register_duckdb(self.connection, model.term_frequencies)
+        self.connection.create_function(NEAR, Near(model), ["BLOB", "BLOB"], "BOOLEAN")
         self.api = DuckDBAPI(connection=self.connection)
 
-    def table(self, name: str, rows: Iterable[Row]) -> Any:
-        return self.api.register(_arrow(rows), dataset_display_name=name)
+    def _register(self, name: str, table: Any) -> Any:
+        return self.api.register(table, dataset_display_name=name)
 
     def close(self) -> None:
         self.connection.close()
 
 
 class _Spark(Engine):
-    def __init__(self, counts: TermFrequencies) -> None:
+    def __init__(self, model: Model) -> None:
         # Workers must run this very Python, or they would not find the functions.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         from pyspark.errors import PySparkException
@@ -101,13 +119,16 @@ class _Spark(Engine):
                 "It needs Java 17 (openjdk-17-jre-headless) and the settings of SPARK_CONF_DIR, if any.",
             ) from None
         self._session.sparkContext.setLogLevel("ERROR")
-        register_spark(self._session, counts)
+        from pyspark.sql.types import BooleanType
+
+        register_spark(self._session, model.term_frequencies)
+        self._session.udf.register(NEAR, Near(model), BooleanType())
         self.api = SparkAPI(
             spark_session=self._session, break_lineage_method="persist", register_udfs_automatically=False
         )
 
-    def table(self, name: str, rows: Iterable[Row]) -> Any:
-        return self.api.register(self._session.createDataFrame(_arrow(rows)), dataset_display_name=name)
+    def _register(self, name: str, table: Any) -> Any:
+        return self.api.register(self._session.createDataFrame(table), dataset_display_name=name)
 
     def close(self) -> None:
         self._session.stop()
@@ -128,6 +149,19 @@ def register_spark(session: Any, counts: TermFrequencies) -> None:
     levels = Levels(counts)
     for at, comparison in enumerate(COMPARISONS):
         session.udf.register(function_name(comparison.name), levels.function(at), StringType())
+
+
+def too_common(records: Iterable[Record]) -> frozenset[int]:
+    """The blocking keys that more children have than a note would look up."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    keys = array("q")
+    for record in records:
+        keys.extend(blocking_keys(record))
+    counts = pc.value_counts(pa.Array.from_buffers(pa.int64(), len(keys), [None, pa.py_buffer(keys)]))
+    over = pc.greater(counts.field("counts"), CHILDREN_PER_KEY_MAX)
+    return frozenset(pc.filter(counts.field("values"), over).to_pylist())
 
 
 def _arrow(rows: Iterable[Row]) -> Any:

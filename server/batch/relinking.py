@@ -14,8 +14,7 @@ import msgspec
 from server.batch.engine import opened
 from server.linkage.decide import Decider, Proposal
 from server.linkage.model import Model, count_terms, default_model
-from server.linkage.splink_settings import splink_settings
-from server.linkage.splink_table import rows
+from server.linkage.splink_settings import BLOCKING_NEAR, splink_settings
 from server.linkage.standardise import Record
 
 TWICE_SHARE = 0.02  # of a registry's children who stand on it a second time, before looking
@@ -55,11 +54,14 @@ def relink(
     counted = msgspec.structs.replace(counted, probability_two_random_records_match=chance)
     prior_bits = log2(chance / (1 - chance))
     progress("tables", 0, 3)
-    with opened(engine, counts) as run:
+    with opened(engine, counted) as run:
         from splink import Linker, SettingsCreator
 
-        settings = SettingsCreator.from_path_or_dict(splink_settings(counted, link_type="dedupe_only"))
-        linker = Linker(run.table("registry", rows(known)), settings, log_level=None)
+        settings = splink_settings(counted, link_type="dedupe_only")
+        settings["blocking_rules_to_generate_predictions"] = [dict(BLOCKING_NEAR)]
+        linker = Linker(
+            run.table("registry", known), SettingsCreator.from_path_or_dict(settings), log_level=None
+        )
         progress("pairs", 1, 3)
         lowest = log2(threshold / (1 - threshold)) - SPLINK_LEAD_BITS
         found = linker.inference.predict(threshold_match_weight=lowest).as_record_list()

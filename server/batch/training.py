@@ -16,7 +16,7 @@ import msgspec
 from server.batch.engine import DUCKDB, BatchError, Engine, opened
 from server.linkage.model import Model, count_terms, default_model
 from server.linkage.splink_settings import splink_settings
-from server.linkage.splink_table import FIELDS, Row, rows
+from server.linkage.splink_table import FIELDS
 from server.linkage.standardise import Record
 from server.linkage.train import Counts, Household, Learned, Pass, household_counts, learn
 
@@ -73,7 +73,7 @@ def train(
     steps = len(PASSES) + 3
     progress("pairs of one address", 0, steps)
     household = household_counts(known, base)
-    with opened(DUCKDB, counts) as engine:
+    with opened(DUCKDB, base) as engine:
         progress("tables", 1, steps)
         made = _Tables(engine, known, notes)
         progress("pairs at random", 2, steps)
@@ -119,10 +119,10 @@ class _Tables:
 
     def __init__(self, engine: Engine, known: Sequence[Record], notes: Sequence[Record] | None) -> None:
         self._engine = engine
-        sides = [list(rows(known))] if notes is None else [list(rows(notes)), list(rows(known))]
+        sides = [known] if notes is None else [notes, known]
         self._tables = [engine.table(f"side_{at}", side) for at, side in enumerate(sides)]
         self._link_type = "dedupe_only" if notes is None else "link_only"
-        self._told = [_shares(side) for side in sides]
+        self._told = [self._shares(table) for table in self._tables]
         if notes is None:
             self.possible_pairs = max(len(known) * (len(known) - 1) / 2, 1.0)
         else:
@@ -177,6 +177,13 @@ class _Tables:
         sql = f"SELECT count(*) AS pairs FROM {left} AS l JOIN {right} AS r ON {on}{own}"
         return int(self._engine.api.query_sql(sql).as_record_list()[0]["pairs"])
 
+    def _shares(self, table: Any) -> dict[str, float]:
+        """Of each field, the share of rows that know it."""
+        known = ", ".join(f"count({name}) * 1.0 / count(*) AS {name}" for name in FIELDS)
+        return dict(
+            self._engine.api.query_sql(f"SELECT {known} FROM {table.physical_name}").as_record_list()[0]
+        )
+
     def _counts(self, comparisons: Sequence[Any], model: Model, column: str, pairs: float) -> Counts:
         """Splink's estimates as counts: of so many pairs, as many as know the field on both sides."""
         counts: Counts = {}
@@ -199,7 +206,3 @@ class _Tables:
 def _estimated(level: Any, column: str) -> bool:
     """Whether Splink saw this level: it marks those it did not see by a text in the number's place."""
     return isinstance(getattr(level, f"_{column}"), float) and getattr(level, column) > 0
-
-
-def _shares(side: Sequence[Row]) -> dict[str, float]:
-    return {name: sum(row[name] is not None for row in side) / len(side) for name in FIELDS}

@@ -1,7 +1,9 @@
-"""`earlysign train` and `earlysign relink`: whole registries at once, with Splink, without a server."""
+"""`earlysign train` and `earlysign relink`: whole registries at once, with Splink, beside the server."""
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -11,14 +13,27 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from server import proposing
 from server.batch import engine as engines
 from server.batch.engine import BatchError
 from server.batch.relinking import Pair, relink
 from server.batch.training import train
-from server.cli.common import CommandError, err, examples, say
+from server.cli.common import (
+    USAGE,
+    CommandError,
+    DataOption,
+    err,
+    examples,
+    open_database,
+    operator,
+    say,
+    settings_from,
+)
 from server.cli.common import out as terminal
 from server.cli.linking import read_model
+from server.clock import now_ms
 from server.linkage.csv_rows import TableError
+from server.linkage.model import Model, default_model
 from server.linkage.splink_settings import model_to_json
 from server.linkage.standardise import Record
 from server.linkage.table import KNOWN_COLUMNS, NOTE_COLUMNS, read_records, write_rows
@@ -59,6 +74,8 @@ def register(app: typer.Typer) -> None:
     app.command(
         "relink",
         epilog=examples(
+            "earlysign relink",
+            "earlysign relink --dry-run --out pairs.csv",
             "earlysign relink --known known.csv --out pairs.csv",
             "earlysign relink --known known.csv --out pairs.csv --model model.json --engine spark",
         ),
@@ -123,8 +140,18 @@ def _report(learned: Learned, seed: int) -> None:
 
 
 def relink_command(
-    known: Known,
-    out: Annotated[Path, typer.Option(help="CSV of pairs to write.", show_default=False)],
+    known: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV of known children, as for link; without it, the children of the database.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="CSV of pairs to write.", show_default=False)] = None,
+    data: DataOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Look through the database and say how many; propose nothing.")
+    ] = False,
     model: Annotated[
         Path | None, typer.Option(help="Model JSON, as train writes it.", show_default=False)
     ] = None,
@@ -135,39 +162,93 @@ def relink_command(
         EngineName, typer.Option(help="duckdb (extra train), or the spark of SPARK_CONF_DIR (extra spark).")
     ] = EngineName.DUCKDB,
 ) -> None:
-    """Find children who stand twice in a registry, and propose them as pairs. Nothing is merged.
+    """Find children who stand twice, and propose them as pairs. Nothing is merged.
 
-    A pair that could be brothers, sisters or twins is marked so: a person decides.
+    In the database, each pair waits for a person on the page Pairs; one that waits or was answered already is not
+    asked again. With --known, no database is used and the pairs go to --out. A pair that could be brothers,
+    sisters or twins is marked so: a person decides.
     """
-    chosen = None if model is None else read_model(model)
+    chosen = default_model() if model is None else read_model(model)
+    if known is None:
+        _relink_database(data, out, chosen, threshold, engine, dry_run=dry_run)
+        return
+    if out is None or dry_run:
+        raise CommandError(
+            "A file of children is looked through for a file of pairs.", "Give --out FILE.", USAGE
+        )
     names, records = _records(known, KNOWN_COLUMNS)
     with _steps() as bar:
-        task = bar.add_task("", total=None)
+        pairs = _look(bar, records, chosen, threshold, engine)
+    _told(pairs, len(records))
+    _write_pairs(out, pairs, names)
 
-        def progress(doing: str, done: int, steps: int) -> None:
-            bar.update(task, description=doing, completed=done, total=steps)
 
-        try:
-            pairs = relink(records, model=chosen, threshold=threshold, engine=engine.value, progress=progress)
-        except BatchError as error:
-            raise CommandError(str(error), error.hint) from None
+def _relink_database(
+    data: Path | None,
+    out: Path | None,
+    model: Model,
+    threshold: float,
+    engine: EngineName,
+    *,
+    dry_run: bool,
+) -> None:
+    with open_database(settings_from(data)) as store, _steps() as bar:
+        child_ids, records = array("q"), []
+        for child_id, record in proposing.registry(store):
+            child_ids.append(child_id)
+            records.append(record)
+        pairs = _look(bar, records, model, threshold, engine)
+        _told(pairs, len(records))
+        if out is not None:
+            _write_pairs(out, pairs, child_ids)
+        if dry_run:
+            say("Nothing was proposed (--dry-run).")
+            return
+        task = bar.add_task("proposing", total=len(pairs))
+        filed = proposing.file(
+            store, operator(), child_ids, pairs, model.version,
+            now=now_ms, progress=lambda done: bar.update(task, completed=done),
+        )  # fmt: skip
+    say(
+        f"Waiting for a person from now: [bold]{filed.asked:,}[/bold]; asked or answered before: {filed.passed:,}"
+    )
+
+
+def _look(
+    bar: Progress, records: list[Record], model: Model, threshold: float, engine: EngineName
+) -> list[Pair]:
+    task = bar.add_task("", total=None)
+
+    def progress(doing: str, done: int, steps: int) -> None:
+        bar.update(task, description=doing, completed=done, total=steps)
+
+    try:
+        return relink(records, model=model, threshold=threshold, engine=engine.value, progress=progress)
+    except BatchError as error:
+        raise CommandError(str(error), error.hint) from None
+
+
+def _told(pairs: list[Pair], children: int) -> None:
+    doubtful = sum(pair.proposal.could_be_siblings for pair in pairs)
+    say(
+        f"{children:,} known children; pairs proposed: [bold]{len(pairs):,}[/bold], "
+        f"of which could be siblings: {doubtful:,}"
+    )
+
+
+def _write_pairs(out: Path, pairs: list[Pair], names: Sequence[object]) -> None:
     try:
         write_rows(out, PAIR_COLUMNS, (_pair_row(pair, names) for pair in pairs))
     except TableError as error:
         raise CommandError(str(error)) from None
-    doubtful = sum(pair.proposal.could_be_siblings for pair in pairs)
-    say(
-        f"{len(records):,} known children; pairs proposed: [bold]{len(pairs):,}[/bold], "
-        f"of which could be siblings: {doubtful:,}"
-    )
     say(f"Written to {escape(str(out))}")
 
 
-def _pair_row(pair: Pair, names: list[str]) -> list[str]:
+def _pair_row(pair: Pair, names: Sequence[object]) -> list[str]:
     proposal = pair.proposal
     return [
-        names[pair.left],
-        names[pair.right],
+        str(names[pair.left]),
+        str(names[pair.right]),
         f"{proposal.probability:.6f}",
         f"{proposal.weight:.3f}",
         f"{pair.splink_probability:.6f}",

@@ -36,12 +36,13 @@ class ShareWords(View, frozen=True, kw_only=True):
 
 
 class NavItem(View, frozen=True, kw_only=True):
-    """One place in the navigation. `count` is what waits there; None shows no number."""
+    """One place in the navigation. `count` is what waits there, or at least waits there; None shows no number."""
 
     label: str
     href: str
     current: bool = False
     count: int | None = None
+    or_more: bool = False
 
 
 class Notice(View, frozen=True, kw_only=True):
@@ -84,12 +85,11 @@ class PasswordPage(View, frozen=True, kw_only=True):
 class RestrictedPage(View, frozen=True, kw_only=True):
     """A restricted record asks for a reason before it is shown. Says nothing of the child."""
 
-    child_id: int
     least: int
     error: str | None = None
     reason: str = ""
-    action: str = ""
-    """Where the reason is sent; empty for the record's own page."""
+    action: str
+    """Where the reason is sent."""
     other: str = ""
     """The number of a second record, where two are to be opened."""
 

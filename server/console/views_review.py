@@ -69,7 +69,19 @@ class CandidateColumn(View, frozen=True, kw_only=True):
     """Restricted to others: nothing is told of how it compares, and it cannot be chosen here."""
 
 
-class ReviewPage(View, frozen=True, kw_only=True):
+class Question(View, frozen=True, kw_only=True):
+    """What every page shares that puts one question of a queue before a person."""
+
+    waiting: int = 0
+    """How many others wait."""
+    decided: str | None = None
+    """What was decided, by whom; the page is then for reading and undoing."""
+    can_undo: bool = False
+    next_href: str | None = None
+    previous_href: str | None = None
+
+
+class ReviewPage(Question, frozen=True, kw_only=True):
     """One doubtful link. `rev` guards against two people deciding at once."""
 
     review_id: int
@@ -87,10 +99,3 @@ class ReviewPage(View, frozen=True, kw_only=True):
     subject: SubjectColumn
     candidates: tuple[CandidateColumn, ...]
     new_probability: float | None
-    waiting: int = 0
-    """How many others wait."""
-    decided: str | None = None
-    """What was decided, by whom; the page is then for reading and undoing."""
-    can_undo: bool = False
-    next_href: str | None = None
-    previous_href: str | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Literal
 
 import msgspec
@@ -40,6 +41,30 @@ CHANGING = documented(
     problems.UNAVAILABLE,
 )
 
+looking = partial(
+    get,
+    guards=[requires(Permission.SEE_CHILDREN, Permission.DECIDE_LINKS)],
+    security=PERSON_SECURITY,
+    tags=["work"],
+)
+"""A door that shows what is proposed."""
+deciding = partial(
+    post,
+    guards=[requires(Permission.SEE_CHILDREN, Permission.DECIDE_LINKS)],
+    security=PERSON_SECURITY,
+    tags=["work"],
+    status_code=200,
+    responses=CHANGING,
+)
+"""A door that takes a decision."""
+
+
+class Because(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Why, if it helps the next reader. `access_reason`: why a record is opened, where one is restricted."""
+
+    reason: Words | None = None
+    access_reason: Words | None = None
+
 
 class PairRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Another record, and why. `access_reason`: why it is opened, where either record is restricted."""
@@ -49,12 +74,10 @@ class PairRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     access_reason: Words | None = None
 
 
-class UnmergeRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class UnmergeRequest(Because, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The merge to take back, by the number that the answer to it gave and that the timeline has."""
 
     event_id: ChildId
-    reason: Words | None = None
-    access_reason: Words | None = None
 
 
 class ConfirmRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -64,19 +87,10 @@ class ConfirmRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     access_reason: Words | None = None
 
 
-class UndoRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`access_reason`: why, where a record is restricted."""
-
-    reason: Words | None = None
-    access_reason: Words | None = None
-
-
-class ProposalAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ProposalAnswer(Because, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`same`, `not_same` or `cannot_tell`, and why."""
 
     answer: Literal["same", "not_same", "cannot_tell"]
-    reason: Words | None = None
-    access_reason: Words | None = None
 
 
 class DecidedView(View, frozen=True, kw_only=True):
@@ -103,7 +117,8 @@ class DuplicatesView(View, frozen=True, kw_only=True):
 
 
 class ProposalView(View, frozen=True, kw_only=True):
-    """Two records that may be one child. `urgency` is that of the gravest flag on either: 3 for red, -1 for none."""
+    """Two records that may be one child. `danger`: one of them is in danger now. `urgency` is that of the gravest
+    flag on either: 3 for red, -1 for none."""
 
     proposal_id: int
     child_ids: list[int]
@@ -111,6 +126,7 @@ class ProposalView(View, frozen=True, kw_only=True):
     probability: float | None
     weight: float | None
     reason: str
+    danger: bool
     urgency: int
 
 
@@ -123,13 +139,8 @@ async def decided(services: Services, work: Callable[[Transaction], Decided]) ->
     return DecidedView(event_id=done.event_id, child_id=done.kept_id)
 
 
-@get(
-    "/api/children/{child_id:int}/duplicates",
-    guards=[requires(Permission.SEE_CHILDREN, Permission.DECIDE_LINKS)],
-    security=PERSON_SECURITY,
-    tags=["work"],
-    summary="Records that may be the same child",
-    responses=READING,
+@looking(
+    "/api/children/{child_id:int}/duplicates", summary="Records that may be the same child", responses=READING
 )
 async def show_duplicates(
     child_id: Id,
@@ -155,15 +166,7 @@ async def show_duplicates(
     )
 
 
-@post(
-    "/api/children/{child_id:int}/merge",
-    guards=[requires(Permission.SEE_CHILDREN, Permission.DECIDE_LINKS)],
-    security=PERSON_SECURITY,
-    status_code=200,
-    tags=["work"],
-    summary="Say that two records are one child",
-    responses=CHANGING,
-)
+@deciding("/api/children/{child_id:int}/merge", summary="Say that two records are one child")
 async def merge(
     child_id: Id,
     data: JSONBody[PairRequest],
@@ -181,15 +184,7 @@ async def merge(
     )  # fmt: skip
 
 
-@post(
-    "/api/children/{child_id:int}/unmerge",
-    guards=[requires(Permission.SEE_CHILDREN, Permission.DECIDE_LINKS)],
-    security=PERSON_SECURITY,
-    status_code=200,
-    tags=["work"],
-    summary="Undo a merge",
-    responses=CHANGING,
-)
+@deciding("/api/children/{child_id:int}/unmerge", summary="Undo a merge")
 async def unmerge(
     child_id: Id,
     data: JSONBody[UnmergeRequest],
@@ -207,15 +202,7 @@ async def unmerge(
     )  # fmt: skip
 
 
-@post(
-    "/api/children/{child_id:int}/not-the-same",
-    guards=[requires(Permission.SEE_CHILDREN, Permission.DECIDE_LINKS)],
-    security=PERSON_SECURITY,
-    status_code=200,
-    tags=["work"],
-    summary="Say that two records are two children",
-    responses=CHANGING,
-)
+@deciding("/api/children/{child_id:int}/not-the-same", summary="Say that two records are two children")
 async def not_the_same(
     child_id: Id,
     data: JSONBody[PairRequest],
@@ -233,15 +220,7 @@ async def not_the_same(
     )  # fmt: skip
 
 
-@post(
-    "/api/children/{child_id:int}/confirm",
-    guards=[requires(Permission.SEE_CHILDREN, Permission.DECIDE_LINKS)],
-    security=PERSON_SECURITY,
-    status_code=200,
-    tags=["work"],
-    summary="Confirm a provisional record",
-    responses=CHANGING,
-)
+@deciding("/api/children/{child_id:int}/confirm", summary="Confirm a provisional record")
 async def confirm(
     child_id: Id,
     data: JSONBody[ConfirmRequest],
@@ -258,18 +237,10 @@ async def confirm(
     )
 
 
-@post(
-    "/api/merges/{event_id:int}/undo",
-    guards=[requires(Permission.SEE_CHILDREN, Permission.DECIDE_LINKS)],
-    security=PERSON_SECURITY,
-    status_code=200,
-    tags=["work"],
-    summary="Undo any decision on whether records are one child",
-    responses=CHANGING,
-)
+@deciding("/api/merges/{event_id:int}/undo", summary="Undo any decision on whether records are one child")
 async def undo(
     event_id: Id,
-    data: JSONBody[UndoRequest],
+    data: JSONBody[Because],
     person: NamedDependency[Person],
     services: NamedDependency[Services],
 ) -> DecidedView:
@@ -284,11 +255,8 @@ async def undo(
     )  # fmt: skip
 
 
-@get(
+@looking(
     "/api/merges/proposals",
-    guards=[requires(Permission.SEE_CHILDREN, Permission.DECIDE_LINKS)],
-    security=PERSON_SECURITY,
-    tags=["work"],
     summary="Records that a program thinks may be one child",
     responses=documented(problems.NOT_SIGNED_IN, problems.NOT_ALLOWED, problems.UNAVAILABLE),
 )
@@ -305,21 +273,14 @@ async def list_proposals(
             probability=one.probability,
             weight=one.weight,
             reason=one.reason,
+            danger=one.danger,
             urgency=one.urgency,
         )
         for one in found
     ]
 
 
-@post(
-    "/api/merges/proposals/{proposal_id:int}/answer",
-    guards=[requires(Permission.SEE_CHILDREN, Permission.DECIDE_LINKS)],
-    security=PERSON_SECURITY,
-    status_code=200,
-    tags=["work"],
-    summary="Answer a proposal",
-    responses=CHANGING,
-)
+@deciding("/api/merges/proposals/{proposal_id:int}/answer", summary="Answer a proposal")
 async def answer_proposal(
     proposal_id: Id,
     data: JSONBody[ProposalAnswer],

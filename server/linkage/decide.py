@@ -83,12 +83,36 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 class Proposal(msgspec.Struct, frozen=True, array_like=True):
     """Two records of one registry that may be one child. `weight` is in bits; `reason` says why a person must
-    look closer, where a rule says so. Nothing is ever merged on it."""
+    look closer, where a rule says so. `household_step`, `evidence` and `start` are those of a `Candidate` and its
+    `Decision`. Nothing is ever merged on it."""
 
     probability: float
     weight: float
     could_be_siblings: bool
     reason: str
+    household_step: float
+    evidence: tuple[Evidence, ...]
+    start: float
+
+    def decision(self, child_id: int, model_version: str) -> Decision:
+        """The same with the second record, by its number, as the one candidate: what a person is shown."""
+        candidate = Candidate(
+            child_id, self.probability, self.weight, self.household_step, False, self.evidence
+        )
+        return Decision(
+            outcome=REVIEW,
+            child_id=child_id,
+            probability=self.probability,
+            weight=self.weight,
+            second_child_id=None,
+            second_probability=0.0,
+            candidates=(candidate,),
+            compared=1,
+            reason=self.reason,
+            model_version=model_version,
+            rule=self.reason,
+            start=self.start,
+        )
 
 
 class Decider:
@@ -279,7 +303,10 @@ class Decider:
         own_id = levels[lv.UPN] == lv.I_SAME or levels[lv.NHS_NUMBER] == lv.I_SAME
         siblings = bool(_not_a_sibling(levels[lv.GIVEN], own_id=own_id))
         rule = _forbidden(levels, restricted=False, households=True)
-        return Proposal(probability, candidate.weight, siblings, self._reason(levels, candidate, rule))
+        return Proposal(
+            probability, candidate.weight, siblings, self._reason(levels, candidate, rule),
+            candidate.household_step, candidate.evidence, round(prior_bits, 3),
+        )  # fmt: skip
 
 
 def decide(

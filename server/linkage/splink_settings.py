@@ -30,6 +30,9 @@ CARRIED: Final = "earlysign "
 
 # Two rows under one blocking key of ours; over-full keys are left out of `keys` when the table is made.
 BLOCKING: Final = {"blocking_rule": "l.keys = r.keys", "arrays_to_explode": ["keys"]}
+NEAR: Final = "earlysign_near"
+# The same, but for pairs that are out of the question: our first look at a pair costs a twentieth of Splink's.
+BLOCKING_NEAR: Final = BLOCKING | {"blocking_rule": f"l.keys = r.keys AND {NEAR}(l.record, r.record)"}
 
 _SPLINKS_OWN = ("link_type", "probability_two_random_records_match", "comparisons", "term_frequencies")
 _SETTINGS = tuple(f.name for f in msgspec.structs.fields(Model) if f.name not in _SPLINKS_OWN)

@@ -7,20 +7,20 @@ column a field, which training passes block on and term frequencies are counted 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
+from functools import lru_cache
 from typing import Any, Final
 
 from server.linkage.blocking import blocking_keys, main_words
-from server.linkage.candidates import CHILDREN_PER_KEY_MAX
 from server.linkage.levels import COMPARISONS
-from server.linkage.model import TermFrequencies, default_model
+from server.linkage.model import Model, TermFrequencies, default_model
 from server.linkage.names import canonical
 from server.linkage.score import Scorer
 from server.linkage.standardise import Record, decode_record, encode_record
 
 # One comparison after the other asks for the same pairs: training's random ones, at about 100 bytes a pair.
 PAIRS_REMEMBERED_MAX = 500_000
+RECORDS_REMEMBERED_MAX = 50_000  # at about 1,000 bytes a record; the pairs of one key come together
 
 Row = dict[str, Any]
 
@@ -59,13 +59,36 @@ def row(unique_id: int, record: Record, keys: list[int]) -> Row:
     return {"unique_id": unique_id, "record": encode_record(record), "keys": keys, **fields}
 
 
-def rows(records: Iterable[Record]) -> Iterator[Row]:
-    """A row for each record, numbered from 0. A key that more children share than a note would look up is
-    left out, as it is for a note: its finer keys stand beside it."""
-    records = list(records)
-    held = Counter(key for record in records for key in blocking_keys(record))
+def rows(records: Iterable[Record], too_common: Container[int] = ()) -> Iterator[Row]:
+    """A row for each record, numbered from 0. A key that more children share than a note would look up,
+    `too_common`, is left out, as it is for a note: its finer keys stand beside it."""
     for number, record in enumerate(records):
-        yield row(number, record, [k for k in blocking_keys(record) if held[k] <= CHILDREN_PER_KEY_MAX])
+        yield row(number, record, [key for key in blocking_keys(record) if key not in too_common])
+
+
+class Near:
+    """Whether two encoded records have enough in common to be one child or of one home, for an SQL function.
+
+    The pairs that it drops are those that `Decider.propose` calls negligible. Travels to other processes.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._scorer: Scorer | None = None
+
+    def __reduce__(self) -> tuple[type[Near], tuple[Model]]:
+        return Near, (self._model,)
+
+    def __call__(self, left: bytes, right: bytes) -> bool:
+        """One pair."""
+        if self._scorer is None:
+            self._scorer = Scorer(self._model)
+        return self._scorer.score(_decoded(bytes(left)), _decoded(bytes(right))) is not None
+
+
+@lru_cache(maxsize=RECORDS_REMEMBERED_MAX)
+def _decoded(encoded: bytes) -> Record:
+    return decode_record(encoded)
 
 
 class Levels:
@@ -98,7 +121,7 @@ class Levels:
         if self._scorer is None:
             model = default_model().with_term_frequencies(self._counts)
             self._scorer = Scorer(model, negligible_bits=math.inf)
-        scored = self._scorer.score(decode_record(left), decode_record(right))
+        scored = self._scorer.score(_decoded(left), _decoded(right))
         assert scored  # nothing is negligible
         return scored[1]
 

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import csv
 import json
+import pickle
 from pathlib import Path
 from random import Random
 from unittest import mock
 
 import pytest
 
+from server.batch import engine
 from server.batch.engine import DUCKDB, BatchError, need
 from server.batch.relinking import Pair, relink
-from server.linkage.model import default_model
+from server.linkage.blocking import blocking_keys
+from server.linkage.candidates import CHILDREN_PER_KEY_MAX
+from server.linkage.decide import Decider
+from server.linkage.model import count_terms, default_model
 from server.linkage.splink_settings import model_from_json, model_to_json
-from server.linkage.standardise import Record, standardise
+from server.linkage.splink_table import Near
+from server.linkage.standardise import Record, encode_record, standardise
 from tests.batch.test_training import quiet, with_errors
 from tests.cli.kit import run
 from tests.linkage.builders import record
@@ -34,8 +40,8 @@ def a_registry(children: int = 1_500, twice: int = TWICE) -> tuple[list[Record],
     return records, {(at, len(people) + number) for number, at in enumerate(again)}
 
 
-def proposed(records: list[Record], engine: str = DUCKDB) -> list[Pair]:
-    return relink(records, model=None, threshold=0.9, engine=engine, progress=quiet)
+def proposed(records: list[Record], on: str = DUCKDB) -> list[Pair]:
+    return relink(records, model=None, threshold=0.9, engine=on, progress=quiet)
 
 
 def test_children_who_stand_twice_are_proposed_and_brothers_are_not() -> None:
@@ -65,6 +71,31 @@ def test_a_pair_that_could_be_twins_is_marked_so() -> None:
     same = [record(), record(address="9 Choumert Road", postcode="SE15 4AR")]
     [pair] = [p for p in proposed([*records, *same]) if (p.left, p.right) == numbers]
     assert not pair.proposal.could_be_siblings
+
+
+def test_only_pairs_that_would_be_negligible_are_passed_by() -> None:
+    records, truth = a_registry(300, 40)
+    counted = default_model().with_term_frequencies(count_terms(records))
+    near, decider = pickle.loads(pickle.dumps(Near(counted))), Decider(counted)
+    random = Random(SEED)
+    some = [tuple(random.sample(range(len(records)), 2)) for _ in range(2_000)]
+    passed = 0
+    for left, right in [*truth, *some]:
+        one, other = records[left], records[right]
+        kept = near(encode_record(one), encode_record(other))
+        assert kept is (decider.propose(one, other, -10.0) is not None)
+        passed += not kept
+    assert passed > 1_500
+    assert all(near(encode_record(records[a]), encode_record(records[b])) for a, b in truth)
+
+
+def test_a_key_of_too_many_children_brings_no_pairs_together() -> None:
+    few, many = (
+        [record(phone=f"0790000{n:04d}") for n in range(count)] for count in (5, CHILDREN_PER_KEY_MAX + 1)
+    )
+    shared = set.intersection(*(set(blocking_keys(one)) for one in few))
+    assert shared and not engine.too_common(few)
+    assert engine.too_common(many) >= shared
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
@@ -122,14 +153,14 @@ def test_an_id_that_stands_twice_is_an_error(tmp_path: Path) -> None:
     assert ran.code == 1 and "line 4: the same child_id as on line 2" in ran.err
 
 
-@pytest.mark.parametrize(("engine", "extra"), [("duckdb", "train"), ("spark", "spark")])
-def test_without_the_extra_one_line_says_what_to_install(tmp_path: Path, engine: str, extra: str) -> None:
+@pytest.mark.parametrize(("named", "extra"), [("duckdb", "train"), ("spark", "spark")])
+def test_without_the_extra_one_line_says_what_to_install(tmp_path: Path, named: str, extra: str) -> None:
     known = tmp_path / "known.csv"
     write_known(known)
     with mock.patch("importlib.util.find_spec", return_value=None):
         with pytest.raises(BatchError):
-            need(engine)
-        ran = run("relink", "--known", str(known), "--out", str(tmp_path / "out"), "--engine", engine)
+            need(named)
+        ran = run("relink", "--known", str(known), "--out", str(tmp_path / "out"), "--engine", named)
     assert ran.code == 1
     assert f"pip install 'earlysign[{extra}]'" in ran.err
 

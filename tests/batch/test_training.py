@@ -15,7 +15,6 @@ from server.linkage.decide import Decider
 from server.linkage.levels import COMPARISONS, DIFFER
 from server.linkage.model import Model, count_terms, default_model
 from server.linkage.splink_settings import model_from_json, model_to_json
-from server.linkage.splink_table import rows
 from server.linkage.standardise import Description, Record, standardise
 from server.linkage.train import Learned
 from tests.linkage.measure import run
@@ -159,8 +158,8 @@ def test_splink_itself_loads_a_trained_model_predicts_with_it_and_its_file_is_re
     path, saved = tmp_path / "model.json", tmp_path / "saved.json"
     path.write_bytes(model_to_json(learned.model))
     left, right = [one for one, _ in pairs], [other for _, other in pairs]
-    with opened(DUCKDB, count_terms(left)) as engine:
-        tables = [engine.table("known", rows(left)), engine.table("notes", rows(right))]
+    with opened(DUCKDB, counted(left)) as engine:
+        tables = [engine.table("known", left), engine.table("notes", right)]
         linker = Linker(tables, path, log_level=None)
         found = linker.inference.predict(threshold_match_probability=0.9).as_record_list()
         linker.misc.save_model_to_json(str(saved))
@@ -171,6 +170,11 @@ def test_splink_itself_loads_a_trained_model_predicts_with_it_and_its_file_is_re
     assert json.loads(saved.read_text())["linker_uid"] == json.loads(path.read_text())["linker_uid"]
 
 
+def counted(records: list[Record]) -> Model:
+    """The default model in the light of these records' names."""
+    return default_model().with_term_frequencies(count_terms(records))
+
+
 def test_a_handful_of_children_teaches_nothing() -> None:
     with pytest.raises(BatchError, match="too few to learn from"):
         train(a_registry(0)[0][:20], seed=SEED, progress=quiet, random_pairs=100_000)
@@ -178,9 +182,9 @@ def test_a_handful_of_children_teaches_nothing() -> None:
 
 def test_our_functions_in_duckdb_give_the_levels_of_the_scorer() -> None:
     registry, pairs = a_registry(20)
-    with opened(DUCKDB, count_terms(registry)) as engine:
+    with opened(DUCKDB, counted(registry)) as engine:
         for at, comparison in enumerate(COMPARISONS):
-            table = engine.table(f"t{at}", rows(side for pair in pairs[:5] for side in pair))
+            table = engine.table(f"t{at}", [side for pair in pairs[:5] for side in pair])
             sql = (
                 f"SELECT earlysign_{comparison.name}(a.record, b.record) AS one,"
                 f" earlysign_{comparison.name}(b.record, a.record) AS other"

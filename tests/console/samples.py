@@ -48,7 +48,7 @@ from server.console.views_review import (
     ReviewRow,
     SubjectColumn,
 )
-from server.console.views_same import OtherColumn, SamePage
+from server.console.views_same import OtherColumn, PairListPage, PairPage, PairRow, SamePage, ThisColumn
 from server.console.views_search import Agreeing, SearchForm, SearchPage, SearchRow
 from server.console.words import DAY_MS, HOUR_MS, MINUTE_MS
 from server.linkage.explain import Step
@@ -71,6 +71,7 @@ def shell(current: str = "Alerts", notice: Notice | None = None) -> Shell:
         nav=(
             NavItem(label="Alerts", href="/alerts", current=current == "Alerts", count=7),
             NavItem(label="Reviews", href="/reviews", current=current == "Reviews", count=3),
+            NavItem(label="Pairs", href="/pairs", current=current == "Pairs", count=100, or_more=True),
             NavItem(label="Search", href="/search", current=current == "Search"),
         ),
         notice=notice,
@@ -590,18 +591,12 @@ def child(**changes: object) -> ChildPage:
 
 def same(**changes: object) -> SamePage:
     """A child beside two records that may be the same."""
-    fields = explanation("doubt").fields
     base: dict[str, object] = {
-        "child_id": 7,
-        "name": "Jay Okafor",
-        "fields": tuple((field.label, field.described) for field in fields),
+        "one": this_record(),
         "others": (
+            other_record(),
             OtherColumn(
-                child_id=201, name="Jayden Okafor", age="13", fields=fields, probability=0.93, notes=2,
-                household="Same address: could be a brother or a sister.",
-            ),
-            OtherColumn(
-                child_id=202, name="Joshua Okafor", age="15", fields=fields, notes=0,
+                child_id=202, name="Joshua Okafor", age="15", fields=explanation("doubt").fields, notes=0,
                 apart="DC Marcus Hale said: not the same child, yesterday.",
             ),
         ),
@@ -609,6 +604,47 @@ def same(**changes: object) -> SamePage:
         "provisional": True,
     }  # fmt: skip
     return SamePage(**(base | changes))  # type: ignore[arg-type]  # the mapping is the constructor's own
+
+
+def this_record() -> ThisColumn:
+    """A record that others stand beside."""
+    fields = explanation("doubt").fields
+    return ThisColumn(
+        child_id=7, name="Jay Okafor", age="13", notes=1,
+        fields=tuple((field.label, field.described, None) for field in fields),
+    )  # fmt: skip
+
+
+def other_record() -> OtherColumn:
+    """A record that may be the same child."""
+    why = explanation("doubt")
+    return OtherColumn(
+        child_id=201, name="Jayden Okafor", age="13", fields=why.fields, explanation=why, notes=2
+    )
+
+
+def pair(**changes: object) -> PairPage:
+    """A proposal that waits."""
+    base: dict[str, object] = {
+        "proposal_id": 3, "asked_at": ago(days=2), "author": "Proposed by linkage",
+        "why": "Given name near, date of birth agrees: it could be a brother or a sister.",
+        "danger": True, "grade": "red", "one": this_record(), "other": other_record(),
+        "waiting": 4, "next_href": "/pairs/4", "previous_href": "/pairs/2",
+    }  # fmt: skip
+    return PairPage(**(base | changes))  # type: ignore[arg-type]  # the mapping is the constructor's own
+
+
+def pairs(rows: int = 2) -> PairListPage:
+    """Proposals that wait: one with a flag, and a restricted one without."""
+    grave = PairRow(
+        proposal_id=3, child_ids=(7, 201), one="Jay, 13", other="Jayden, 13", why="Date of birth agrees.",
+        asked_at=ago(days=2), probability=0.93, danger=True, grade="red",
+    )  # fmt: skip
+    closed = PairRow(
+        proposal_id=4, child_ids=(8, 9), one="Restricted record", other="Mei, 9",
+        why="Opening it asks for a reason.", asked_at=ago(hours=3), probability=None,
+    )  # fmt: skip
+    return PairListPage(heading="May be one child, Lambeth", rows=(grave, closed)[:rows], capped=rows == 2)
 
 
 def review(**changes: object) -> ReviewPage:
@@ -758,7 +794,7 @@ def password(field: str | None = None, error: str | None = None) -> PasswordPage
 
 def restricted(error: str | None = None) -> RestrictedPage:
     """The question before a restricted record."""
-    return RestrictedPage(child_id=7, least=8, error=error)
+    return RestrictedPage(least=8, error=error, action="/children/7")
 
 
 def search() -> SearchPage:

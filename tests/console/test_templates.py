@@ -9,7 +9,7 @@ from server.console import assets, render
 from server.console.views import QueueRow, View
 from server.console.views_child import NoteEntry
 from server.console.words import MINUS
-from tests.console import samples
+from tests.console import samples, samples_over
 
 pytestmark = pytest.mark.skipif(
     not assets.up_to_date(), reason="the console's assets are not built: python -m server.console.assets"
@@ -21,6 +21,8 @@ PAGES = {
     "review.html": samples.review(),
     "reviews.html": samples.reviews(),
     "same.html": samples.same(error="Say why, in a few words."),
+    "pair.html": samples.pair(),
+    "pairs.html": samples.pairs(),
     "search.html": samples.search(),
     "sign_in.html": samples.sign_in("The user name or the password is wrong."),
     "home.html": samples.home(),
@@ -30,6 +32,7 @@ PAGES = {
     "close.html": samples.close("Say what was decided, in a sentence."),
     "password.html": samples.password("new", "A password needs at least 12 characters."),
     "restricted.html": samples.restricted("Say a little more: at least 8 characters."),
+    **samples_over.PAGES,
 }
 
 

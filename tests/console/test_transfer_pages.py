@@ -56,8 +56,8 @@ def test_the_other_force_is_rung_before_the_alert_ends(rivera: Browser, client: 
     _, alert = alert_on(road)
     rivera.send(f"/alerts/{alert}/transfer", to="other-force", reason=WHY)
     gaffer.send("/transfers/1", answer="accepted")
-    assert "Write down first" in gaffer.said(
-        gaffer.send(f"/alerts/{alert}/close", decision="Kent has taken it over", outcome="other_force")
+    assert "Write down first" in text(
+        gaffer.send(f"/alerts/{alert}/close", decision="Kent has taken it over", outcome="other_force").text
     )
     where = f"/alerts/{alert}/other-force"
     assert rivera.get(where).status_code == 404

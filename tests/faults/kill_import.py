@@ -7,10 +7,12 @@ given in order; and no helper process outlives the import it worked for.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -23,6 +25,7 @@ from server.demo.population import write_registry_csv
 from server.records import index
 from server.storage import Store, open_store
 
+POINTS = 3
 ROUNDS_MAX = 60
 ORPHAN_SECONDS_MAX = 30
 
@@ -84,6 +87,29 @@ def living(session: int) -> int:
     return count
 
 
+def ended_before(process: subprocess.Popen[bytes], database: Path, children: int) -> bool:
+    """Wait until so many children are written. True where the import ended first."""
+    while process.poll() is None:
+        if database.exists():
+            # Before its first commit the file has no tables.
+            with (
+                contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection,
+                contextlib.suppress(sqlite3.OperationalError),
+            ):
+                (written,) = connection.execute("SELECT COUNT(*) FROM child").fetchone()
+                if written >= children:
+                    return False
+        time.sleep(0.01)
+    return True
+
+
+def ended_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Wait so long at most. True where the import ended."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=seconds)
+    return process.poll() is not None
+
+
 def run(children: int, seed: int) -> Result:
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory(prefix="earlysign-kill-import-") as folder:
@@ -95,19 +121,25 @@ def run(children: int, seed: int) -> Result:
             raise SystemExit("The import that nobody killed failed.")
         takes = time.monotonic() - began
         kills, orphans = 0, 0
-        for _ in range(ROUNDS_MAX):
+        # Points of its work, which it passes on a machine of any speed, and then moments that nobody chose.
+        points = sorted(rng.randrange(1, children) for _ in range(POINTS))
+        moments = [rng.uniform(0.15, 0.9) * takes for _ in range(ROUNDS_MAX)]
+        for point in (*points, *moments):
             process = start(killed, file)
-            try:
-                process.wait(timeout=rng.uniform(0.15, 0.9) * takes)
+            ended = (
+                ended_before(process, killed / "earlysign.db", point)
+                if isinstance(point, int)
+                else ended_within(process, point)
+            )
+            if ended:
                 break
-            except subprocess.TimeoutExpired:
-                os.kill(process.pid, signal.SIGKILL)
-                process.wait()
-                kills += 1
-                deadline = time.monotonic() + ORPHAN_SECONDS_MAX
-                while living(process.pid) and time.monotonic() < deadline:
-                    time.sleep(0.05)
-                orphans += living(process.pid)
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+            kills += 1
+            deadline = time.monotonic() + ORPHAN_SECONDS_MAX
+            while living(process.pid) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            orphans += living(process.pid)
         stores = [open_store(one / "earlysign.db") for one in (killed, whole)]
         try:
             names = [store.read_now(index.load_frequencies) for store in stores]

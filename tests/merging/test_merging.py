@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import msgspec
@@ -441,7 +442,8 @@ def test_proposals_wait_by_what_is_at_stake_and_each_answer_can_be_undone(road: 
     grave = (road.child(JONAS), road.child(Subject(given_names="Jonas", family_name="Petrauskas")))
     road.officer().writes(JONAS, danger_now=True)
     first, second = propose(road, *quiet), propose(road, *grave)
-    assert propose(road, *quiet[::-1]) == first, "asked twice, it is one question"
+    assert road.store.read_now(lambda tx: merges.count_waiting(tx, GAFFER)) == 2
+    assert propose(road, *quiet[::-1]) == 0, "asked twice, it is one question"
     assert waiting(road) == [second, first]
     assert waiting(road, somebody("t", "scrutiny", None)) == []
     assert waiting(road, somebody("x", borough=CAMDEN)) == []
@@ -454,6 +456,23 @@ def test_proposals_wait_by_what_is_at_stake_and_each_answer_can_be_undone(road: 
         undo(road, decided)
         assert waiting(road) == [second, first]
     assert road.store.read_now(lambda tx: children.kept(tx, quiet[1])) == quiet[1]
+
+
+def test_danger_now_comes_before_a_graver_wait(road: Road) -> None:
+    """Two pairs with a red flag: the one whose child is in danger now comes first, however short it has waited."""
+    small = Subject(
+        given_names="Zofia", family_name="Wisniewska", date_of_birth=datetime.date(2019, 7, 19),
+        address="8 Kentish Town Road", postcode="NW1 9PX",
+    )  # fmt: skip
+    one = road.child(small)
+    road.officer("a").writes(small, category=Category.MISSING)
+    missing = (one, road.child(msgspec.structs.replace(small, postcode="NW1 9PY")))
+    grave = (road.child(JONAS), road.child(Subject(given_names="Jonas", family_name="Petrauskas")))
+    road.officer("b").writes(JONAS, danger_now=True)
+    first, second = propose(road, *missing), propose(road, *grave)
+    found = road.store.read_now(lambda tx: merges.waiting(tx, GAFFER))
+    assert [one.urgency for one in found] == [3, 3]
+    assert [(one.proposal_id, one.danger) for one in found] == [(second, True), (first, False)]
 
 
 def test_what_a_person_has_just_parted_is_not_proposed_again(road: Road, two: tuple[int, int]) -> None:

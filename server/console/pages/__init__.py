@@ -1,10 +1,10 @@
 """The pages' doors: thin controllers that turn records into views, and views into HTML.
 
 - `web` has what all of them use: the frame, forms, redirects that stay here, what is said once afterwards.
-- `alert_rows`, `note_words`, `child_story`, `around_child` and `comparing` turn records into the shapes of `views`;
-  they change nothing.
-- `overview` is the supervisor's page.
-- `sign_in`, `alerts`, `alert_endings`, `alert_grading`, `children`, `reviews`, `same` and `search` are the doors.
+- `alert_rows`, `note_words`, `child_story`, `around_child`, `comparing` and `columns` turn records into the shapes
+  of `views`; they change nothing.
+- `sign_in`, `alerts`, `alert_endings`, `alert_grading`, `children`, `reviews`, `pairs`, `same`, `search`, `overview`,
+  `transfers`, `open_case` and `scrutiny` are the doors.
 - `errors` is the page of a failed request.
 """
 
@@ -15,6 +15,7 @@ from server.console.pages import (
     children,
     open_case,
     overview,
+    pairs,
     reviews,
     same,
     scrutiny,
@@ -35,6 +36,7 @@ HANDLERS = [
     *scrutiny.HANDLERS,
     *open_case.HANDLERS,
     *reviews.HANDLERS,
+    *pairs.HANDLERS,
     *same.HANDLERS,
     *search.HANDLERS,
 ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import msgspec
-from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
@@ -14,7 +13,6 @@ from server.access import passes
 from server.access.errors import NotAllowed, ReasonNeeded
 from server.access.identity import Person
 from server.access.policy import Permission
-from server.access.restricted import REASON_LENGTH_MIN
 from server.audit import Actor
 from server.audit.queries import history_of
 from server.clock import now_ms
@@ -24,19 +22,20 @@ from server.console.pages.around_child import LOOKS_SHOWN, facts_of, identity, l
 from server.console.pages.attached import Address
 from server.console.pages.child_story import Story, also_of
 from server.console.pages.web import (
-    FORM_BYTES_MAX,
     AnyRequest,
     Page,
-    bare_shell,
+    ask_why,
     form_of,
     go,
     known_number,
     missing,
     page,
     said_cookie,
+    sends,
     shell,
+    shows,
 )
-from server.console.views import RestrictedPage, Shell
+from server.console.views import Shell
 from server.console.views_child import ChildPage
 from server.http.auth import requires
 from server.http.services import Services
@@ -49,7 +48,7 @@ LOG_ENTRIES_READ = 200  # enough for the newest lookers of a record that is open
 UNDO_REASON = "taking a note off this record"
 
 
-@get("/children/{child_id:int}", guards=[requires(Permission.SEE_CHILDREN)], include_in_schema=False)
+@shows("/children/{child_id:int}", guards=[requires(Permission.SEE_CHILDREN)])
 async def child(
     request: AnyRequest,
     child_id: FromPath[int],
@@ -60,11 +59,9 @@ async def child(
     return await _shown(request, services, person, known_number(child_id), None)
 
 
-@post(
+@sends(
     "/children/{child_id:int}",
     guards=[requires(Permission.SEE_CHILDREN)],
-    include_in_schema=False,
-    request_max_body_size=FORM_BYTES_MAX,
     status_code=200,
 )
 async def child_with_reason(
@@ -103,10 +100,7 @@ async def _shown(
         # Whoever may see that record sees it; a restricted one asks for its reason there.
         return go(f"/children/{found.child_id}")
     except ReasonNeeded:
-        more = None if reason is None else f"Say a little more: at least {REASON_LENGTH_MIN} characters."
-        asked = RestrictedPage(child_id=child_id, least=REASON_LENGTH_MIN, error=more, reason=reason or "")
-        status = 200 if more is None else 422
-        return page("restricted.html", bare_shell(request, person), asked, status=status)
+        return ask_why(request, person, reason, action=f"/children/{child_id}")
     return page("child.html", frame, view)
 
 
@@ -205,11 +199,9 @@ def _openable(tx: Transaction, person: Person, child_ids: Iterable[int]) -> froz
     return frozenset(able)
 
 
-@post(
+@sends(
     "/links/{subject_id:int}/undo",
     guards=[requires(Permission.DECIDE_LINKS)],
-    include_in_schema=False,
-    request_max_body_size=FORM_BYTES_MAX,
 )
 async def undo_link(
     request: AnyRequest,

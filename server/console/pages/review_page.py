@@ -7,15 +7,15 @@ from server.access.identity import Person
 from server.console import words
 from server.console.pages.alert_rows import RESTRICTED, Telling, age_of, full_name, shown_name
 from server.console.pages.alerts import telling_for
+from server.console.pages.columns import gravest
 from server.console.pages.comparing import explanation, written
 from server.console.pages.note_words import note_entry
 from server.console.pages.review_list import GRADES, TAKEN_BACK, stake_words
-from server.console.views_child import FlagWords
 from server.console.views_review import CANDIDATES_MAX, CandidateColumn, ReviewPage, SubjectColumn
 from server.explaining import Compared, Explained, readings_of, values
 from server.http.services import Services
 from server.linkage.levels import COMPARISONS
-from server.records import cases, links, overview
+from server.records import links, overview
 from server.records.links import Action, Event, Review
 from server.showing import ReviewShown, described, newest
 from server.storage.port import Transaction
@@ -126,7 +126,6 @@ def candidate_column(
         for event in shown.events
         if event.child_id == candidate.child_id and event.action is Action.NOT_SAME
     ]
-    flags = () if restricted else cases.flags_of(tx, candidate.child_id)
     notes = 0 if candidate.closed else overview.notes_on(tx, [candidate.child_id]).get(candidate.child_id, 0)
     return CandidateColumn(
         child_id=candidate.child_id,
@@ -135,10 +134,7 @@ def candidate_column(
         age=None if restricted or child is None else age_of(child.details, telling.now),
         explanation=explanation(candidate, version=shown.explained.model_version),
         notes=notes,
-        flags=tuple(
-            FlagWords(flag_id=flag.flag_id, label=flag.sentence, grade=flag.grade.value)
-            for flag in sorted(flags, key=lambda flag: -flag.grade.urgency)[:1]
-        ),
+        flags=() if restricted else gravest(tx, candidate.child_id),
         ruled_out=ruled_out_words(rulings[-1], telling) if candidate.child_id in shown.ruled_out else None,
         closed=candidate.closed,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
@@ -15,7 +14,6 @@ from server.clock import now_ms
 from server.console.pages.review_list import list_page
 from server.console.pages.review_page import review_page
 from server.console.pages.web import (
-    FORM_BYTES_MAX,
     AnyRequest,
     Form,
     Page,
@@ -25,7 +23,9 @@ from server.console.pages.web import (
     missing,
     page,
     said_cookie,
+    sends,
     shell,
+    shows,
 )
 from server.console.views import Shell
 from server.console.views_review import ReviewListPage, ReviewPage
@@ -37,7 +37,7 @@ from server.storage.port import Transaction
 from server.world import World
 
 
-@get("/reviews", guards=[requires(Permission.DECIDE_LINKS)], include_in_schema=False)
+@shows("/reviews", guards=[requires(Permission.DECIDE_LINKS)])
 async def reviews(
     request: AnyRequest, person: NamedDependency[Person], services: NamedDependency[Services]
 ) -> Page:
@@ -50,7 +50,7 @@ async def reviews(
     return page("reviews.html", *await services.store.read(look))
 
 
-@get("/reviews/{review_id:int}", guards=[requires(Permission.DECIDE_LINKS)], include_in_schema=False)
+@shows("/reviews/{review_id:int}", guards=[requires(Permission.DECIDE_LINKS)])
 async def review(
     request: AnyRequest,
     review_id: FromPath[int],
@@ -76,11 +76,9 @@ STAYS = ("not_same", "maybe_same")
 """Decisions on one candidate, after which the review is still open."""
 
 
-@post(
+@sends(
     "/reviews/{review_id:int}/decision",
     guards=[requires(Permission.DECIDE_LINKS)],
-    include_in_schema=False,
-    request_max_body_size=FORM_BYTES_MAX,
 )
 async def decide(
     request: AnyRequest,
@@ -151,11 +149,9 @@ def _answer(
         answering.answer_cannot_tell(tx, person, review_id, now=now, reason=reason)
 
 
-@post(
+@sends(
     "/reviews/{review_id:int}/undo",
     guards=[requires(Permission.DECIDE_LINKS)],
-    include_in_schema=False,
-    request_max_body_size=FORM_BYTES_MAX,
 )
 async def undo(
     review_id: FromPath[int], person: NamedDependency[Person], services: NamedDependency[Services]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
@@ -12,38 +11,33 @@ from server import duplicates, merging
 from server.access.errors import NotAllowed, ReasonNeeded
 from server.access.identity import Person
 from server.access.policy import Permission
-from server.access.restricted import REASON_LENGTH_MIN
 from server.clock import now_ms
-from server.console import words
-from server.console.pages.alert_rows import Telling, age_of, full_name
+from server.console.pages.alert_rows import Telling
 from server.console.pages.alerts import telling_for
-from server.console.pages.comparing import explanation
+from server.console.pages.columns import other_column, this_column
 from server.console.pages.reviews import decision_of
 from server.console.pages.web import (
-    FORM_BYTES_MAX,
     AnyRequest,
     Page,
-    bare_shell,
+    ask_why,
     form_of,
     go,
     known_number,
     missing,
     page,
     said_cookie,
+    sends,
     shell,
+    shows,
 )
-from server.console.views import RestrictedPage, Shell
-from server.console.views_child import FieldComparison
-from server.console.views_same import OtherColumn, SamePage
-from server.duplicates import Duplicates, Pair
-from server.explaining import values
+from server.console.views import Shell
+from server.console.views_same import SamePage
+from server.duplicates import Duplicates
 from server.http.auth import requires
 from server.http.problems import BAD_REQUEST, Problem
 from server.http.services import Services
-from server.linkage.levels import COMPARISONS
 from server.merging import Decided, Impossible
-from server.records import overview
-from server.records.child import Details, Standing
+from server.records.child import Standing
 from server.storage.port import Transaction
 
 GUARDS = [requires(Permission.SEE_CHILDREN, Permission.DECIDE_LINKS)]
@@ -55,7 +49,7 @@ CONFIRMED = "Known as a child of their own"
 UNDO_REASON = "undoing a decision on this record"
 
 
-@get("/children/{child_id:int}/same", guards=GUARDS, include_in_schema=False)
+@shows("/children/{child_id:int}/same", guards=GUARDS)
 async def same(
     request: AnyRequest,
     child_id: FromPath[int],
@@ -67,11 +61,9 @@ async def same(
     return await _shown(request, services, person, known_number(child_id), given, "")
 
 
-@post(
+@sends(
     "/children/{child_id:int}/same/open",
     guards=GUARDS,
-    include_in_schema=False,
-    request_max_body_size=FORM_BYTES_MAX,
     status_code=200,
 )
 async def same_with_reason(
@@ -126,12 +118,8 @@ async def _shown(
     except NotAllowed as refused:
         raise missing(refused) from None
     except ReasonNeeded:
-        more = f"Say a little more: at least {REASON_LENGTH_MIN} characters." if access_reason else None
-        asked = RestrictedPage(
-            child_id=child_id, least=REASON_LENGTH_MIN, error=more, reason=access_reason,
-            action=f"/children/{child_id}/same/open", other=other,
-        )  # fmt: skip
-        return page("restricted.html", bare_shell(request, person), asked, status=422 if more else 200)
+        action = f"/children/{child_id}/same/open"
+        return ask_why(request, person, access_reason or None, action=action, other=other)
     return page("same.html", frame, view, status=422 if error or trouble else 200)
 
 
@@ -148,19 +136,13 @@ def same_page(
 ) -> SamePage:
     """This record's column and one for each other."""
     child = found.child
-    mine = values(child.record(child.child_id).details)
-    others = tuple(_column(tx, child.record(child.child_id).details, one, telling) for one in found.pairs)
-    labels = [(one.label, one.name) for one in COMPARISONS if one.name in mine]
-    fields = (
-        tuple((field.label, field.described) for field in others[0].fields)
-        if others
-        else tuple((label, mine[name]) for label, name in labels)
-    )
+    mine = child.record(child.child_id).details
     return SamePage(
-        child_id=child.child_id,
-        name=full_name(child.details),
-        fields=fields,
-        others=others,
+        one=this_column(tx, child, child.child_id, telling),
+        others=tuple(
+            other_column(tx, mine, pair.other, pair.other.child_id, pair.compared, telling, apart=pair.apart)
+            for pair in found.pairs
+        ),
         asked=asked if asked and not trouble else None,
         elsewhere=found.elsewhere,
         provisional=child.standing is Standing.PROVISIONAL,
@@ -171,49 +153,9 @@ def same_page(
     )
 
 
-def _column(tx: Transaction, mine: Details, pair: Pair, telling: Telling) -> OtherColumn:
-    other, compared = pair.other, pair.compared
-    weighed = explanation(compared) if compared else None
-    apart = None
-    if pair.apart is not None:
-        when = words.inside(words.absolute(pair.apart.at, telling.now))
-        apart = f"{telling.names.name(pair.apart.author)} said: not the same child, {when}."
-    return OtherColumn(
-        child_id=other.child_id,
-        name=full_name(other.details),
-        age=age_of(other.details, telling.now),
-        fields=weighed.fields if weighed else _unweighed(mine, other.details),
-        probability=weighed.probability if weighed else None,
-        household=weighed.household if weighed else None,
-        notes=overview.notes_on(tx, [other.child_id]).get(other.child_id, 0),
-        apart=apart,
-    )
-
-
-def _unweighed(mine: Details, theirs: Details) -> tuple[FieldComparison, ...]:
-    """Two records field by field where linkage did not even weigh them."""
-    ours, others = values(mine), values(theirs)
-    return tuple(
-        FieldComparison(
-            label=one.label,
-            described=ours[one.name],
-            known=others[one.name],
-            verdict="missing"
-            if not ours[one.name] or not others[one.name]
-            else "agree"
-            if ours[one.name] == others[one.name]
-            else "differ",
-        )
-        for one in COMPARISONS
-        if one.name in ours
-    )
-
-
-@post(
+@sends(
     "/children/{child_id:int}/same",
     guards=GUARDS,
-    include_in_schema=False,
-    request_max_body_size=FORM_BYTES_MAX,
 )
 async def decide(
     request: AnyRequest,
@@ -250,11 +192,9 @@ async def decide(
     return go(f"/children/{kept_id}", said_cookie(services, "merged" if kind == "same" else "kept-apart"))
 
 
-@post(
+@sends(
     "/children/{child_id:int}/confirm",
     guards=GUARDS,
-    include_in_schema=False,
-    request_max_body_size=FORM_BYTES_MAX,
 )
 async def confirm(
     request: AnyRequest,
@@ -275,11 +215,9 @@ async def confirm(
     return go(f"/children/{kept_id}", said_cookie(services, "confirmed"))
 
 
-@post(
+@sends(
     "/merges/{event_id:int}/undo",
     guards=GUARDS,
-    include_in_schema=False,
-    request_max_body_size=FORM_BYTES_MAX,
 )
 async def undo(
     event_id: FromPath[int], person: NamedDependency[Person], services: NamedDependency[Services]

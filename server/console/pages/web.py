@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
-from litestar import MediaType, Request, Response
+from litestar import MediaType, Request, Response, get, post
 from litestar.datastructures import Cookie
 from litestar.utils.scope.state import ScopeState
 
@@ -15,13 +16,14 @@ from server.access import people
 from server.access.errors import NotAllowed
 from server.access.identity import Person
 from server.access.policy import Permission
+from server.access.restricted import REASON_LENGTH_MIN
 from server.clock import now_ms
 from server.console import render
-from server.console.views import NavItem, Notice, Shell, View
+from server.console.views import NavItem, Notice, RestrictedPage, Shell, View
 from server.http.csrf import COOKIE as CSRF_COOKIE
 from server.http.problems import NOT_FOUND, Problem
 from server.http.services import Services
-from server.records import overview
+from server.records import merges, overview
 from server.storage.port import Transaction
 
 AnyRequest = Request[Any, Any, Any]
@@ -33,6 +35,11 @@ SAID_SECONDS = 60  # a redirect takes a moment; a word about something long ago 
 FORM_BYTES_MAX = 32 * 1024  # the largest form has one reason of 500 characters
 REASON_CHARACTERS_MAX = 500
 PATH_CHARACTERS_MAX = 500
+
+shows = partial(get, include_in_schema=False)
+"""A door that shows a page."""
+sends = partial(post, include_in_schema=False, request_max_body_size=FORM_BYTES_MAX)
+"""A door that a page's form is sent to."""
 
 NOT_THERE = "There is no such record, or it is not in your boroughs."
 NOT_THERE_HINT = "Check the address. If a colleague sent it, ask them which borough it belongs to."
@@ -49,7 +56,6 @@ _NOTICES: dict[str, tuple[str, bool]] = {
     "refused": ("Refused. It stays with those who offered it, who see your reason.", True),
     "taken-back": ("The offer is taken back.", True),
     "told-force": ("Written down: the other force was told.", True),
-    "ring-first": ("Write down first who rang whom at the other force: then it can be closed.", False),
     "case": ("Saved. A new note about this child goes to the lead of its open case.", True),
     "case-closed": ("The case is closed. New notes go to the borough by the usual rule.", True),
     "closed": ("The alert is closed, with what you decided.", True),
@@ -69,6 +75,11 @@ _NOTICES: dict[str, tuple[str, bool]] = {
     "kept-apart": ("Noted: not the same child. They will not be proposed again without something new.", True),
     "confirmed": ("Confirmed: a child of their own.", True),
     "merge-undone": ("Undone. Each record is as it would be without it.", True),
+    "pair-same": ("Merged: one child from now on.", True),
+    "pair-not_same": ("Noted: not the same child. They are proposed again only on something new.", True),
+    "pair-cannot_tell": ("Left open until more is known.", True),
+    "pair-changed": ("This pair was decided, or its records changed, while you were looking.", False),
+    "pair-undone": ("Undone. The pair waits for a decision again.", True),
     "password": ("Your password is changed. You were signed out everywhere else.", True),
 }
 """What may be said: the words, and whether it is good news."""
@@ -77,11 +88,11 @@ _RULED_OUT = "not_same"
 
 
 def said_cookie(
-    services: Services, code: str, review_id: int | None = None, child_id: int | None = None
+    services: Services, code: str, asked_id: int | None = None, child_id: int | None = None
 ) -> Cookie:
-    """The cookie that makes the next page say this; with a review's id it offers to undo that decision, with a
-    child's too to take the word on that candidate back."""
-    value = ".".join(str(part) for part in (code, review_id, child_id) if part is not None)
+    """The cookie that makes the next page say this; with the number of a review or a pair it offers to undo that
+    decision, with a child's too to take the word on that candidate back."""
+    value = ".".join(str(part) for part in (code, asked_id, child_id) if part is not None)
     return Cookie(
         key=SAID, value=value, path="/", max_age=SAID_SECONDS, httponly=True, samesite="lax",
         secure=services.settings.behind_tls,
@@ -96,7 +107,8 @@ def notice_of(request: AnyRequest) -> Notice | None:
     text, good = _NOTICES[match[1]]
     kind: Literal["done", "warning"] = "done" if good else "warning"
     if match[3] is None:
-        undo = f"/reviews/{match[2]}/undo" if match[2] else None
+        place = "pairs" if match[1].startswith("pair-") else "reviews"
+        undo = f"/{place}/{match[2]}/undo" if match[2] else None
         return Notice(text=text, kind=kind, undo_href=undo)
     if match[1] != _RULED_OUT:
         return Notice(text=text, kind=kind)
@@ -122,7 +134,11 @@ def bare_shell(request: AnyRequest, person: Person | None = None) -> Shell:
 
 
 def navigation(
-    person: Person, current: str, alerts: int | None = None, reviews: int | None = None
+    person: Person,
+    current: str,
+    alerts: int | None = None,
+    reviews: int | None = None,
+    pairs: int | None = None,
 ) -> tuple[NavItem, ...]:
     """The places that this person's role has."""
     places = []
@@ -130,6 +146,11 @@ def navigation(
         places.append(NavItem(label="Alerts", href="/alerts", current=current == "alerts", count=alerts))
     if person.may(Permission.DECIDE_LINKS):
         places.append(NavItem(label="Reviews", href="/reviews", current=current == "reviews", count=reviews))
+    if person.may(Permission.DECIDE_LINKS) and person.may(Permission.SEE_CHILDREN):
+        more = pairs == merges.PROPOSALS_COUNTED_MAX
+        places.append(
+            NavItem(label="Pairs", href="/pairs", current=current == "pairs", count=pairs, or_more=more)
+        )
     if person.may(Permission.SEARCH_CHILDREN) and person.may(Permission.SEE_CHILDREN):
         places.append(NavItem(label="Search", href="/search", current=current == "search"))
     if person.may(Permission.WORK_CASES):
@@ -155,6 +176,7 @@ def shell(tx: Transaction, request: AnyRequest, person: Person, current: str, *,
             current,
             overview.tally(tx, person, now=now).unanswered,
             overview.reviews_waiting(tx, person),
+            merges.count_waiting(tx, person),
         ),
         notice=notice_of(request),
     )
@@ -171,6 +193,16 @@ def page(template: str, frame: Shell, view: View, *, status: int = 200) -> Page:
     if frame.notice is not None:
         answer.set_cookie(Cookie(key=SAID, value="", path="/", max_age=0, httponly=True, samesite="lax"))
     return answer
+
+
+def ask_why(request: AnyRequest, person: Person, given: str | None, *, action: str, other: str = "") -> Page:
+    """The page that asks why a restricted record is opened, and for more where too little was `given` (None: it was
+    not asked yet)."""
+    more = f"Say a little more: at least {REASON_LENGTH_MIN} characters." if given is not None else None
+    asked = RestrictedPage(
+        least=REASON_LENGTH_MIN, error=more, reason=given or "", action=action, other=other
+    )
+    return page("restricted.html", bare_shell(request, person), asked, status=422 if more else 200)
 
 
 def part(template: str, frame: Shell, view: View) -> Page:
