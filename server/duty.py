@@ -16,12 +16,12 @@ from server.casework.grades import decided, highest
 from server.casework.pack import Pack
 from server.casework.routing import OTHER_FORCE
 from server.placing import WHO_IS_WHO
-from server.records import alerts, cases, children_shown, duties, force_contacts, grades, notes
+from server.records import alerts, cases, children_shown, duties, force_contacts, grades, notes, outcomes
 from server.records.alerts import Alert, AlertConflict, State
 from server.records.grades import NewClock
 from server.storage.port import Transaction
 from server.world import World
-from sync.vocabulary import Grade
+from sync.vocabulary import Grade, NoteOutcome
 
 
 class ContactNeeded(NotAllowed):
@@ -80,8 +80,12 @@ def close(
     *,
     now: int,
     from_rev: int | None = None,
+    outcome: NoteOutcome | None = None,
+    to_author: str | None = None,
 ) -> Alert:
     """End an alert with what was decided. One that nobody had answered is acknowledged with it.
+
+    `outcome` and `to_author`, words of the borough, are heard by the authors of its notes at their next sync.
 
     Raises NotAllowed and AlertConflict.
     """
@@ -94,7 +98,10 @@ def close(
         )
     if alert.state is State.OPEN:
         acknowledge(tx, person, alert_id, now=now)
-    duties.close(tx, Actor("person", person.username), [alert_id], decision, now=now)
+    actor = Actor("person", person.username)
+    duties.close(tx, actor, [alert_id], decision, now=now, outcome=outcome)
+    if outcome is not None:
+        outcomes.tell(tx, alerts.note_ids(tx, alert_id), outcome, to_author, now=now)
     return alerts.show(tx, person, alert_id, now=now)
 
 

@@ -211,6 +211,8 @@ class ClosePage(View, frozen=True, kw_only=True):
     least: int
     error: str | None = None
     decision: str = ""
+    outcomes: tuple[Choice, ...] = ()
+    to_author: str = ""
 
 
 class GradePage(View, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """The shapes of the pages over boroughs: what waits, what was lost, children coming to notice. See `views`."""
 
-from server.console.views import Grade, QueueRow, View
+from server.console.views import Choice, Grade, QueueRow, View
 
 
 class WaitingRow(View, frozen=True, kw_only=True):
@@ -83,4 +83,12 @@ class NoticeRow(View, frozen=True, kw_only=True):
     borough: str
     why: str
     last_at: int
-    live: bool
+
+
+class NoticePage(View, frozen=True, kw_only=True):
+    """Children coming to notice, what is at stake first."""
+
+    heading: str
+    rows: tuple[NoticeRow, ...]
+    boroughs: tuple[Choice, ...] = ()
+    """Empty for somebody with one borough."""

@@ -36,7 +36,7 @@ from server.records import steps as alert_steps
 from server.records.alerts import AlertConflict, State
 from server.storage.port import StorageError, Transaction
 from sync import limits
-from sync.vocabulary import Grade
+from sync.vocabulary import Grade, NoteOutcome
 
 KEEP_ALIVE_SECONDS = 15.0
 """A proxy that closes silent connections waits for 30 s or more; and no longer may a stream outlive its session."""
@@ -68,9 +68,12 @@ class HandOverRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class CloseRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`decision`: what was decided, and why. It is kept with the alert."""
+    """`decision`: what was decided, and why; it is kept with the alert. `outcome` and `to_author` are heard by the
+    authors of its notes at their next sync: no name and no detail that they may not know."""
 
     decision: Words
+    outcome: NoteOutcome | None = None
+    to_author: Words | None = None
     from_rev: Rev | None = None
 
 
@@ -275,7 +278,16 @@ async def close(
     now = now_ms()
     try:
         alert = await services.store.write(
-            lambda tx: duty.close(tx, person, alert_id, data.decision, now=now, from_rev=data.from_rev)
+            lambda tx: duty.close(
+                tx,
+                person,
+                alert_id,
+                data.decision,
+                now=now,
+                from_rev=data.from_rev,
+                outcome=data.outcome,
+                to_author=data.to_author,
+            )
         )
     except AlertConflict as error:
         raise conflict(error) from None

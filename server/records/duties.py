@@ -12,7 +12,7 @@ from server.casework.grades import graver_of
 from server.records import steps
 from server.records.alerts import SELECT, Alert, alert_of, get
 from server.storage.port import Transaction
-from sync.vocabulary import Grade
+from sync.vocabulary import Grade, NoteOutcome
 
 
 class Duty(msgspec.Struct, frozen=True, kw_only=True):
@@ -210,15 +210,17 @@ def close(
     reason: str,
     *,
     now: int,
+    outcome: NoteOutcome | None = None,
     channels: Sequence[str] = (),
 ) -> list[int]:
     """Close alerts whose grounds are gone or whose work is done, with the reason. Those that were open."""
     closed = []
     for alert_id in alert_ids:
         row = tx.row(
-            "UPDATE alert SET state = 'closed', closed_at = :now, closed_reason = :reason, escalates_at = NULL,"
-            " rev = rev + 1 WHERE alert_id = :alert AND state <> 'closed' RETURNING borough, grade, owner",
-            {"now": now, "reason": reason, "alert": alert_id},
+            "UPDATE alert SET state = 'closed', closed_at = :now, closed_reason = :reason, outcome = :outcome,"
+            " escalates_at = NULL, rev = rev + 1 WHERE alert_id = :alert AND state <> 'closed'"
+            " RETURNING borough, grade, owner",
+            {"now": now, "reason": reason, "outcome": outcome.value if outcome else None, "alert": alert_id},
         )
         if row is not None:
             closed.append(alert_id)

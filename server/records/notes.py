@@ -330,9 +330,9 @@ def send_own(
     marks: dict[str, object] = {f"n{index}": note_id for index, note_id in enumerate(note_ids)}
     wanted = ", ".join(f":{name}" for name in marks)
     sent = {
-        row[0]: (row[1], {"status": row[2], "received_at": row[3]})
+        row[0]: (row[1], {"status": row[2], "received_at": row[3], **_came_of_it(*row[4:])})
         for row in tx.rows(
-            "SELECT note_id, rev, status, received_at FROM note"
+            "SELECT note_id, rev, status, received_at, outcome, told_author, outcome_at FROM note"
             f" WHERE author = :author AND note_id IN ({wanted})",
             marks | {"author": author},
         )
@@ -340,6 +340,11 @@ def send_own(
     if sent:
         record(tx, actor, Verb.DISCLOSURE, "note", sorted(sent), now=now, recipients=[author])
     return sent
+
+
+def _came_of_it(outcome: str | None, words: str | None, at: int | None) -> dict[str, object]:
+    """What an author hears of the outcome; nothing before there is one."""
+    return {} if outcome is None else {"outcome": outcome, "outcome_words": words, "outcome_at": at}
 
 
 @impersonal("ids and revisions for the phone's checksum")

@@ -15,7 +15,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 PAGES = ("sign-in", "queue", "closed", "filtered", "empty", "child", "restricted", "hand-over", "close", "grade",
          "reviews", "review", "overview", "transfer",
-         "transfers", "case", "scrutiny", "audit", "search", "found", "password", "home", "not-there")  # fmt: skip
+         "transfers", "notice", "case", "scrutiny", "audit", "search", "found",
+         "password", "home", "not-there")  # fmt: skip
 
 OTHERS = {"overview": "whitfield", "transfers": "whitfield", "scrutiny": "quill", "audit": "quill"}
 """Pages of other roles than the investigator's, with who opens them."""
@@ -31,6 +32,7 @@ def shows(opens: Opens, name: str, width: int, **more: object) -> Page:
         return opens(f"/{name}", OTHERS[name], width=width, **more)
     fixed = {
         "queue": "/alerts",
+        "notice": "/coming-to-notice",
         "closed": "/alerts?view=closed",
         "filtered": "/alerts?grade=red&grade=amber",
         "empty": "/alerts?grade=blue",

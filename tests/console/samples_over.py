@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from server.console.views import Choice, View
-from server.console.views_overview import Bar, Measure, OverviewPage, OwingRow, SmallChart, WaitingRow
+from server.console.views_overview import (
+    Bar,
+    Measure,
+    NoticePage,
+    NoticeRow,
+    OverviewPage,
+    OwingRow,
+    SmallChart,
+    WaitingRow,
+)
 from server.console.views_scrutiny import (
     AlikeRow,
     AuditPage,
@@ -46,6 +55,9 @@ _SAMPLE = Sample(
 _ROW = samples.rows()[0]
 
 PAGES: dict[str, View] = {
+    "notice.html": NoticePage(heading="Children coming to notice", boroughs=_BOROUGHS, rows=(
+            NoticeRow(child_id=5, name="Sumaya", age="12", grade="amber",
+                      borough="Lambeth", why="Three incidents.", last_at=NOW),)),
     "overview.html": OverviewPage(
         heading="Overview, Lambeth", unacknowledged=2, overdue=1, stuck_reviews=1, rows=samples.rows(),
         waiting=(

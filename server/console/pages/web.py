@@ -155,6 +155,10 @@ def navigation(
         places.append(NavItem(label="Search", href="/search", current=current == "search"))
     if person.may(Permission.WORK_CASES):
         places.append(NavItem(label="Transfers", href="/transfers", current=current == "transfers"))
+    if person.may(Permission.SEE_ALERTS) and person.may(Permission.SEE_CHILDREN):
+        places.append(
+            NavItem(label="Coming to notice", href="/coming-to-notice", current=current == "notice")
+        )
     if person.may(Permission.SUPERVISE):
         places.append(NavItem(label="Overview", href="/overview", current=current == "overview"))
     if person.may(Permission.SAMPLE):

@@ -193,9 +193,13 @@ CREATE TABLE note (
     received_at $integer NOT NULL,
     status TEXT NOT NULL,
     withdrawn_at $integer,
+    outcome TEXT, -- what came of it, once its borough closed the duty: a code, words for the author, and when
+    told_author TEXT,
+    outcome_at $integer,
     rev $integer NOT NULL DEFAULT 1
 ) $strict;
 CREATE INDEX note_by_author ON note (author, note_key);
+CREATE INDEX note_by_observed ON note (observed_at);
 
 CREATE TABLE amendment (
     amendment_id $identity,
@@ -408,6 +412,7 @@ CREATE TABLE alert (
     acknowledged_by TEXT,
     closed_at $integer,
     closed_reason TEXT,
+    outcome TEXT, -- what came of it, by the person who closed it
     first_borough TEXT, -- which had the duty before it was handed to another borough
     rev $integer NOT NULL DEFAULT 1,
     joint $integer NOT NULL DEFAULT 0 -- 1: for what the records of a merged child mean only together
