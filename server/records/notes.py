@@ -215,13 +215,15 @@ def facts_together(tx: Transaction, kept_id: int) -> list[NoteFact]:
 
 def _facts_where(tx: Transaction, condition: str, child_id: int) -> list[NoteFact]:
     found = []
-    for encoded, withdrawn_at in tx.rows(
-        "SELECT s.facts, n.withdrawn_at FROM subject s JOIN note n ON n.note_key = s.note_key"
+    for encoded, withdrawn_at, apart in tx.rows(
+        "SELECT s.facts, n.withdrawn_at, s.apart FROM subject s JOIN note n ON n.note_key = s.note_key"
         f" WHERE {condition} ORDER BY n.note_key",
         {"child": child_id},
     ):
         fact = _facts_decoder.decode(encoded)
-        found.append(fact if withdrawn_at is None else msgspec.structs.replace(fact, withdrawn=True))
+        if apart or withdrawn_at is not None:
+            fact = msgspec.structs.replace(fact, withdrawn=withdrawn_at is not None, apart=bool(apart))
+        found.append(fact)
     return found
 
 

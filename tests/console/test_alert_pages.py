@@ -196,12 +196,8 @@ def test_an_answered_alert_is_closed_with_what_was_decided(rivera: Browser, road
 
 def test_an_alert_of_another_borough_cannot_be_closed_and_is_not_there(rivera: Browser, road: Road) -> None:
     child, alert = alert_on(road, JONAS, CAMDEN)
-    one = rivera.send(
-        f"/alerts/{alert}/close", **DECIDED
-    )
-    two = rivera.send(
-        "/alerts/999999/close", **DECIDED
-    )
+    one = rivera.send(f"/alerts/{alert}/close", **DECIDED)
+    two = rivera.send("/alerts/999999/close", **DECIDED)
     assert one.status_code == two.status_code == 404 and text(one.text) == text(two.text)
     assert rivera.get(f"/alerts/{alert}/close").status_code == 404
     assert road.alerts_of(child, "open")

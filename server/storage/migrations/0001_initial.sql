@@ -218,6 +218,7 @@ CREATE TABLE subject (
     child_id $integer REFERENCES child (child_id),
     record $bytes NOT NULL,
     facts $bytes NOT NULL,
+    apart $integer NOT NULL DEFAULT 0, -- 1: a person said that the note tells of an event of its own
     UNIQUE (note_key, ordinal)
 ) $strict;
 CREATE INDEX subject_by_child ON subject (child_id);
@@ -543,6 +544,17 @@ CREATE TABLE force_contact (
     recorded_at $integer NOT NULL
 ) $strict;
 CREATE INDEX force_contact_by_alert ON force_contact (alert_id);
+
+-- What persons said of whether a note tells of the same event as others. Nothing is ever changed here.
+CREATE TABLE incident_decision (
+    decision_id $identity,
+    subject_id $integer NOT NULL REFERENCES subject (subject_id),
+    apart $integer NOT NULL,
+    person TEXT NOT NULL,
+    at $integer NOT NULL,
+    reason TEXT NOT NULL
+) $strict;
+CREATE INDEX incident_decision_by_subject ON incident_decision (subject_id);
 
 -- Dip samples: the commitment to the seed is published before what is drawn from is known. See `records/sampling.py`.
 CREATE TABLE dip_sample (
