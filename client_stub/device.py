@@ -24,7 +24,7 @@ from client_stub.transport import ClockWrong, Enrolled, Transport
 from sync import inbox
 from sync.limits import OP_BYTES_MAX
 from sync.note import Amendment, Note, Withdrawal
-from sync.operations import Body, Kind, digest, freeze, parse_body, parse_envelope
+from sync.operations import Body, Kind, digest, freeze, renumbered
 from sync.outbox import SyncState, sync_state
 
 EPOCH_BYTES = 12
@@ -259,9 +259,20 @@ class Device:
         """Freeze anew, under this epoch, an op whose number was taken. In a transaction."""
         if item.line is None:
             return
-        kind = Kind(item.kind)
-        body = parse_body(kind, parse_envelope(item.line).body)
-        successor = self.append_frozen(self.enrolled(), self.current_epoch(), kind, item.entity_id, body)
+        line, epoch = item.line, self.current_epoch()
+
+        def frozen(seq: int) -> tuple[bytes, str]:
+            # The body stays as it is: another release wrote it, perhaps, and this one must not get stuck on it.
+            again = renumbered(line, epoch=epoch, seq=seq)
+            return again, digest(again)
+
+        successor = self.store.append(
+            epoch=epoch,
+            kind=item.kind,
+            entity_id=item.entity_id,
+            written_at=self.surroundings.now_ms(),
+            freeze=frozen,
+        )
         self.store.reissued(item.position, successor)
 
     # Looking

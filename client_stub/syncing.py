@@ -39,6 +39,8 @@ KEEP_SENT_MS = 24 * 60 * 60 * 1000
 """A phone keeps what was receipted for a day: a server restored from last night's backup gets it back."""
 ANSWERS_WITHOUT_RECEIPT_MAX = 3
 """How often one op is sent in one sync where the server answers but does not sign for it."""
+ROTATIONS_MAX = 3
+"""How often a sync may change its epoch: a server that takes every number is told to the officer instead."""
 RESYNCS_MAX = 3
 """How often a pull may start anew in one sync: a fourth time is a loop, which a later sync may not meet."""
 SPLIT_STATUSES = frozenset({400, 413, 422})
@@ -72,7 +74,8 @@ class Sync:
         self._progress = progress
         self._identity = device.enrolled()
         self._verify = keys.receipt_verifier(self._identity.server_key)
-        self._rotated = False
+        self._epochs_left: set[str] = set()
+        """Epochs that this sync has found taken by another installation."""
         self.report = Report()
         self._talk = Conversation(device, transport, self._patience, self.report)
 
@@ -210,6 +213,9 @@ class Sync:
         """Keep what the answer changes, in one transaction; gives the entries as they are now."""
         receipt = None if answer.receipt is None else self._open_receipt(answer.receipt)
         after = on_answer(batch, answer, receipt)
+        if must_rotate_epoch(answer) and len(self._epochs_left) >= ROTATIONS_MAX:
+            self._problem("The numbers of this device are taken again and again. Tell the administrator.")
+            after = [_not_taken(before, entry) for before, entry in zip(batch, after, strict=True)]
         covered = [entry for entry in after if entry.state is State.RECEIPTED]
         now = self._around.now_ms()
         with self._store.transaction():
@@ -219,7 +225,7 @@ class Sync:
             self._keep_places(batch, answer)
             if answer.epoch is not None:
                 self._store.put_durable({answer.epoch: answer.durable_through})
-            if must_rotate_epoch(answer):
+            if must_rotate_epoch(answer) and len(self._epochs_left) < ROTATIONS_MAX:
                 self._rotate(after)
             self._around.reached("push.before_commit")
         self.report.receipted += len(covered)
@@ -244,13 +250,12 @@ class Sync:
                     self._store.say_where(entry, place[:200])
 
     def _rotate(self, after: Sequence[Entry]) -> None:
-        """Start a new epoch, once in a sync, and issue again what met a number that was taken."""
-        if self._rotated:
-            self._problem("The numbers of this device are taken a second time. Tell the administrator.")
-            return
-        self._rotated = True
-        self._device.start_epoch()
+        """Issue again, under a new epoch, what met a number that was taken. One new epoch serves for all pushes
+        that meet numbers of the old one."""
         taken = {(e.epoch, e.seq) for e in after if e.code == Code.KEY_REUSED}
+        if not self._epochs_left or self._device.current_epoch() in {epoch for epoch, _ in taken}:
+            self._epochs_left.add(self._device.current_epoch())
+            self._device.start_epoch()
         for item in self._store.items():
             if (item.epoch, item.seq) in taken:
                 self._device.issue_again(item)
@@ -291,3 +296,8 @@ class Sync:
 
     def _tell(self, phase: str, done: int, total: int | None) -> None:
         self._progress(Progress(phase, done, total))
+
+
+def _not_taken(before: Entry, after: Entry) -> Entry:
+    """An op whose number is taken and that is not issued again now stays in the outbox as it was."""
+    return step(before, Event.LOST) if after.code == Code.KEY_REUSED else after

@@ -136,6 +136,9 @@ def _receive(
     for item in prepared:
         arrival, envelope = item.arrival, item.arrival.envelope
         entry = known[envelope.epoch].get(envelope.seq) if envelope else None
+        if entry is not None and envelope is not None and entry.recorded.outcome is Outcome.PARKED:
+            # The note that it waited for may have come in this very push.
+            entry = ledger.recorded(tx, streams[envelope.epoch], [envelope.seq]).get(envelope.seq, entry)
         verdict = inbox.against_ledger(arrival, entry.recorded if entry else None)
         if verdict is None:
             stream = streams[envelope.epoch] if envelope else None

@@ -109,6 +109,14 @@ def freeze(
     )
 
 
+def renumbered(line: bytes, *, epoch: str, seq: int) -> bytes:
+    """The op of `line` under another number of its device, whatever is in its body: that is not read.
+
+    Raises `msgspec.DecodeError`.
+    """
+    return _encoder.encode(msgspec.structs.replace(parse_envelope(line), epoch=epoch, seq=seq))
+
+
 def attachments_of(blobs: tuple[str, ...], body: Body) -> tuple[Attached, ...]:
     """Every attachment that an op names, each once, with what its body says of it."""
     said = () if isinstance(body, Withdrawal) else body.attachments

@@ -301,6 +301,16 @@ def test_a_note_whose_clock_was_spent_on_the_phone_is_late_by_so_much(road: Road
     assert alert.deadline_at == road.now + 24 * 60 * 60 * 1000
 
 
+@pytest.mark.invariant(3, 4)
+def test_a_parked_op_sent_again_in_the_push_that_brings_its_note_is_said_to_be_applied(road: Road) -> None:
+    officer = road.officer()
+    note_id, line = officer.note(AMARA)
+    amendment = officer.amendment(note_id)
+    assert officer.sends(amendment).v == "parked"
+    again = officer.push(line, amendment).verdicts[1]
+    assert (again.v, again.code, again.why) == ("duplicate", "applied", None)
+
+
 def test_two_subjects_of_one_note_never_stand_on_one_child(road: Road) -> None:
     amara = road.child(AMARA)
     officer = road.officer()
@@ -371,6 +381,7 @@ STRANGERS = [
 ]
 
 
+@pytest.mark.invariant(17)
 def test_two_phones_that_meet_the_same_unknown_child_at_once_end_with_one_child(road: Road) -> None:
     """Invariant 17, and the reason for the lock of the intake."""
     officers = [road.officer(f"officer{n}") for n in range(4)]
@@ -385,6 +396,7 @@ def test_two_phones_that_meet_the_same_unknown_child_at_once_end_with_one_child(
     assert road.count("child") == len(STRANGERS)
 
 
+@pytest.mark.invariant(2, 3)
 def test_the_same_push_from_two_connections_at_once_is_taken_once(road: Road) -> None:
     officer = road.officer()
     lines = [officer.note(Subject(given_names="Ada", family_name=f"Stone{n}"))[1] for n in range(20)]

@@ -24,6 +24,7 @@ import msgspec
 from server.access import sessions
 from server.access.crypto import SECRET_FILE, load_secret
 from server.audit import Actor
+from server.placing import WHO_IS_WHO
 from server.records import attachments, ledger, reference
 from server.records.ledger import Backup
 from server.storage import StorageError, Store, Transaction, open_store
@@ -95,7 +96,7 @@ def make(store: Store, database: str, data: Path, secret: str, to: Path, *, acto
     _make_private(part)
     try:
         # Read before the copy begins: all of this is in the copy, whatever comes meanwhile.
-        marks = store.read_now(ledger.reached)
+        marks = begin(store)
         copy_database(database, part / copy_name(database))
         _write(part / SECRET_FILE, load_secret(data, secret))
         kept, damaged = _copy_attachments(store, Blobs(data / ATTACHMENTS), Blobs(to / ATTACHMENTS))
@@ -117,6 +118,16 @@ def make(store: Store, database: str, data: Path, secret: str, to: Path, *, acto
     done = Backup(name=name, begun_at=now)
     store.write_now(lambda tx: ledger.backed_up(tx, actor, done, marks, now=now))
     return Made(folder=folder, attachments=len(kept), damaged=tuple(damaged))
+
+
+def begin(store: Store) -> list[tuple[int, int]]:
+    """What a backup that copies the database from now on will hold of each numbering of a phone."""
+
+    def work(tx: Transaction) -> list[tuple[int, int]]:
+        tx.lock(WHO_IS_WHO)  # no push is under way that has not heard that backups are kept
+        return ledger.begin_backup(tx)
+
+    return store.write_now(work)
 
 
 def _copy_attachments(store: Store, here: Blobs, there: Blobs) -> tuple[list[str], list[str]]:
@@ -230,18 +241,22 @@ def _bring_back(folder: Path, here: Blobs) -> int:
     return brought
 
 
-def _begin_again(database: str) -> None:
-    """Make what came from a backup ready to serve: all of it or nothing."""
-
-    def begin(tx: Transaction) -> None:
+def begin_again(tx: Transaction, incarnation: Callable[[], str] | None = None) -> None:
+    """Make what came from a backup ready to serve. `incarnation` makes its new id, at random where not given."""
+    if incarnation is None:
         reference.begin_new_life(tx)
-        ledger.restored(tx)
-        sessions.end_all(tx)
+    else:
+        reference.begin_new_life(tx, incarnation)
+    ledger.restored(tx)
+    sessions.end_all(tx)
 
+
+def _begin_again(database: str) -> None:
+    """Bring what came from a backup up to date and make it ready: all of it or nothing."""
     store = open_store(database)
     try:
         store.migrate()
-        store.write_now(begin)
+        store.write_now(begin_again)
     finally:
         store.close_now()
 

@@ -18,7 +18,11 @@ OWED_SEQS_MAX = 10_000
 """How many seqs above the first gap are read to find what a phone owes; a phone holds far fewer."""
 
 NEWEST_BACKUP = "backup.newest"
-"""Name in `server_state` of the newest backup; where there is none, what is on the disk counts as durable."""
+"""Name in `server_state` of the newest backup that was completed."""
+
+BACKUPS_KEPT = "backup.kept"
+"""Name in `server_state` that is there from the moment the first backup was begun; before it, what is on the disk
+counts as durable. Not from its completion: what came in between is not in it."""
 
 
 class Stream(msgspec.Struct, kw_only=True):
@@ -67,7 +71,7 @@ def open_stream(tx: Transaction, device_id: str, epoch: str) -> Stream:
     """The numbering of this installation, made on first sight."""
     found = tx.row(
         f"SELECT {_STREAM} FROM op_stream WHERE device_id = :device AND epoch = :epoch",
-        {"device": device_id, "epoch": epoch, "newest": NEWEST_BACKUP},
+        {"device": device_id, "epoch": epoch, "kept": BACKUPS_KEPT},
     )
     if found is not None:
         return _stream(found)
@@ -75,7 +79,7 @@ def open_stream(tx: Transaction, device_id: str, epoch: str) -> Stream:
         "INSERT INTO op_stream (device_id, epoch) VALUES (:device, :epoch) RETURNING stream_id",
         {"device": device_id, "epoch": epoch},
     )
-    kept = tx.row("SELECT 1 FROM server_state WHERE name = :newest", {"newest": NEWEST_BACKUP}) is not None
+    kept = tx.row("SELECT 1 FROM server_state WHERE name = :kept", {"kept": BACKUPS_KEPT}) is not None
     return Stream(stream_id=stream_id, epoch=epoch, backups_kept=kept)
 
 
@@ -93,7 +97,7 @@ def _stream(row: Row) -> Stream:
 
 _STREAM = (
     "stream_id, epoch, contiguous_through, highest, backed_up_through,"
-    " (SELECT COUNT(*) FROM server_state WHERE name = :newest)"
+    " (SELECT COUNT(*) FROM server_state WHERE name = :kept)"
 )
 
 
@@ -244,14 +248,22 @@ def durable_through(tx: Transaction, device_id: str) -> dict[str, int]:
     """By epoch: every seq up to this one will survive whatever befalls this server (see `Stream`)."""
     rows = tx.rows(
         f"SELECT {_STREAM} FROM op_stream WHERE device_id = :device",
-        {"device": device_id, "newest": NEWEST_BACKUP},
+        {"device": device_id, "kept": BACKUPS_KEPT},
     )
     return {stream.epoch: stream.durable_through for stream in map(_stream, rows)}
 
 
 @impersonal("numbers of ops, nothing of a child")
-def reached(tx: Transaction) -> list[tuple[int, int]]:
-    """(numbering, every seq up to this one is here): what a backup that begins now will hold."""
+def begin_backup(tx: Transaction) -> list[tuple[int, int]]:
+    """(numbering, every seq up to this one is here): what a backup that begins now will hold.
+
+    From now on phones are told that no more is durable than what a completed backup holds. No push may be under
+    way meanwhile: it would promise what this backup does not hold.
+    """
+    tx.execute(
+        "INSERT INTO server_state (name, value) VALUES (:kept, :yes) ON CONFLICT (name) DO NOTHING",
+        {"kept": BACKUPS_KEPT, "yes": b"1"},
+    )
     rows: list[tuple[int, int]] = tx.rows("SELECT stream_id, contiguous_through FROM op_stream")
     return rows
 

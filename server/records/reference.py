@@ -1,6 +1,7 @@
 """Reference data that every process keeps in memory: boundaries, counts of names, and when they changed."""
 
 import secrets
+from collections.abc import Callable
 
 from server.audit import impersonal
 from server.casework.areas import Area
@@ -26,13 +27,20 @@ def changed(tx: Transaction) -> None:
     _set(tx, GENERATION, str(generation(tx) + 1).encode())
 
 
+def _new_id() -> str:
+    return secrets.token_hex(8)
+
+
 @impersonal("an id of the database itself")
-def incarnation(tx: Transaction) -> str:
-    """The id of this database's life: made when it is first used, and anew after a restore."""
+def incarnation(tx: Transaction, new_id: Callable[[], str] = _new_id) -> str:
+    """The id of this database's life: made when it is first used, and anew after a restore.
+
+    `new_id` makes one that no other life has; a simulation brings its own.
+    """
     stored = tx.value("SELECT value FROM server_state WHERE name = :name", {"name": INCARNATION})
     if stored is not None:
         return bytes(stored).decode()
-    made = secrets.token_hex(8)
+    made = new_id()
     tx.lock(INCARNATION)
     tx.execute(
         "INSERT INTO server_state (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING",
@@ -44,10 +52,10 @@ def incarnation(tx: Transaction) -> str:
 
 
 @impersonal("an id of the database itself")
-def begin_new_life(tx: Transaction) -> str:
+def begin_new_life(tx: Transaction, new_id: Callable[[], str] = _new_id) -> str:
     """Give the database another incarnation: phones then send again what it may lack. The new id."""
     tx.execute("DELETE FROM server_state WHERE name = :name", {"name": INCARNATION})
-    return incarnation(tx)
+    return incarnation(tx, new_id)
 
 
 @impersonal("boundaries of boroughs")

@@ -100,6 +100,7 @@ def send_the_rest(phone: Phone, address: str, data: bytes) -> None:
     cuts=st.lists(st.integers(0, 900_000), max_size=5),
     seed=st.integers(0, 99),
 )
+@pytest.mark.invariant(14)
 def test_whatever_is_cut_where_the_bytes_are_those_of_the_digest(
     live: LiveClient, phone: Phone, size: int, cuts: list[int], seed: int
 ) -> None:
@@ -275,6 +276,7 @@ def test_everything_that_was_stored_is_whole(live: LiveClient) -> None:
     }
 
 
+@pytest.mark.invariant(14)
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_sigkill_in_the_middle_of_uploads_loses_nothing_that_was_counted(tmp_path: Path) -> None:

@@ -262,6 +262,7 @@ def test_a_player_may_ask_for_a_part(client: Client, phone: Phone, desk: Desk) -
     assert_problem(desk.get(address(child_id, digest(sound), "thumbnail")), 404, "not-found")
 
 
+@pytest.mark.invariant(14)
 def test_a_damaged_original_is_never_served(client: Client, phone: Phone, desk: Desk) -> None:
     """Invariant 14: a readable attachment matches its digest."""
     data = photograph(11)

@@ -308,6 +308,7 @@ def test_a_disk_that_fills_up_in_the_middle_loses_nothing(
     assert stored(client, digest(data)) == data
 
 
+@pytest.mark.invariant(14)
 def test_bytes_that_did_not_reach_the_disk_are_not_counted(
     client: Client, phone: Phone, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -60,6 +60,7 @@ def write_here(folder: Path, text: str) -> str:
     return note_id
 
 
+@pytest.mark.invariant(1, 2, 12)
 def test_killed_at_every_point_of_a_sync_nothing_is_lost_or_doubled(
     tmp_path: Path, address: str, server: FakeServer
 ) -> None:

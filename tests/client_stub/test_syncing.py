@@ -14,7 +14,7 @@ from client_stub.database import StoreError
 from client_stub.device import Device
 from client_stub.store import Store
 from client_stub.syncing import KEEP_SENT_MS
-from sync.envelope import Change, ChangeOp, RemoveReason
+from sync.envelope import Change, ChangeOp, Code, Outcome, RemoveReason
 from sync.limits import Limits
 from sync.operations import digest, parse_envelope
 from tests.client_stub.fake_server import NOW, FakeServer, problem
@@ -211,6 +211,7 @@ def test_one_refused_entry_does_not_hold_up_the_others(phone: Device, server: Fa
     assert any("does not take" in sentence for sentence in report.problems)
 
 
+@pytest.mark.invariant(12)
 def test_a_clone_rotates_its_epoch_and_loses_nothing(tmp_path: Path, server: FakeServer) -> None:
     original = new_phone(tmp_path / "a", server)
     original.write(a_note("before the copy"))
@@ -407,3 +408,66 @@ def test_after_a_restore_what_was_durable_before_counts_no_more(phone: Device, s
     assert not sync_once(phone, server, tries_max=2).all_sent
     assert phone.store.durable() == {"epoch-1": 1}
     assert phone.status().state.waiting == 2
+
+
+def _twin_of(original: Device, folder: Path, server: FakeServer, taken: int) -> Device:
+    """A phone that believes itself to be `original` restored in place, `taken` numbers of which went meanwhile."""
+    twin = new_phone(folder, server, new_epoch=lambda: "another")
+    with twin.store.transaction():
+        for key in ("identity", "private_key", "epoch"):
+            twin.store.put(key, original.store.get(key) or "")
+    for number in range(taken):
+        original.write(a_note(f"of the original {number}"))
+    sync_once(original, server)
+    return twin
+
+
+@pytest.mark.invariant(12)
+def test_every_op_whose_number_is_taken_is_issued_again_however_many_pushes_meet_them(
+    tmp_path: Path, server: FakeServer
+) -> None:
+    original = new_phone(tmp_path / "a", server)
+    twin = _twin_of(original, tmp_path / "b", server, taken=3)
+    mine = {twin.write(a_note(f"of the twin {number}")) for number in range(3)}
+    report = sync_once(twin, server, ops_per_push=1)
+    assert report.all_sent, report.problems
+    assert mine <= set(server.notes)
+    assert twin.status().state.quarantined == 0
+
+
+@pytest.mark.invariant(12)
+def test_an_op_that_this_release_cannot_read_is_issued_again_as_it_is(
+    tmp_path: Path, server: FakeServer
+) -> None:
+    original = new_phone(tmp_path / "a", server)
+    twin = _twin_of(original, tmp_path / "b", server, taken=1)
+    epoch = twin.store.get("epoch") or ""
+    body = b'{"of":"a newer release"}'
+    line = (
+        f'{{"device":"{twin.enrolled().device_id}","epoch":"{epoch}","seq":1,"user":"u","schema":2,'
+        f'"kind":"note.sing","entity_id":"n","body":{body.decode()},"body_sha256":"{digest(body)}"}}'
+    ).encode()
+    with twin.store.transaction():
+        twin.store.append(
+            epoch=epoch, kind="note.sing", entity_id="n", written_at=1, freeze=lambda _: (line, digest(line))
+        )
+    assert sync_once(twin, server).problems == []
+    [(held,)] = twin.store.every("SELECT line FROM outbox WHERE epoch = 'another'")
+    again = parse_envelope(bytes(held))
+    assert (again.schema, again.kind, bytes(again.body)) == (2, "note.sing", body)
+
+
+def test_a_server_that_takes_every_number_is_told_to_the_officer_and_nothing_is_dropped(
+    tmp_path: Path, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phone = new_phone(tmp_path / "a", server)
+    phone.write(a_note())
+    monkeypatch.setattr(
+        FakeServer,
+        "_receive",
+        lambda _self, _device, arrival: arrival.verdict(Outcome.QUARANTINED, Code.KEY_REUSED),
+    )
+    report = sync_once(phone, server)
+    assert any("taken again and again" in problem for problem in report.problems)
+    assert not report.all_sent
+    assert states(phone)[-1] == "queued"

@@ -5,6 +5,7 @@ import pytest
 from tests.faults import kill9
 
 
+@pytest.mark.invariant(1, 2, 3)
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_nothing_acknowledged_is_lost_and_nothing_is_there_twice_after_sigkill() -> None:

@@ -67,6 +67,7 @@ def test_with_backups_a_phone_keeps_what_the_newest_does_not_hold(
     assert durable(store, officer) == {officer.epoch: 2}
 
 
+@pytest.mark.invariant(11)
 def test_what_a_phone_holds_comes_back_after_a_restore(
     store_address: str, data: Path, tmp_path: Path, make_elsewhere: Callable[[], str]
 ) -> None:
@@ -187,6 +188,25 @@ def test_a_copy_that_is_not_whole_never_counts(
         back_up(store, store_address, data, tmp_path / "to")
     assert list((tmp_path / "to").iterdir()) == []
     assert store.read_now(ledger.newest_backup) is None
+    assert durable(store, officer) == {officer.epoch: 0}, "phones keep everything until a backup holds it"
+
+
+@pytest.mark.invariant(11)
+def test_what_comes_while_the_first_backup_is_made_is_kept_by_the_phones(
+    store: Store, store_address: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A restore from that backup would lose it, so nobody may have been told that it is safe."""
+    officer = Road(store).officer()
+    officer.writes()
+    told = []
+
+    def meanwhile(database: str, target: Path) -> None:
+        copy_database(database, target)
+        told.append(officer.push(officer.note()[1]).durable_through)
+
+    monkeypatch.setattr("server.jobs.backup.copy_database", meanwhile)
+    back_up(store, store_address, data, tmp_path / "to")
+    assert told == [0]
     assert durable(store, officer) == {officer.epoch: 1}
 
 

@@ -55,6 +55,7 @@ def at_once(works: list[Any]) -> None:
     crew.join()
 
 
+@pytest.mark.invariant(17)
 def test_invariant_17_two_workers_that_meet_one_unknown_child_make_one_record(workers: list[Worker]) -> None:
     for number in range(ROUNDS):
         subject = Subject(

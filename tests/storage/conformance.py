@@ -69,6 +69,7 @@ class TransactionConformance:
         things.write_now(work)
         assert things.read_now(names) == ["before", "kept", "after"]
 
+    @pytest.mark.invariant(5)
     def test_invariant_5_one_bad_op_never_changes_another(self, things: Store) -> None:
         def one(tx: Transaction, i: int) -> str:
             try:

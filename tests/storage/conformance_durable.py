@@ -26,6 +26,7 @@ class DurableConformance:
     def things(self, engine: Engine) -> Store:
         return engine.open()
 
+    @pytest.mark.invariant(7)
     def test_invariant_7_nothing_uncommitted_is_seen(self, things: Store) -> None:
         written, seen = threading.Event(), threading.Event()
 
@@ -55,6 +56,7 @@ class DurableConformance:
         assert things.read_now(look) == [["before"], ["before"]]
         assert things.read_now(names) == ["before", "meanwhile"]
 
+    @pytest.mark.invariant(6)
     def test_invariant_6_pages_of_settled_changes_are_every_change(self, engine: Engine) -> None:
         """Twelve write at random paces, some undo; one pages by (xid, seq) and must see each once."""
         things = engine.open(pool_connections_max=WRITERS + 2)
@@ -139,6 +141,7 @@ class DurableConformance:
         things.write_now(add("free"))
         assert things.read_now(names) == ["held", "free"]
 
+    @pytest.mark.invariant(1)
     def test_invariant_1_what_was_acknowledged_survives_kill_9(self, engine: Engine) -> None:
         engine.open().close_now()
         process = subprocess.Popen(

@@ -42,6 +42,7 @@ class TogetherConformance:
         rows = things.read_now(lambda tx: tx.rows("SELECT thing_id, name, size FROM thing"))
         assert sorted(rows) == sorted((answers[i], f"n{i}", i) for i in range(300))
 
+    @pytest.mark.invariant(5)
     def test_invariant_5_failing_work_leaves_its_neighbours_alone(self, things: Store) -> None:
         things.write_now(add("taken"))
 
@@ -67,6 +68,7 @@ class TogetherConformance:
         crew.join()
         assert len(things.read_now(names)) == 300
 
+    @pytest.mark.invariant(17)
     def test_invariant_17_two_that_meet_the_same_unknown_key_end_with_one(self, things: Store) -> None:
         at_once = threading.Barrier(8, timeout=WAIT_SECONDS_MAX)
 

@@ -62,6 +62,7 @@ def test_only_a_receipt_leads_to_receipted_and_only_a_restore_leads_away_from_it
     assert into == {Event.RECEIPT} and out_of == {Event.RESTORED}
 
 
+@pytest.mark.invariant(15)
 @given(entries, st.lists(st.sampled_from(Event), max_size=12))
 def test_whatever_happens_a_fair_push_ends_receipted(start: Entry, events: list[Event]) -> None:
     """Invariant 15: from any state, one send that is answered and signed for ends it."""

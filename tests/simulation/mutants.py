@@ -1,0 +1,414 @@
+"""The product broken on purpose, each in one way that somebody could break it by mistake.
+
+A mutant is applied in the block and gone after it. `test_mutants.py` proves that each is seen, and by what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+from unittest import mock
+
+import msgspec
+
+import sync.inbox
+from client_stub import syncing
+from client_stub.conversation import Stopped
+from client_stub.store import Store as PhoneStore
+from server import intake, placing
+from server.http import sync as doors
+from server.jobs import backup
+from server.records import changes, ledger, notes, reference
+from server.storage import StorageUnavailable
+from server.storage.bookkeeping import Savepoint
+from server.storage.postgres_transaction import PostgresTransaction
+from server.storage.writer import Writer
+from sync import cursor, outbox, receipts
+from sync.envelope import Code, Outcome, PushAnswer, Verdict, split_lines
+from sync.operations import digest
+
+Break = Callable[[], AbstractContextManager[Any]]
+
+
+class Mutant(msgspec.Struct, frozen=True):
+    """`breaks`: the invariant that no longer holds. `story`: the script that shows it, where seeds seldom do."""
+
+    name: str
+    breaks: int
+    applied: Break
+    story: str | None = None
+
+
+SIMULATED: list[Mutant] = []
+"""Those that the simulation sees in the seeds of its tests, on SQLite."""
+TOGETHER: list[Mutant] = []
+"""Those that need several transactions at once, and so PostgreSQL or the schema: each has a test of its own."""
+
+
+def _mutant(breaks: int, among: list[Mutant], story: str | None = None) -> Callable[[Break], Break]:
+    def keep(applied: Break) -> Break:
+        among.append(Mutant(applied.__name__, breaks, applied, story))
+        return applied
+
+    return keep
+
+
+def _replaced(owner: Any, name: str, other: Any) -> AbstractContextManager[Any]:
+    return mock.patch.object(owner, name, other)
+
+
+# The server's promises --------------------------------------------------------------------------------
+
+
+@_mutant(1, SIMULATED)
+def acknowledge_before_commit() -> AbstractContextManager[Any]:
+    """The writer hands the answers out, and then commits."""
+    commit = Writer._commit
+
+    def early(self: Writer, group: Any) -> None:
+        for job in group:
+            job.settle()
+        commit(self, group)
+
+    return _replaced(Writer, "_commit", early)
+
+
+@_mutant(1, SIMULATED)
+def receipt_before_custody() -> AbstractContextManager[Any]:
+    """A push that the database refused is signed for all the same."""
+    handler = doors.push.fn
+
+    async def hasty(request: Any, device: Any, services: Any) -> PushAnswer:
+        try:
+            answer: PushAnswer = await handler(request=request, device=device, services=services)
+            return answer
+        except StorageUnavailable:
+            lines = split_lines(b"".join([piece async for piece in request.stream()]))
+            receipt = receipts.Receipt(
+                key_id=services.receipt_key.public.kid,
+                incarnation=services.incarnation,
+                device=device.device_id,
+                received_at=0,
+                ops=tuple(("", 0, digest(line)) for line in lines),
+            )
+            sealed = receipts.seal(receipt, services.receipt_key.sign)
+            verdicts = tuple(Verdict(line=n, v=Outcome.APPLIED) for n in range(len(lines)))
+            return PushAnswer(verdicts=verdicts, receipt=sealed)
+
+    return _replaced(doors.push, "_fn", hasty)
+
+
+@_mutant(3, SIMULATED)
+def verdict_computed_anew() -> AbstractContextManager[Any]:
+    """A duplicate gets the verdict that its body would get now, and not the one that it had."""
+    against = sync.inbox.against_ledger
+
+    def anew(arrival: Any, recorded: Any) -> Verdict | None:
+        same = recorded is not None and recorded.digest == arrival.digest
+        return arrival.verdict(Outcome.APPLIED, rev=1) if same else against(arrival, recorded)
+
+    return _replaced(sync.inbox, "against_ledger", anew)
+
+
+@_mutant(3, SIMULATED)
+def other_bytes_overwrite() -> AbstractContextManager[Any]:
+    """A line under a number that is taken takes its place."""
+    set_aside = ledger.set_aside
+
+    def over(tx: Any, actor: Any, device_id: str, arrival: Any, code: str, **named: Any) -> bool:
+        if code == Code.KEY_REUSED:
+            tx.execute(
+                "UPDATE op SET line = :line, digest = :digest WHERE seq = :seq AND stream_id ="
+                " (SELECT stream_id FROM op_stream WHERE device_id = :device AND epoch = :epoch)",
+                {"line": arrival.line, "digest": arrival.digest, "seq": arrival.envelope.seq, "device": device_id,
+                 "epoch": arrival.envelope.epoch},
+            )  # fmt: skip
+        return set_aside(tx, actor, device_id, arrival, code, **named)
+
+    return _replaced(ledger, "set_aside", over)
+
+
+@_mutant(4, SIMULATED)
+def parked_op_dropped() -> AbstractContextManager[Any]:
+    """An op that waits for its note is not remembered as waiting."""
+    return _replaced(ledger, "park", lambda *_: None)
+
+
+@_mutant(4, SIMULATED)
+def quarantined_bytes_discarded() -> AbstractContextManager[Any]:
+    """Of a line that cannot be read only the fact is kept."""
+    set_aside = ledger.set_aside
+
+    def empty(tx: Any, actor: Any, device_id: str, arrival: Any, code: str, **named: Any) -> bool:
+        bare = msgspec.structs.replace(arrival, line=b"")
+        return set_aside(tx, actor, device_id, bare, code, **named)
+
+    return _replaced(ledger, "set_aside", empty)
+
+
+@_mutant(5, SIMULATED)
+def savepoint_error_swallowed() -> AbstractContextManager[Any]:
+    """A savepoint that is left by an error keeps what was written in it."""
+    leave = Savepoint.__exit__
+
+    def kept(self: Savepoint, kind: Any, error: Any, trace: Any) -> Any:
+        if isinstance(error, RuntimeError):
+            kind = error = trace = None
+        return leave(self, kind, error, trace)
+
+    return _replaced(Savepoint, "__exit__", kept)
+
+
+@_mutant(5, SIMULATED)
+def one_bad_op_fails_the_push() -> AbstractContextManager[Any]:
+    """A push with an op that meets a bug is refused whole, and so for ever."""
+    take = intake._receive
+
+    def whole(*args: Any, apart: bool) -> Any:
+        return take(*args, apart=False)
+
+    return _replaced(intake, "_receive", whole)
+
+
+@_mutant(11, SIMULATED)
+def gap_counted_as_received() -> AbstractContextManager[Any]:
+    """The highest number that came counts as all of them."""
+    return _replaced(sync.inbox, "contiguous_through", lambda start, above: max([start, *above]))
+
+
+@_mutant(11, SIMULATED)
+def durable_without_a_backup() -> AbstractContextManager[Any]:
+    """What is on the disk is called durable where backups are kept too."""
+    return _replaced(ledger.Stream, "durable_through", property(lambda self: self.contiguous_through))
+
+
+@_mutant(11, SIMULATED)
+def first_backup_promised_late() -> AbstractContextManager[Any]:
+    """Phones hear of backups only when the first is complete (as it once was)."""
+
+    def begin(store: Any) -> Any:
+        rows = "SELECT stream_id, contiguous_through FROM op_stream"
+        return store.read_now(lambda tx: tx.rows(rows))
+
+    return _replaced(backup, "begin", begin)
+
+
+@_mutant(11, SIMULATED)
+def incarnation_kept_on_restore() -> AbstractContextManager[Any]:
+    """A restored server says that it is the one before."""
+    return _replaced(reference, "begin_new_life", lambda tx, *_: reference.incarnation(tx))
+
+
+@_mutant(6, SIMULATED)
+def cursor_of_another_incarnation() -> AbstractContextManager[Any]:
+    """A cursor from before a restore is taken as a place in the log of now."""
+    opened, handler = cursor.open_sealed, doors.pull.fn
+    now: list[str] = []
+
+    async def remembered(data: Any, device: Any, services: Any) -> Any:
+        now[:] = [services.incarnation]
+        return await handler(data=data, device=device, services=services)
+
+    def trusting(text: str, key: bytes) -> Any:
+        return msgspec.structs.replace(opened(text, key), incarnation=now[0])
+
+    @contextmanager
+    def both() -> Iterator[None]:
+        with _replaced(doors.pull, "_fn", remembered), _replaced(cursor, "open_sealed", trusting):
+            yield
+
+    return both()
+
+
+@_mutant(9, SIMULATED)
+def change_not_logged() -> AbstractContextManager[Any]:
+    """A note that was seen changes, and nobody's phone hears of it."""
+    put = changes.put
+
+    def forgetful(tx: Any, bucket: str, kind: str, id: str, rev: int, *rest: Any) -> None:
+        if rev == 1:
+            put(tx, bucket, kind, id, rev, *rest)
+
+    return _replaced(changes, "put", forgetful)
+
+
+@_mutant(6, SIMULATED)
+def page_ends_one_too_far() -> AbstractContextManager[Any]:
+    """A full page moves the cursor past the row that did not fit."""
+    page = doors._page
+
+    def far(*args: Any) -> Any:
+        sent, after, more, checkpoint = page(*args)
+        return sent, msgspec.structs.replace(after, seq=after.seq + 1) if more else after, more, checkpoint
+
+    return _replaced(doors, "_page", far)
+
+
+@_mutant(8, SIMULATED)
+def notes_of_others_sent() -> AbstractContextManager[Any]:
+    """A pull reads the whole log instead of the officer's."""
+    after, send = changes.after, notes.send_own
+
+    def everything(tx: Any, _buckets: Sequence[str], *rest: Any) -> Any:
+        authors = [f"notes:{author}" for (author,) in tx.rows("SELECT DISTINCT author FROM note")]
+        return after(tx, authors or ["none"], *rest)
+
+    def anybodys(tx: Any, actor: Any, _author: str, ids: Sequence[str], *, now: int) -> Any:
+        sent: dict[str, Any] = {}
+        for (author,) in tx.rows("SELECT DISTINCT author FROM note"):
+            sent |= send(tx, actor, author, ids, now=now)
+        return sent
+
+    @contextmanager
+    def both() -> Iterator[None]:
+        with _replaced(changes, "after", everything), _replaced(notes, "send_own", anybodys):
+            yield
+
+    return both()
+
+
+@_mutant(13, SIMULATED)
+def device_clock_orders() -> AbstractContextManager[Any]:
+    """A note is received when its phone says that it was written."""
+    receive = intake.receive
+
+    def by_the_phone(tx: Any, sender: Any, prepared: Any, *, now: int, world: Any) -> Any:
+        said = [p.arrival.body.recorded_at for p in prepared if p.arrival.body is not None]
+        now = round(said[0].timestamp() * 1000) if said else now
+        return receive(tx, sender, prepared, now=now, world=world)
+
+    return _replaced(intake, "receive", by_the_phone)
+
+
+# The phone's ------------------------------------------------------------------------------------------
+
+
+@_mutant(10, SIMULATED)
+def outbox_cleared_on_resync() -> AbstractContextManager[Any]:
+    """A resync starts the phone anew, its outbox too."""
+    pull = syncing.Sync._pull
+
+    def clean(self: Any, request: Any, token: str) -> Any:
+        page = pull(self, request, token)
+        if page.resync is not None:
+            with self._store.transaction():
+                self._store.run("UPDATE outbox SET line = NULL, state = 'receipted'")
+        return page
+
+    return _replaced(syncing.Sync, "_pull", clean)
+
+
+@_mutant(10, SIMULATED)
+def forgets_without_durable() -> AbstractContextManager[Any]:
+    """A receipt alone lets the phone forget the bytes."""
+    return _replaced(syncing, "may_forget", lambda entry, _durable: entry.state is outbox.State.RECEIPTED)
+
+
+@_mutant(10, SIMULATED)
+def wipes_at_once() -> AbstractContextManager[Any]:
+    """A phone that is told to wipe does so before its notes have arrived."""
+
+    ask = syncing.Sync._ask_hello
+
+    def hasty(self: Any, token: str) -> Any:
+        hello = ask(self, token)
+        if hello.wipe:
+            self.report.wiped = self.report.all_sent = True
+            raise Stopped("wiped")
+        return hello
+
+    return _replaced(syncing.Sync, "_ask_hello", hasty)
+
+
+@_mutant(12, SIMULATED, "numbers_taken")
+def epoch_kept_when_numbers_are_taken() -> AbstractContextManager[Any]:
+    """A restored phone goes on with numbers that are taken."""
+    return _replaced(syncing, "must_rotate_epoch", lambda _answer: False)
+
+
+@_mutant(12, SIMULATED, "numbers_taken")
+def issued_again_once_a_sync() -> AbstractContextManager[Any]:
+    """Only the first push that meets taken numbers has its ops issued again (as it once was)."""
+    rotate = syncing.Sync._rotate
+
+    def once(self: Any, after: Any) -> None:
+        if not self._epochs_left:
+            rotate(self, after)
+
+    return _replaced(syncing.Sync, "_rotate", once)
+
+
+@_mutant(16, SIMULATED, "receipts_lost")
+def all_sent_without_a_receipt() -> AbstractContextManager[Any]:
+    """A verdict is enough to say "all sent"."""
+    return _replaced(outbox.SyncState, "all_sent", property(lambda self: self.waiting == 0))
+
+
+@_mutant(11, SIMULATED)
+def restored_server_not_noticed() -> AbstractContextManager[Any]:
+    """The phone does not send again after a restore."""
+    return _replaced(syncing, "on_hello", lambda *_: [])
+
+
+@_mutant(2, SIMULATED)
+def sends_other_bytes_on_retry() -> AbstractContextManager[Any]:
+    """A retry writes the op anew instead of sending its frozen bytes."""
+    lines = PhoneStore.lines
+
+    def anew(self: PhoneStore, entries: Any) -> list[bytes]:
+        entries = list(entries)
+        tried = (
+            {(epoch, seq) for epoch, seq in self.every("SELECT epoch, seq FROM tried")}
+            if _tried(self)
+            else set()
+        )
+        sent = []
+        for entry, line in zip(entries, lines(self, entries), strict=True):
+            again = (entry.epoch, entry.seq) in tried
+            sent.append(line.replace(b'"base_rev":null', b'"base_rev":0') if again else line)
+            self.run("INSERT OR IGNORE INTO tried VALUES (?, ?)", entry.epoch, entry.seq)
+        return sent
+
+    return _replaced(PhoneStore, "lines", anew)
+
+
+def _tried(store: PhoneStore) -> bool:
+    store.run("CREATE TABLE IF NOT EXISTS tried (epoch TEXT, seq INTEGER, PRIMARY KEY (epoch, seq))")
+    return True
+
+
+# Several at once --------------------------------------------------------------------------------------
+
+
+@_mutant(6, TOGETHER)
+def naive_cursor() -> AbstractContextManager[Any]:
+    """A pull shows whatever is committed, though what comes before it may not be yet."""
+    return _replaced(PostgresTransaction, "settled", "1=1")
+
+
+@_mutant(17, TOGETHER)
+def nobody_waits_for_who_is_who() -> AbstractContextManager[Any]:
+    """Two pushes decide at once which child is which."""
+    lock = PostgresTransaction.lock
+
+    def only_others(self: Any, name: str) -> None:
+        if name != placing.WHO_IS_WHO:
+            lock(self, name)
+
+    return _replaced(PostgresTransaction, "lock", only_others)
+
+
+@_mutant(3, TOGETHER)
+def no_unique_index_on_the_ledger() -> AbstractContextManager[Any]:
+    """Two workers that both find a number free both keep an op under it."""
+    keep = ledger.keep
+
+    def shadowed(tx: Any, *args: Any, **named: Any) -> int:
+        if tx.notes.setdefault("without index", True):
+            # A temporary table hides the real one, for this transaction, and has no constraint.
+            tx.execute("CREATE TEMPORARY TABLE op AS SELECT * FROM op WHERE 1 = 0")
+            tx.notes["without index"] = False
+        return keep(tx, *args, **named)
+
+    return _replaced(ledger, "keep", shadowed)

@@ -1,0 +1,697 @@
+"""The world of a simulation: phones, a network, one server, and time. Each method without `_` and `check` is an event.
+
+An event does one thing, writes one line of history, and checks what can be checked there. Nothing here draws lots:
+what happens, and to whom, is the caller's choice (a seed's, or Hypothesis').
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from copy import deepcopy
+from functools import cache
+from random import Random
+from typing import Any
+from unittest import mock
+
+import msgspec
+
+from client_stub import keys
+from client_stub.device import Identity
+from client_stub.keys import ServerKey
+from client_stub.transport import TransportError
+from server import duty, intake
+from server.access import assertions
+from server.records.alerts import AlertConflict
+from server.storage import Transaction
+from sync.envelope import PullAnswer, PushAnswer
+from sync.note import Amendment, Note, Subject, Withdrawal
+from sync.operations import SCHEMA_NEWEST, Kind, digest, freeze
+from sync.vocabulary import Category
+from tests.road import LAMBETH, SOUTHWARK, START_MS, Road, somebody
+from tests.simulation.engines import Engine
+from tests.simulation.oracle import BUG, NEWER, Life, Oracle, Violation
+from tests.simulation.phone import Call, Died, Pause, Phone, damaged, lines_of
+from tests.simulation.server import DIES_AFTER, DIES_BEFORE, FAILS, WELL, Copied, SimServer, Unexpected
+
+OFFICERS = (("okafor", LAMBETH), ("lam", SOUTHWARK))
+PHONES_MAX = 5
+ROUNDS_MAX = 4
+"""Syncs of each phone after the faults have stopped, until everything must be everywhere."""
+TURNS_MAX = 400
+HOUR_MS = 3_600_000
+
+
+def _someone(given: str, family: str, born: str, postcode: str) -> Subject:
+    day = datetime.date.fromisoformat(born)
+    return Subject(given_names=given, family_name=family, date_of_birth=day, postcode=postcode)
+
+
+CAST = (
+    _someone("Mirembe", "Nakato", "2011-02-27", "E8 1EA"),
+    _someone("Oliver", "Prichard", "2015-07-09", "N4 2HT"),
+    _someone("Zofia", "Wisniewska", "2009-05-30", "W3 8DD"),
+    _someone("Haruto", "Ishikawa", "2013-12-01", "HA4 6QT"),
+)
+"""Children described so well that linkage is sure. The first two are on the registry."""
+KNOWN = 2
+
+LEDGER = (
+    "SELECT s.device_id, s.epoch, o.seq, o.line, o.outcome, o.received_at"
+    " FROM op o JOIN op_stream s ON s.stream_id = o.stream_id"
+)
+SET_ASIDE = (
+    "SELECT q.device_id, q.digest, COALESCE(q.line, o.line) FROM quarantine q"
+    " LEFT JOIN op o ON o.op_id = q.op_id"
+)
+NOTES = (
+    "SELECT n.note_id, n.author, n.received_at, CASE WHEN n.withdrawn_at IS NULL THEN 0 ELSE 1 END,"
+    " (SELECT COUNT(*) FROM amendment a WHERE a.note_key = n.note_key), s.child_id"
+    " FROM note n JOIN subject s ON s.note_key = n.note_key ORDER BY n.note_key"
+)
+
+
+class Message(msgspec.Struct):
+    """Something in flight: a request (`call`), or an answer to one. `number` is the request's."""
+
+    number: int
+    phone: str
+    call: Call
+    answer: Any = None
+    truth: dict[str, int] | None = None
+    """Of the answer to a pull that ends with a checkpoint: what the phone must hold then (note id: rev)."""
+
+
+class World:
+    """One run. Close it."""
+
+    def __init__(self, engine: Engine, seed: int) -> None:
+        self.rng = Random(f"world {seed}")
+        self.now = START_MS
+        self.history: list[str] = []
+        self.oracle = Oracle()
+        self.phones: dict[str, Phone] = {}
+        self.network: list[Message] = []
+        self.copied: tuple[Copied, Life] | None = None
+        """A backup that was begun, with what it holds."""
+        self.backup: tuple[Copied, Life] | None = None
+        self.snapshots: dict[str, Any] = {}
+        self._numbers = self._names = 0
+        self._truth: dict[str, dict[str, int] | None] = {}
+        self._closing = ExitStack()
+        self._closing.enter_context(mock.patch.object(intake, "_facts", _with_a_bug(intake._facts)))
+        self._closing.enter_context(mock.patch.object(intake, "log", _SILENT))
+        try:
+            self.server = SimServer(engine, lambda: self.now, lambda: f"{self.rng.getrandbits(64):016x}")
+            self._closing.callback(lambda: self.server.store.close_now())
+            self._populate()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        for phone in self.phones.values():
+            if phone.alive:
+                phone.end()
+        self._closing.close()
+
+    def _populate(self) -> None:
+        road = Road(self.server.store)
+        for number, child in enumerate(CAST[:KNOWN]):
+            road.child(child, registry_id=f"registry-{number}")
+        self.server.store.write_now(_enrol_everybody)
+        for username, _ in OFFICERS:
+            for which in (1, 2):
+                self._hand_out(
+                    username, f"{username}-{which}", key=_key(OFFICERS.index((username, _)), which)
+                )
+
+    def _hand_out(self, username: str, name: str, key: str) -> None:
+        phone = self._phone(name)
+        public = self.server.receipt_key.public
+        phone.enrol(
+            Identity(
+                server="http://127.0.0.1:8000",
+                device_id=_device_id(name),
+                user=username,
+                audience="http://127.0.0.1:8000",
+                server_key=ServerKey(kid=public.kid, x=public.x),
+            ),
+            key,
+        )
+
+    def _phone(self, name: str, source: Any = None, inode: str | None = None) -> Phone:
+        phone = Phone(
+            name,
+            Random(f"{self.rng.getrandbits(64)}"),
+            lambda: self.now,
+            lambda line: self.oracle.wrote(name, line),
+            inode=inode or f"disk-{self._names}",
+            source=source,
+        )
+        self._names += 1
+        self.phones[name] = phone
+        self.oracle.written.setdefault(name, set())
+        return phone
+
+    def _say(self, what: str) -> None:
+        self.history.append(f"{len(self.history):5} {(self.now - START_MS) / 1000:12.3f} s  {what}")
+
+    def digest(self) -> str:
+        """Of the whole history."""
+        return hashlib.sha256("\n".join(self.history).encode()).hexdigest()
+
+    def end_state(self) -> str:
+        """A digest of what is in the database and on the phones now."""
+        state: list[Any] = [
+            sorted((*row[:3], digest(bytes(row[3])), *row[4:]) for row in self.server.rows(LEDGER))
+        ]
+        state += [self.server.rows(NOTES), sorted(row[:2] for row in self.server.rows(SET_ASIDE))]
+        for name, phone in self.phones.items():
+            if phone.alive:
+                columns = "epoch, seq, digest, state, outcome, code, written_at, reissued_as"
+                state.append([name, phone.store.every(f"SELECT {columns} FROM outbox ORDER BY position")])
+                state.append(
+                    phone.store.every("SELECT bucket, kind, id, rev, data FROM held ORDER BY bucket, id")
+                )
+        return hashlib.sha256(repr(state).encode()).hexdigest()
+
+    # Who there is -----------------------------------------------------------------------------------------
+
+    def living(self) -> list[Phone]:
+        return [phone for phone in self.phones.values() if phone.alive]
+
+    def idle(self) -> list[Phone]:
+        return [phone for phone in self.living() if not phone.syncing]
+
+    def waiting_for_an_answer(self) -> list[Phone]:
+        return [phone for phone in self.living() if isinstance(phone.waiting, Call)]
+
+    def pausing(self) -> list[Phone]:
+        return [phone for phone in self.living() if isinstance(phone.waiting, Pause)]
+
+    def requests(self) -> list[Message]:
+        return [message for message in self.network if message.answer is None]
+
+    def answers(self) -> list[Message]:
+        return [message for message in self.network if message.answer is not None]
+
+    # The officer ------------------------------------------------------------------------------------------
+
+    def write(self, phone: Phone, child: int, nature: str = "good", dies_in: int | None = None) -> str | None:
+        """Write a note; `nature` is good, bug, newer (schema) or poison. Its id, or None where the phone died."""
+        note = self._note(
+            phone, CAST[child % len(CAST)], BUG if nature == "bug" else "Seen alone by the bus station"
+        )
+        self._say(f"{phone.name} writes a {nature} note about {note.subjects[0].given_names}")
+        if nature in ("newer", "poison"):
+            self._on(phone, lambda: self._write_strange(phone, note, nature), dies_in)
+            return None
+        note_id: str | None = None
+
+        def write() -> None:
+            nonlocal note_id
+            note_id = phone.device.write(note)
+
+        self._on(phone, write, dies_in)
+        return note_id
+
+    def _write_strange(self, phone: Phone, note: Note, nature: str) -> None:
+        """As a newer release of the phone would, or one with a fault."""
+        note_id = phone.device.surroundings.new_id()
+        identity = phone.device.enrolled()
+
+        def strange(seq: int) -> tuple[bytes, str]:
+            line = freeze(
+                device=identity.device_id,
+                epoch=phone.device.current_epoch(),
+                seq=seq,
+                user=identity.user,
+                kind=Kind.NOTE_WRITE,
+                entity_id=note_id,
+                body=note,
+            )
+            if nature == "newer":
+                line = line.replace(b'"schema":%d' % SCHEMA_NEWEST, b'"schema":%d' % NEWER)
+            else:
+                op = msgspec.json.decode(line)
+                body = msgspec.json.encode({n: v for n, v in op["body"].items() if n != "recorded_at"})
+                line = line.replace(msgspec.json.encode(op["body"]), body)
+                line = line.replace(op["body_sha256"].encode(), digest(body).encode())
+            return line, digest(line)
+
+        with phone.store.transaction():
+            epoch = phone.device.current_epoch()
+            phone.store.append(
+                epoch=epoch, kind="note.write", entity_id=note_id, written_at=self.now, freeze=strange
+            )
+
+    def _note(self, phone: Phone, child: Subject, text: str) -> Note:
+        at = _at(phone.device.surroundings.now_ms())
+        return Note(
+            observed_at=at, recorded_at=at, category=Category.NEGLECT, saw_or_heard=text, subjects=(child,)
+        )
+
+    def follow_up(self, phone: Phone, which: int, *, withdraw: bool, dies_in: int | None = None) -> None:
+        """Amend or withdraw one of the phone's own notes."""
+        mine = [
+            item.entity_id for item in phone.store.items() if item.kind == "note.write" and not item.reissued
+        ]
+        if not mine:
+            return
+        note_id = mine[which % len(mine)]
+        self._say(f"{phone.name} {'withdraws' if withdraw else 'amends'} {note_id[:8]}")
+        at = _at(phone.device.surroundings.now_ms())
+        if withdraw:
+            body = Withdrawal(recorded_at=at, reason="In error")
+            self._on(phone, lambda: phone.device.withdraw(note_id, body), dies_in)
+        else:
+            more = Amendment(recorded_at=at, reason="I remembered more", text="And no coat")
+            self._on(phone, lambda: phone.device.amend(note_id, more), dies_in)
+
+    def sync(self, phone: Phone, ops_per_push: int, rows: int = 50, dies_in: int | None = None) -> None:
+        """Begin a sync, in pushes of so many ops and pages of so many rows."""
+        self._say(f"{phone.name} begins a sync, {ops_per_push} ops a push, {rows} rows a page")
+        self._on(phone, lambda: phone.start_sync(ops_per_push, rows), dies_in)
+
+    def die(self, phone: Phone) -> None:
+        """The phone's process ends where it waits."""
+        self._say(f"{phone.name} is killed while it waits")
+        phone.kill()
+
+    def wake(self, phone: Phone) -> None:
+        """The pause is over."""
+        assert isinstance(phone.waiting, Pause)
+        self.now += round(phone.waiting.seconds * 1000)
+        self._say(f"{phone.name} goes on after a pause")
+        self._on(phone, lambda: phone.resume(None))
+
+    def give_up(self, phone: Phone) -> None:
+        """The phone waits no longer; its request may still arrive."""
+        self._say(f"{phone.name} gives up waiting")
+        self._on(phone, phone.lose_signal)
+
+    def _on(self, phone: Phone, act: Any, dies_in: int | None = None) -> None:
+        """Let a phone act until it waits, ends or dies; take what it asks to the network."""
+        before = phone.waiting
+        if dies_in is not None:
+            phone.dies_in = dies_in
+        try:
+            act()
+        except Died as died:
+            self._say(f"    {phone.name} dies: {died}")
+            phone.kill()
+            self.oracle.check_all_sent(phone.name, phone.device.status().all_sent)
+        if not phone.syncing:
+            phone.dies_in = None
+        if isinstance(phone.waiting, Call) and phone.waiting is not before:
+            self._numbers += 1
+            self.network.append(Message(self._numbers, phone.name, phone.waiting))
+            self._say(f"    {phone.name} asks {phone.waiting.door} (request {self._numbers})")
+            self._check_question(phone, phone.waiting)
+        elif phone.report is not None and not phone.syncing:
+            self._after_sync(phone)
+
+    def _check_question(self, phone: Phone, call: Call) -> None:
+        if call.door == "pull" and call.said.cursor is None and phone.store.get("cursor") is not None:
+            raise Violation(9, f"{phone.name}'s copy differs from what the server says at its checkpoint")
+
+    def _after_sync(self, phone: Phone) -> None:
+        report, phone.report = phone.report, None
+        assert report is not None
+        self._say(
+            f"    {phone.name} has synced: all sent {report.all_sent}, wiped {report.wiped}, {report.problems}"
+        )
+        self.oracle.check_all_sent(phone.name, report.all_sent)
+        truth = self._truth.get(phone.name)
+        if not report.problems and not report.wiped and truth is not None:
+            own = phone.store.holdings().get(f"notes:{phone.device.enrolled().user}", {})
+            held = {row: one.rev for (_, row), one in own.items()}
+            if held != truth:
+                raise Violation(
+                    9, f"{phone.name} holds {len(held)} rows at its checkpoint and not {len(truth)}"
+                )
+        self.check_nothing_lost()
+
+    # The network ------------------------------------------------------------------------------------------
+
+    def deliver(self, message: Message, fate: str = WELL, *, keep: bool = False) -> None:
+        """A request reaches the server, or an answer its phone. `keep`: and is still in flight, as if sent twice."""
+        if not keep:
+            self.network.remove(message)
+        if message.answer is None:
+            self._request(message, fate)
+        else:
+            self._answer(message)
+
+    def drop(self, message: Message) -> None:
+        """A message is lost. The phone finds out when it gives up."""
+        self.network.remove(message)
+        self._say(f"{'answer' if message.answer is not None else 'request'} {message.number} is lost")
+
+    def damage(self, message: Message, index: int, *, deep: bool) -> None:
+        """One line of a push is changed on its way."""
+        self._say(
+            f"line {index} of request {message.number} is damaged ({'deep' if deep else 'at its beginning'})"
+        )
+        message.call = Call("push", message.call.token, damaged(message.call.said, index, deep=deep))
+
+    def strip_receipt(self, message: Message) -> None:
+        """An answer to a push loses its receipt on the way."""
+        self._say(f"the receipt of answer {message.number} is lost")
+        message.answer = msgspec.structs.replace(message.answer, receipt=None)
+
+    def _request(self, message: Message, fate: str) -> None:
+        call = message.call
+        if call.door == "token" and fate == FAILS:
+            fate = WELL
+        try:
+            answer = self.server.serve(call, fate)
+        except Unexpected as error:
+            raise Violation(5, str(error)) from error
+        became = _in_words(answer, fate, self.server.up)
+        self._say(f"request {message.number} ({call.door}) reaches the server: {became}")
+        truth = None
+        if call.door == "push":
+            self._check_push(message, answer)
+        if call.door == "pull" and isinstance(answer, PullAnswer):
+            truth = self._check_pull(message, answer)
+        if answer is not None:
+            self.network.append(Message(message.number, message.phone, call, answer, truth))
+
+    def _check_push(self, message: Message, answer: Any) -> None:
+        life, device = self.oracle.life, _device_id(message.phone)
+        lines = lines_of(message.call.said)
+        user = message.phone.partition("-")[0]
+        if isinstance(answer, PushAnswer):
+            signed = json.loads(_unsealed(answer.receipt or ""))
+            here = {
+                d for (d,) in self.server.rows("SELECT digest FROM op UNION SELECT digest FROM quarantine")
+            }
+            told = msgspec.to_builtins(answer) | {"receipt": signed}
+            self.oracle.check_custody(told, here)
+        if not self.server.committed:
+            return
+        expected = life.take(device, user, lines, self.now)
+        if isinstance(answer, PushAnswer):
+            self.oracle.check_answer(lines, expected, told)
+            if answer.epoch is not None:
+                marks = (answer.contiguous_through, answer.durable_through)
+                wanted = (life.contiguous(device, answer.epoch), life.durable(device, answer.epoch))
+                if marks != wanted:
+                    raise Violation(
+                        11, f"the server says (received, durable) through {marks} and it is {wanted}"
+                    )
+            if answer.rotate_epoch != any(code == "key_reused" for _, code in expected):
+                raise Violation(12, "the phone was not told, or wrongly told, that its numbers are taken")
+
+    def _check_pull(self, message: Message, answer: PullAnswer) -> dict[str, int] | None:
+        author = message.phone.partition("-")[0]
+        self.oracle.check_pull(
+            author, [change.id for change in answer.changes if change.op == "put" and change.kind == "note"]
+        )
+        asked = message.call.said.cursor
+        before, after = _place(asked) if asked else None, _place(answer.cursor)
+        bucket = f"notes:{author}"
+        if answer.resync is not None:
+            if before is not None and before[:2] == (self.server.incarnation, after[1]):
+                raise Violation(6, "a cursor that is good was refused")
+        elif before is not None and (before[0] != self.server.incarnation or after[2:] < before[2:]):
+            raise Violation(6, f"a cursor went from {before} to {after}")
+        if answer.checkpoint is None:
+            return None
+        truth = dict(self.server.rows("SELECT note_id, rev FROM note WHERE author = :author", author=author))
+        if answer.checkpoint.get(bucket, (0, ""))[0] != len(truth):
+            raise Violation(9, "a checkpoint counts other rows than there are")
+        return truth
+
+    def _answer(self, message: Message) -> None:
+        phone = self.phones[message.phone]
+        awaited = phone.waiting if phone.alive else None
+        # A retry may be answered with the answer to its first attempt: the bytes are the same.
+        if not isinstance(awaited, Call) or (awaited.door, awaited.said) != (
+            message.call.door,
+            message.call.said,
+        ):
+            self._say(f"answer {message.number} finds nobody who waits for it")
+            return
+        self._say(f"answer {message.number} reaches {phone.name}")
+        if message.call.door == "pull" and isinstance(message.answer, PullAnswer):
+            self._truth[phone.name] = message.truth
+        if isinstance(message.answer, PushAnswer) and message.answer.receipt is not None:
+            self.oracle.signed_for |= {d for _, _, d in json.loads(_unsealed(message.answer.receipt))["ops"]}
+        self._on(phone, lambda: phone.resume(message.answer))
+
+    # The server -------------------------------------------------------------------------------------------
+
+    def restart(self) -> None:
+        """A new process over the same database."""
+        self._say("the server starts")
+        self.server.start()
+        self.check_database()
+
+    def begin_backup(self) -> None:
+        """A backup copies the database; notes may come before it is complete."""
+        self._say("a backup is begun")
+        life = self.oracle.life
+        life.backed_up = life.backed_up or {}
+        self.copied = self.server.copy(), deepcopy(life)
+
+    def complete_backup(self) -> None:
+        """The backup is whole: phones may forget what it holds."""
+        assert self.copied is not None
+        self._say("the backup is complete")
+        self.backup, self.copied = self.copied, None
+        self.server.keep(self.backup[0])
+        life = self.oracle.life
+        life.backed_up = (life.backed_up or {}) | self.backup[1].marks()
+
+    def restore(self) -> None:
+        """The server is lost, and comes back from its newest backup."""
+        assert self.backup is not None
+        self._say("the server is lost and restored from its backup")
+        before = self.server.incarnation
+        self.server.restore(self.backup[0])
+        self.copied = None
+        self.oracle.life = self.backup[1].after_restore()
+        if self.server.incarnation == before:
+            raise Violation(11, "a restored server has the incarnation of the one before")
+        self.check_database()
+        self.check_nothing_lost()
+
+    def revoke(self, phone: Phone) -> None:
+        """An administrator revokes the phone (and every clone of it)."""
+        self._say(f"{phone.name} is revoked")
+        self.server.revoke(phone.device_id)
+        self.oracle.life.revoked.add(phone.device_id)
+
+    def acknowledge(self, which: int) -> None:
+        """Somebody answers an alert, and the authors' phones will hear that their notes were seen."""
+        open_alerts = self.server.rows("SELECT alert_id FROM alert WHERE state = 'open' ORDER BY alert_id")
+        if not open_alerts:
+            return
+        (alert_id,) = open_alerts[which % len(open_alerts)]
+        self._say(f"alert {alert_id} is acknowledged")
+        gaffer = somebody("gaffer", "force_duty_officer")
+        try:
+            self.server.store.write_now(lambda tx: duty.acknowledge(tx, gaffer, alert_id, now=self.now))
+        except AlertConflict as error:
+            self._say(f"    it was not: {error}")
+
+    # Phones come and go -----------------------------------------------------------------------------------
+
+    def keep_snapshot(self, phone: Phone) -> None:
+        """A backup of the phone is made."""
+        self._say(f"a backup of {phone.name} is made")
+        self.snapshots[phone.name] = phone.store.copied()
+
+    def clone(self, phone: Phone) -> None:
+        """The phone's store is copied to another, and both live on."""
+        if len(self.living()) >= PHONES_MAX:
+            return
+        name = f"{phone.name}'"
+        while name in self.phones:
+            name += "'"
+        self._say(f"{phone.name} is cloned as {name}")
+        clone = self._phone(name, phone.store.copied())
+        self.oracle.written[name] = set(clone.store.lines_held())
+        self._truth[name] = self._truth.get(phone.name)
+
+    def roll_back(self, phone: Phone, *, same_disk: bool) -> None:
+        """The phone is restored from its backup: what was written since is gone with it. `same_disk`: in place, so
+        that the store cannot tell."""
+        copy = self.snapshots.get(phone.name)
+        if copy is None:
+            return
+        self._say(f"{phone.name} is restored from its backup{' in place' if same_disk else ''}")
+        inode = phone.store.file_identity() if same_disk else None
+        phone.end()
+        again = self._phone(phone.name, copy, inode)
+        self.oracle.written[phone.name] = set(again.store.lines_held())
+        self._truth.pop(phone.name, None)
+
+    def lose(self, phone: Phone) -> None:
+        """The phone falls into the river."""
+        self._say(f"{phone.name} is lost")
+        phone.end()
+
+    def jump_clock(self, phone: Phone, hours: int) -> None:
+        """The phone's clock is set wrong by so many hours."""
+        self._say(f"{phone.name}'s clock is wrong by {hours} h")
+        phone.clock_offset_ms = hours * HOUR_MS
+
+    def pass_time(self, seconds: int) -> None:
+        self._say(f"{seconds} s pass")
+        self.now += seconds * 1000
+
+    # What must hold ---------------------------------------------------------------------------------------
+
+    def check_database(self) -> None:
+        """The database beside the oracle, row by row."""
+        life = self.oracle.life
+        life.check_ledger(self.server.rows(LEDGER), self.now)
+        life.check_set_aside(self.server.rows(SET_ASIDE))
+        life.check_notes(self.server.rows(NOTES))
+
+    def check_nothing_lost(self) -> None:
+        held = {}
+        for phone in self.living():
+            held[phone.name] = phone.store.lines_held()
+        self.oracle.check_nothing_lost(held)
+
+    def drain(self) -> None:
+        """The faults stop: everything must come to rest in a bounded number of rounds, and all agree."""
+        self._say("faults stop")
+        self.network.clear()
+        if not self.server.up:
+            self.restart()
+        for phone in self.living():
+            if phone.syncing:
+                self.die(phone)
+        for _ in range(ROUNDS_MAX):
+            for phone in self.living():
+                self.sync(phone, 50)
+                self.run_until_idle(phone)
+        self.check_database()
+        self.check_nothing_lost()
+        for phone in self.living():
+            status = phone.device.status()
+            if not status.all_sent:
+                raise Violation(
+                    15, f"{phone.name} still has {status.state} after {ROUNDS_MAX} syncs without faults"
+                )
+            mine = phone.store.lines_held()
+            self.oracle.check_drained(phone.device.enrolled().user, phone.device_id, mine)
+        waiting = set(self.oracle.life.parked) & set(self.oracle.life.notes)
+        if waiting:
+            raise Violation(15, f"{len(waiting)} notes are here, and what waits for them still waits")
+
+    def run_until_idle(self, phone: Phone) -> None:
+        """Deliver whatever this phone asks, at once and whole, until its sync ends."""
+        for _ in range(TURNS_MAX):
+            if not phone.syncing:
+                return
+            if isinstance(phone.waiting, Pause):
+                self.wake(phone)
+            else:
+                self.deliver(self.network[-1])
+        raise Violation(15, f"{phone.name} does not come to an end of its sync")
+
+
+class _Silent:
+    def __getattr__(self, _name: str) -> Any:
+        return lambda *_args, **_named: None
+
+
+_SILENT = _Silent()
+
+
+def _with_a_bug(facts: Any) -> Any:
+    """Casework that fails on one note, after that note has been stored."""
+
+    def failing(trip: Any, note_id: str, note: Note, *rest: Any) -> Any:
+        if note.saw_or_heard == BUG:
+            raise RuntimeError("a bug that only this note meets")
+        return facts(trip, note_id, note, *rest)
+
+    return failing
+
+
+@cache
+def _key(officer: int, which: int) -> str:
+    """The private key of a phone, made once in a process: nothing that is compared depends on it."""
+    return keys.new_private_key()
+
+
+def _device_id(phone: str) -> str:
+    """The id under which a phone is enrolled; a clone has that of its original."""
+    text = hashlib.sha256(phone.rstrip("'").encode()).hexdigest()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:32]}"
+
+
+def _enrol_everybody(tx: Transaction) -> None:
+    for officer, (username, borough) in enumerate(OFFICERS):
+        person = tx.value(
+            "INSERT INTO person (username, name, role, borough, password_hash, created_at)"
+            " VALUES (:username, :name, 'ward_officer', :borough, '', :now) RETURNING id",
+            {"username": username, "name": f"PC {username.title()}", "borough": borough, "now": START_MS},
+        )
+        for which in (1, 2):
+            jwk = keys.public_jwk(_key(officer, which))
+            tx.execute(
+                "INSERT INTO device (device_id, thumbprint, public_key, person, name, ward, borough, role, status,"
+                " enrolled_at) VALUES (:id, :print, :key, :person, 'simulated', 'E05000416', :borough,"
+                " 'ward_officer', 'active', :now)",
+                {
+                    "id": _device_id(f"{username}-{which}"),
+                    "print": assertions.thumbprint(jwk),
+                    "key": assertions.plain_jwk(jwk),
+                    "person": person,
+                    "borough": borough,
+                    "now": START_MS,
+                },
+            )
+
+
+def _at(now_ms: int) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(now_ms / 1000, datetime.UTC)
+
+
+def _place(cursor: str) -> tuple[str, str, int, int]:
+    """(incarnation, scope, xid, seq) of a cursor, read without its key."""
+    raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+    incarnation, scope, xid, seq, *_ = json.loads(raw[16:])
+    return incarnation, scope, xid, seq
+
+
+def _unsealed(receipt: str) -> bytes:
+    payload = receipt.partition(".")[0]
+    return base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
+
+
+def _in_words(answer: Any, fate: str, up: bool) -> str:
+    if not up and answer is None:
+        return f"it {fate}" if fate in (DIES_BEFORE, DIES_AFTER) else "it is down"
+    if isinstance(answer, TransportError):
+        return f"{type(answer).__name__} ({fate})"
+    if isinstance(answer, PushAnswer):
+        verdicts = ", ".join(f"{v.v}{f' {v.code}' if v.code else ''}" for v in answer.verdicts)
+        return f"{verdicts}; received through {answer.contiguous_through}, durable through {answer.durable_through}"
+    if isinstance(answer, PullAnswer):
+        again = f", resync: {answer.resync.reason}" if answer.resync else ""
+        return f"{len(answer.changes)} changes, more {answer.more}{again}"
+    return "answered"
+
+
+@contextmanager
+def world(engine: Engine, seed: int) -> Iterator[World]:
+    """A world that is closed afterwards."""
+    made = World(engine, seed)
+    try:
+        yield made
+    finally:
+        made.close()
