@@ -47,6 +47,7 @@ from server.http import (
     sign_in,
     sync,
     telling,
+    transfers,
 )
 from server.http.auth import OPEN, authenticate, provide_device, provide_person, provide_services
 from server.http.csrf import COOKIE, HEADER, CSRFCheck
@@ -87,6 +88,7 @@ HANDLERS: list[ControllerRouterHandler] = [
     *search.HANDLERS,
     *administration.HANDLERS,
     *telling.HANDLERS,
+    *transfers.HANDLERS,
     problems.problem_page,
 ]
 

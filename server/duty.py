@@ -16,13 +16,18 @@ from server.audit import Actor
 from server.casework.clocks import deadline, escalations
 from server.casework.grades import decided, highest
 from server.casework.pack import Pack
+from server.casework.routing import OTHER_FORCE
 from server.placing import WHO_IS_WHO
-from server.records import alerts, cases, children_shown, duties, grades, notes
+from server.records import alerts, cases, children_shown, duties, force_contacts, grades, notes, outcomes
 from server.records.alerts import Alert, AlertConflict, State
 from server.records.grades import NewClock
 from server.storage.port import Transaction
 from server.world import World
-from sync.vocabulary import Grade
+from sync.vocabulary import Grade, NoteOutcome
+
+
+class ContactNeeded(NotAllowed):
+    """An alert of the other-force queue ends only after another force was told of it."""
 
 
 def acknowledge(
@@ -78,19 +83,30 @@ def close(
     *,
     now: int,
     from_rev: int | None = None,
+    outcome: NoteOutcome | None = None,
+    to_author: str | None = None,
 ) -> Alert:
     """End an alert with what was decided. One that nobody had answered is acknowledged with it, and the authors of
     its notes hear that the borough has decided.
+
+    `outcome` and `to_author`, words of the borough, are heard by the authors of its notes at their next sync.
 
     Raises NotAllowed and AlertConflict.
     """
     alert = _current(tx, person, alert_id, from_rev)
     if not person.may(Permission.WORK_CASES):
         raise NotAllowed("Your role does not close alerts.")
+    if alert.borough == OTHER_FORCE and not force_contacts.any_of(tx, alert_id):
+        raise ContactNeeded(
+            "Nobody has told another force of this yet.", "Write down first who rang whom, and when."
+        )
     if alert.state is State.OPEN:
         acknowledge(tx, person, alert_id, now=now)
-    duties.close(tx, Actor("person", person.username), [alert_id], decision, now=now)
+    actor = Actor("person", person.username)
+    duties.close(tx, actor, [alert_id], decision, now=now, outcome=outcome)
     notes.set_status(tx, alerts.note_ids(tx, alert_id), notes.Status.DECIDED)
+    if outcome is not None:
+        outcomes.tell(tx, alerts.note_ids(tx, alert_id), outcome, to_author, now=now)
     return alerts.show(tx, person, alert_id, now=now)
 
 

@@ -165,3 +165,24 @@ def phrases_to_reconsider(text: str) -> list[tuple[int, str, str]]:
         for phrase, advice in PHRASES_TO_RECONSIDER.items()
         for match in _PHRASES[phrase].finditer(text)
     )
+
+
+class NoteOutcome(StrEnum):
+    """What came of a note, as its borough says it when it closes the duty. Codes are for ever."""
+
+    REFERRED = "referred"
+    STRATEGY_DISCUSSION = "strategy_discussion"
+    KNOWN_CASE = "known_case"
+    SUPPORT = "support"
+    OTHER_FORCE = "other_force"
+    NO_FURTHER_ACTION = "no_further_action"
+
+
+NOTE_OUTCOME_LABELS: dict[NoteOutcome, str] = {
+    NoteOutcome.REFERRED: "Referred to children's social care",
+    NoteOutcome.STRATEGY_DISCUSSION: "Strategy discussion held",
+    NoteOutcome.KNOWN_CASE: "Added to a case that is open already",
+    NoteOutcome.SUPPORT: "Advice or early help given",
+    NoteOutcome.OTHER_FORCE: "Handed to another force",
+    NoteOutcome.NO_FURTHER_ACTION: "No further action",
+}

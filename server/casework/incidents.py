@@ -9,6 +9,7 @@ Two notes about one child are the same incident when
 
 "Alike in category" is a category, or a family of categories, in common. The relation is closed: if A is with
 B and B with C, the three are one incident. The result does not depend on the order of the notes.
+A note of which a person said that it tells of an event of its own (`apart`) is joined to none.
 """
 
 import math
@@ -77,12 +78,16 @@ def group(live: Sequence[NoteFact], masks: Sequence[int], pack: Pack) -> tuple[l
         if first == later:
             continue
         note, mask = live[later], masks[later]
+        if note.apart:
+            continue
         for earlier in range(later - 1, first - 1, -1):
             if not mask & masks[earlier] or parent[earlier] == parent[later]:
                 continue
             if _root(parent, earlier) == _root(parent, later):
                 continue
             other = live[earlier]
+            if other.apart:
+                continue
             apart_ms = observed_at - times[earlier]
             if other.author == note.author:
                 reason = _AUTHOR if apart_ms <= author_ms else 0
@@ -110,7 +115,7 @@ def _join_episodes(
     longest_ms = pack.incidents.missing_days_max * DAY_MS
     missing: list[int] = []
     for position, note in enumerate(live):
-        if not masks[position] & bit:
+        if not masks[position] & bit or note.apart:
             continue
         if note.missing_hours:
             began_at = note.observed_at - min(int(note.missing_hours * HOUR_MS), longest_ms)

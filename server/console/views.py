@@ -153,6 +153,14 @@ class QueueRow(View, frozen=True, kw_only=True):
     """A clock of its own beside the grade's: "Police protection ends"."""
     is_copy: bool = False
     """Sent for information: another borough owns it."""
+    can_transfer: bool = False
+    offered: str | None = None
+    """Another borough is asked to take it: to which, by which and since when. It stays where it is until then."""
+    offered_at: int | None = None
+    asks_me: bool = False
+    """The reader may answer the offer."""
+    other_force: bool = False
+    """In the other-force queue: who was rung is written down on a page of its own."""
 
 
 class Choice(View, frozen=True, kw_only=True):
@@ -203,6 +211,8 @@ class ClosePage(View, frozen=True, kw_only=True):
     least: int
     error: str | None = None
     decision: str = ""
+    outcomes: tuple[Choice, ...] = ()
+    to_author: str = ""
 
 
 class GradePage(View, frozen=True, kw_only=True):

@@ -88,6 +88,8 @@ class Identity(View, frozen=True, kw_only=True):
     records: tuple[int, ...] = ()
     """The numbers of the records that are this child, the kept one first."""
     may_merge: bool = False
+    case: str | None = None
+    """The open case and its lead, or that there is none, for those who work cases."""
     responsible_authority: str | None = None
     owner: str | None = None
     provisional: bool = False
@@ -154,7 +156,12 @@ class NoteEntry(View, frozen=True, kw_only=True):
     stands_on: int | None = None
     """The number of the record that the note stands on, where it is not the one that the child continues as."""
     same_incident_as: str | None = None
-    """Where another officer's note tells of the same incident."""
+    """Where another note tells of the same incident: which, and why they are one; or who said that it is one of its
+    own."""
+    subject_id: int = 0
+    can_part: bool = False
+    """The reader may say that it is an event of its own."""
+    can_rejoin: bool = False
 
     @property
     def kind(self) -> str:

@@ -33,7 +33,7 @@ from server.records import steps as alert_steps
 from server.records.alerts import AlertConflict, State
 from server.storage.port import Transaction
 from sync import limits
-from sync.vocabulary import Grade
+from sync.vocabulary import Grade, NoteOutcome
 
 RECONNECT_MS = 3_000
 TEXT_PATTERN = r"^[^\x00]*$"  # PostgreSQL keeps no NUL in text
@@ -60,9 +60,12 @@ class HandOverRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class CloseRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`decision`: what was decided, and why. It is kept with the alert."""
+    """`decision`: what was decided, and why; it is kept with the alert. `outcome` and `to_author` are heard by the
+    authors of its notes at their next sync: no name and no detail that they may not know."""
 
     decision: Words
+    outcome: NoteOutcome | None = None
+    to_author: Words | None = None
     from_rev: Rev | None = None
 
 
@@ -268,7 +271,16 @@ async def close(
     now = now_ms()
     try:
         alert = await services.store.write(
-            lambda tx: duty.close(tx, person, alert_id, data.decision, now=now, from_rev=data.from_rev)
+            lambda tx: duty.close(
+                tx,
+                person,
+                alert_id,
+                data.decision,
+                now=now,
+                from_rev=data.from_rev,
+                outcome=data.outcome,
+                to_author=data.to_author,
+            )
         )
     except AlertConflict as error:
         raise conflict(error) from None

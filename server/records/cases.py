@@ -281,6 +281,7 @@ def _alert(
         due_words=timed.due_words if timed else None,
         warns_at=timed.warns_at if timed else None,
         copies=ownership.copies,
+        owner=ownership.lead if ground.child.open_case_borough == ownership.owner else None,
         first=ground.first,
         joint=joint,
     )

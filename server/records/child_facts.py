@@ -45,6 +45,8 @@ def facts_together(tx: Transaction, kept_id: int, *, now: int) -> ChildFacts:
         home_borough=first("home_borough"),
         school_borough=first("school_borough"),
         responsible_authority=first("responsible_authority"),
+        open_case_borough=first("open_case_borough"),
+        open_case_lead=first("open_case_lead"),
         school_known=any(one.school_known for one in found),
         restricted=any(one.restricted for one in found),
     )
@@ -54,7 +56,10 @@ _FACTS = (
     "SELECT c.child_id, c.date_of_birth, c.looked_after, c.home_borough, c.school_borough,"
     " c.responsible_authority, c.restricted, c.details, (SELECT COUNT(*) FROM marker m"
     " WHERE m.child_id = c.child_id AND m.kind = :kind AND (m.expires_at IS NULL OR m.expires_at > :now)),"
-    " c.cluster_id FROM child c"
+    " c.cluster_id, k.borough, p.username FROM child c LEFT JOIN child_case k ON k.case_id = COALESCE("
+    "(SELECT o.case_id FROM child_case o WHERE o.child_id = c.child_id AND o.closed_at IS NULL),"
+    " (SELECT MIN(o.case_id) FROM child m JOIN child_case o ON o.child_id = m.child_id AND o.closed_at IS NULL"
+    " WHERE m.cluster_id = c.cluster_id)) LEFT JOIN person p ON p.username = k.lead AND p.active = 1"
 )
 
 
@@ -63,7 +68,8 @@ def _facts_marks(child_id: int, now: int) -> dict[str, object]:
 
 
 def _facts(row: Sequence[Any]) -> ChildFacts:
-    child_id, born, looked_after, home, school, authority, is_restricted, details, marked, kept_id = row
+    (child_id, born, looked_after, home, school, authority, is_restricted, details, marked, kept_id,
+     case_borough, case_lead) = row  # fmt: skip
     known = _details_decoder.decode(details)
     age = None if born else known
     return ChildFacts(
@@ -76,6 +82,8 @@ def _facts(row: Sequence[Any]) -> ChildFacts:
         home_borough=home,
         school_borough=school,
         responsible_authority=authority,
+        open_case_borough=case_borough,
+        open_case_lead=case_lead,
         school_known=bool(known.school or school),
         restricted=bool(is_restricted),
         kept_id=kept_id,

@@ -12,7 +12,7 @@ from server.casework.grades import graver_of
 from server.records import steps
 from server.records.alerts import SELECT, Alert, alert_of, get
 from server.storage.port import Transaction
-from sync.vocabulary import Grade
+from sync.vocabulary import Grade, NoteOutcome
 
 
 class Duty(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +36,8 @@ class Duty(msgspec.Struct, frozen=True, kw_only=True):
     due_words: str | None = None
     warns_at: int | None = None
     copies: tuple[str, ...] = ()
+    owner: str | None = None
+    """Who leads the open case of the child: it goes to them."""
     first: bool = False
     """The record has had no note before, so nothing about it can be open already."""
     joint: bool = False
@@ -86,21 +88,22 @@ def put(
         )
     steps.add(
         tx, alert_id, duty.borough, kind, duty.grade, actor,
-        now=now, told="investigators", detail=was, channels=channels,
+        now=now, told=duty.owner or "investigators", detail=was, channels=channels,
     )  # fmt: skip
     return alert_id
 
 
 def _open(tx: Transaction, duty: Duty) -> int:
     alert_id: int = tx.insert(
-        "INSERT INTO alert (child_id, borough, owner_reason, grade, highest_grade, why, state, started_at,"
+        "INSERT INTO alert (child_id, borough, owner_reason, owner, grade, highest_grade, why, state, started_at,"
         " deadline_at, due_at, due_words, warns_at, late_by_ms, escalates_at, joint) VALUES (:child, :borough,"
-        " :owner_reason, :grade, :grade, :why, 'open', :started, :deadline, :due, :due_words, :warns, :late,"
+        " :owner_reason, :owner, :grade, :grade, :why, 'open', :started, :deadline, :due, :due_words, :warns, :late,"
         " :escalates, :joint)",
         {
             "child": duty.child_id,
             "borough": duty.borough,
             "owner_reason": duty.owner_reason,
+            "owner": duty.owner,
             "grade": duty.grade.value,
             "why": duty.why,
             "started": duty.started_at,
@@ -128,11 +131,13 @@ def _grow(tx: Transaction, alert: Alert, duty: Duty, urgent: bool, now: int) -> 
     if restart and alert.escalates_at is not None and not graver:
         next_step = min(alert.escalates_at, next_step or alert.escalates_at)
     tx.execute(
-        "UPDATE alert SET grade = :grade, highest_grade = :highest, why = :why, deadline_at = :deadline,"
+        "UPDATE alert SET owner = COALESCE(owner, :owner), grade = :grade, highest_grade = :highest, why = :why,"
+        " deadline_at = :deadline,"
         " due_at = :due, due_words = :due_words, warns_at = :warns, late_by_ms = :late, level = :level,"
         " escalates_at = :escalates, rev = rev + 1 WHERE alert_id = :alert",
         {
             "grade": (duty.grade if graver else alert.grade).value,
+            "owner": duty.owner,
             "highest": graver_of(duty.grade, alert.highest_grade).value,
             "due": timed.due_at,
             "due_words": timed.due_words,
@@ -205,15 +210,17 @@ def close(
     reason: str,
     *,
     now: int,
+    outcome: NoteOutcome | None = None,
     channels: Sequence[str] = (),
 ) -> list[int]:
     """Close alerts whose grounds are gone or whose work is done, with the reason. Those that were open."""
     closed = []
     for alert_id in alert_ids:
         row = tx.row(
-            "UPDATE alert SET state = 'closed', closed_at = :now, closed_reason = :reason, escalates_at = NULL,"
-            " rev = rev + 1 WHERE alert_id = :alert AND state <> 'closed' RETURNING borough, grade, owner",
-            {"now": now, "reason": reason, "alert": alert_id},
+            "UPDATE alert SET state = 'closed', closed_at = :now, closed_reason = :reason, outcome = :outcome,"
+            " escalates_at = NULL, rev = rev + 1 WHERE alert_id = :alert AND state <> 'closed'"
+            " RETURNING borough, grade, owner",
+            {"now": now, "reason": reason, "outcome": outcome.value if outcome else None, "alert": alert_id},
         )
         if row is not None:
             closed.append(alert_id)

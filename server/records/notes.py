@@ -218,13 +218,15 @@ def facts_together(tx: Transaction, kept_id: int) -> list[NoteFact]:
 
 def _facts_where(tx: Transaction, condition: str, child_id: int) -> list[NoteFact]:
     found = []
-    for encoded, withdrawn_at in tx.rows(
-        "SELECT s.facts, n.withdrawn_at FROM subject s JOIN note n ON n.note_key = s.note_key"
+    for encoded, withdrawn_at, apart in tx.rows(
+        "SELECT s.facts, n.withdrawn_at, s.apart FROM subject s JOIN note n ON n.note_key = s.note_key"
         f" WHERE {condition} ORDER BY n.note_key",
         {"child": child_id},
     ):
         fact = _facts_decoder.decode(encoded)
-        found.append(fact if withdrawn_at is None else msgspec.structs.replace(fact, withdrawn=True))
+        if apart or withdrawn_at is not None:
+            fact = msgspec.structs.replace(fact, withdrawn=withdrawn_at is not None, apart=bool(apart))
+        found.append(fact)
     return found
 
 
@@ -333,9 +335,9 @@ def send_own(
     marks: dict[str, object] = {f"n{index}": note_id for index, note_id in enumerate(note_ids)}
     wanted = ", ".join(f":{name}" for name in marks)
     sent = {
-        row[0]: (row[1], {"status": row[2], "received_at": row[3]})
+        row[0]: (row[1], {"status": row[2], "received_at": row[3], **_came_of_it(*row[4:])})
         for row in tx.rows(
-            "SELECT note_id, rev, status, received_at FROM note"
+            "SELECT note_id, rev, status, received_at, outcome, told_author, outcome_at FROM note"
             f" WHERE author = :author AND note_id IN ({wanted})",
             marks | {"author": author},
         )
@@ -343,6 +345,11 @@ def send_own(
     if sent:
         record(tx, actor, Verb.DISCLOSURE, "note", sorted(sent), now=now, recipients=[author])
     return sent
+
+
+def _came_of_it(outcome: str | None, words: str | None, at: int | None) -> dict[str, object]:
+    """What an author hears of the outcome; nothing before there is one."""
+    return {} if outcome is None else {"outcome": outcome, "outcome_words": words, "outcome_at": at}
 
 
 @impersonal("ids and revisions for the phone's checksum")

@@ -8,7 +8,7 @@ from server.audit import impersonal
 from server.casework.facts import ChildFacts, NoteFact
 from server.casework.pack import Pack
 from server.casework.routing import Ownership, route
-from server.records import children
+from server.records import children, transfers
 from server.records.whole import WHOLE
 from server.storage.port import Transaction
 
@@ -28,8 +28,15 @@ def settle(tx: Transaction, child: ChildFacts, facts: Sequence[NoteFact], pack: 
     owner stays while a duty of its own is live: a transfer needs acceptance, and the sender owns until then.
     """
     wanted = {
-        code for code in (child.home_borough, child.school_borough, child.responsible_authority) if code
-    }
+        code
+        for code in (
+            child.home_borough,
+            child.school_borough,
+            child.responsible_authority,
+            child.open_case_borough,
+        )
+        if code
+    } | transfers.concerned(tx, child.child_id)
     places = _places(tx, child.child_id)
     for fact in facts:
         place, ownership = places[fact.note_id], _route(child, fact, places, pack)

@@ -51,6 +51,7 @@ DESKS = (
     ("whitfield", "Sgt Dana Whitfield", "supervisor", LAMBETH, None),
     ("grant", "Insp Colin Grant", "duty_inspector", None, "AS"),
     ("osei", "DC Abena Osei", "investigator", SOUTHWARK, None),
+    ("quill", "Nell Quill", "scrutiny", None, None),
     ("warden", "Robin Warden", "administrator", None, None),
 )
 

@@ -14,7 +14,12 @@ from tests.browser.stage import PASSWORD, Stage
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 PAGES = ("sign-in", "queue", "closed", "filtered", "empty", "child", "restricted", "hand-over", "close", "grade",
-         "reviews", "review", "search", "found", "password", "home", "not-there")  # fmt: skip
+         "reviews", "review", "overview", "transfer",
+         "transfers", "notice", "case", "scrutiny", "audit", "search", "found",
+         "password", "home", "not-there")  # fmt: skip
+
+OTHERS = {"overview": "whitfield", "transfers": "whitfield", "scrutiny": "quill", "audit": "quill"}
+"""Pages of other roles than the investigator's, with who opens them."""
 
 
 def shows(opens: Opens, name: str, width: int, **more: object) -> Page:
@@ -23,8 +28,11 @@ def shows(opens: Opens, name: str, width: int, **more: object) -> Page:
         return opens("/sign-in", None, width=width, **more)
     if name == "home":
         return opens("/", "warden", width=width, **more)
+    if name in OTHERS:
+        return opens(f"/{name}", OTHERS[name], width=width, **more)
     fixed = {
         "queue": "/alerts",
+        "notice": "/coming-to-notice",
         "closed": "/alerts?view=closed",
         "filtered": "/alerts?grade=red&grade=amber",
         "empty": "/alerts?grade=blue",
@@ -44,6 +52,10 @@ def shows(opens: Opens, name: str, width: int, **more: object) -> Page:
     elif name == "close":
         page.goto("/alerts?view=acknowledged")
         page.locator(".alert__hand", has_text="Close").first.click()
+    elif name == "case":
+        page.goto(story_address(page) + "/case")
+    elif name == "transfer":
+        page.locator(".alert__hand", has_text="Transfer").first.click()
     elif name == "grade":
         page.locator(".alert__hand", has_text="Grade").first.click()
     elif name == "found":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from sync.note import Subject
 from sync.vocabulary import Category
@@ -10,6 +11,7 @@ from tests.console.kit import Browser, text, titles
 from tests.http.kit import Client, add_person
 from tests.road import AMARA, CAMDEN, JONAS, LAMBETH, SOUTHWARK, Road, at
 
+DECIDED: dict[str, Any] = {"decision": "Strategy discussion held today", "outcome": "strategy_discussion"}
 HX = {"hx-request": "true"}
 
 
@@ -174,9 +176,19 @@ def test_an_answered_alert_is_closed_with_what_was_decided(rivera: Browser, road
     assert "Close this alert" in rivera.get(f"/alerts/{alert}/close").text
     short = rivera.send(f"/alerts/{alert}/close", decision="ok", rev=2)
     assert short.status_code == 422 and "Say what was decided" in short.text
-    stale = rivera.send(f"/alerts/{alert}/close", decision="Strategy discussion held today", rev=1)
+    stale = rivera.send(
+        f"/alerts/{alert}/close",
+        decision="Strategy discussion held today",
+        outcome="strategy_discussion",
+        rev=1,
+    )
     assert "changed while you were looking" in rivera.said(stale)
-    done = rivera.send(f"/alerts/{alert}/close", decision="Strategy discussion held today", rev=2)
+    done = rivera.send(
+        f"/alerts/{alert}/close",
+        decision="Strategy discussion held today",
+        outcome="strategy_discussion",
+        rev=2,
+    )
     assert "The alert is closed" in rivera.said(done)
     assert "Closed today: Strategy discussion held today" in text(rivera.get("/alerts?view=closed").text)
     assert "Closed by Test rivera: Strategy discussion" in text(rivera.get(f"/children/{child}").text)
@@ -184,8 +196,8 @@ def test_an_answered_alert_is_closed_with_what_was_decided(rivera: Browser, road
 
 def test_an_alert_of_another_borough_cannot_be_closed_and_is_not_there(rivera: Browser, road: Road) -> None:
     child, alert = alert_on(road, JONAS, CAMDEN)
-    one = rivera.send(f"/alerts/{alert}/close", decision="Strategy discussion held today")
-    two = rivera.send("/alerts/999999/close", decision="Strategy discussion held today")
+    one = rivera.send(f"/alerts/{alert}/close", **DECIDED)
+    two = rivera.send("/alerts/999999/close", **DECIDED)
     assert one.status_code == two.status_code == 404 and text(one.text) == text(two.text)
     assert rivera.get(f"/alerts/{alert}/close").status_code == 404
     assert road.alerts_of(child, "open")

@@ -181,3 +181,21 @@ def test_a_child_that_has_left_the_registry_says_since_when(rivera: Browser, roa
     road.store.write_now(lambda tx: registry.leave(tx, Actor("system", "import"), [child], now=left_at))
     said = text(rivera.get(f"/children/{child}").text)
     assert "whether these details still hold: no longer in the registry since 3 March 2026" in said
+
+
+def test_notes_of_one_event_say_so_and_can_be_counted_apart(rivera: Browser, road: Road) -> None:
+    child = road.child(AMARA)
+    road.officer().writes(AMARA)
+    note = road.officer("lindqvist").writes(AMARA)
+    subject = road.subject_of(note)
+    assert "Counted as one event with the note of" in text(rivera.get(f"/children/{child}").text)
+    assert "say why" in rivera.said(rivera.send(f"/incidents/{subject}", apart="1", reason=""))
+    assert rivera.send("/incidents/999", apart="1", reason="Another evening").status_code == 404
+    answer = rivera.send(f"/incidents/{subject}", apart="1", reason="Another evening")
+    assert "event of its own" in rivera.said(answer)
+    said = text(rivera.get(f"/children/{child}").text)
+    assert (
+        "An event of its own, said Test rivera: “Another evening”" in said and "Undo: join it again" in said
+    )
+    rivera.send(f"/incidents/{subject}")
+    assert "Counted as one event with the note of" in text(rivera.get(f"/children/{child}").text)

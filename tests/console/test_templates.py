@@ -9,7 +9,7 @@ from server.console import assets, render
 from server.console.views import QueueRow, View
 from server.console.views_child import NoteEntry
 from server.console.words import MINUS
-from tests.console import samples, samples_administration
+from tests.console import samples, samples_administration, samples_over
 
 pytestmark = pytest.mark.skipif(
     not assets.up_to_date(), reason="the console's assets are not built: python -m server.console.assets"
@@ -36,6 +36,7 @@ PAGES = {
     "undelivered.html": samples.undelivered(),
     "password.html": samples.password("new", "A password needs at least 12 characters."),
     "restricted.html": samples.restricted("Say a little more: at least 8 characters."),
+    **samples_over.PAGES,
 }
 
 

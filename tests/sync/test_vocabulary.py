@@ -13,9 +13,11 @@ from sync import vocabulary
 from sync.vocabulary import (
     CATEGORY_LABELS,
     EXPLOITATION,
+    NOTE_OUTCOME_LABELS,
     PHRASES_TO_RECONSIDER,
     Category,
     Grade,
+    NoteOutcome,
     phrases_to_reconsider,
 )
 
@@ -63,3 +65,8 @@ def test_the_offset_is_where_the_phrase_stands_in_any_script(before: str, phrase
 def test_any_text_can_be_looked_through(text: str) -> None:
     for start, phrase, _ in phrases_to_reconsider(text):
         assert text[start].casefold().startswith(phrase[0]) or text[start] in "\u017f\u212a"
+
+
+def test_every_outcome_has_a_label_of_its_own() -> None:
+    assert list(NOTE_OUTCOME_LABELS) == list(NoteOutcome)
+    assert len(set(NOTE_OUTCOME_LABELS.values())) == len(NoteOutcome)

@@ -4,7 +4,8 @@
 - `alert_rows`, `note_words`, `child_story`, `around_child`, `comparing` and `columns` turn records into the shapes
   of `views`; they change nothing.
 - `sign_in`, `alerts`, `alert_endings`, `alert_grading`, `children`, `reviews`, `pairs`, `same`, `search`,
-  `administration`, `telling` and `undelivered` are the doors.
+  `overview`, `transfers`, `open_case`,
+  `scrutiny`, `administration`, `telling` and `undelivered` are the doors.
 - `errors` is the page of a failed request.
 """
 
@@ -14,12 +15,17 @@ from server.console.pages import (
     alert_grading,
     alerts,
     children,
+    noticing,
+    open_case,
+    overview,
     pairs,
     reviews,
     same,
+    scrutiny,
     search,
     sign_in,
     telling,
+    transfers,
     undelivered,
 )
 from server.console.pages.errors import problem_page
@@ -30,6 +36,11 @@ HANDLERS = [
     *alert_endings.HANDLERS,
     *alert_grading.HANDLERS,
     *children.HANDLERS,
+    *overview.HANDLERS,
+    *transfers.HANDLERS,
+    *scrutiny.HANDLERS,
+    *noticing.HANDLERS,
+    *open_case.HANDLERS,
     *reviews.HANDLERS,
     *pairs.HANDLERS,
     *same.HANDLERS,

@@ -178,7 +178,7 @@ async def refuse(
         await services.store.write(lambda tx: releasing.refuse(tx, actor, number, reason, now=now))
     except Decided:
         return go("/quarantine", said_cookie(services, "held-decided"))
-    return go("/quarantine", said_cookie(services, "refused"))
+    return go("/quarantine", said_cookie(services, "held-refused"))
 
 
 async def _again(

@@ -24,6 +24,7 @@ from server.console.views import Choice, ClosePage, HandOverPage
 from server.http.auth import requires
 from server.http.services import Services
 from server.storage.port import Transaction
+from sync.vocabulary import NOTE_OUTCOME_LABELS, NoteOutcome
 
 DECISION_CHARACTERS_MIN = 10  # "nothing to do" is the shortest decision that says anything
 
@@ -134,10 +135,22 @@ def close_page(
     now: int,
     error: str | None = None,
     decision: str = "",
+    outcome: str = "",
+    to_author: str = "",
 ) -> ClosePage:
     """The form around one of the person's own boroughs' alerts. Raises `Problem` 404."""
     _, row = own_alert(tx, services, person, alert_id, now)
-    return ClosePage(row=row, least=DECISION_CHARACTERS_MIN, error=error, decision=decision)
+    return ClosePage(
+        row=row,
+        least=DECISION_CHARACTERS_MIN,
+        error=error,
+        decision=decision,
+        to_author=to_author,
+        outcomes=tuple(
+            Choice(value=one.value, label=NOTE_OUTCOME_LABELS[one], selected=one.value == outcome)
+            for one in NoteOutcome
+        ),
+    )
 
 
 @sends("/alerts/{alert_id:int}/close", guards=[requires(Permission.WORK_CASES)])
@@ -151,11 +164,29 @@ async def close(
     form, alert_id = await form_of(request), known_number(alert_id)
     rev, decision = form.number("rev"), " ".join(form.text("decision", REASON_CHARACTERS_MAX).split())
 
+    outcome, to_author = form.text("outcome"), " ".join(form.text("to_author").split())
+
     def end(tx: Transaction, now: int) -> ClosePage | str:
+        error = None if outcome in set(NoteOutcome) else "Choose what came of it."
         if len(decision) < DECISION_CHARACTERS_MIN:
             error = "Say what was decided, in a sentence."
-            return close_page(tx, services, person, alert_id, now, error, decision)
-        duty.close(tx, person, alert_id, decision, now=now, from_rev=rev)
+        if error is not None:
+            return close_page(tx, services, person, alert_id, now, error, decision, outcome, to_author)
+        try:
+            duty.close(
+                tx,
+                person,
+                alert_id,
+                decision,
+                now=now,
+                from_rev=rev,
+                outcome=NoteOutcome(outcome),
+                to_author=to_author or None,
+            )
+        except duty.ContactNeeded as needed:
+            return close_page(
+                tx, services, person, alert_id, now, f"{needed} {needed.hint}", decision, outcome, to_author
+            )
         return "closed"
 
     return await take_form(request, services, person, "close.html", end)

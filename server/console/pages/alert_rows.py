@@ -14,6 +14,7 @@ from server.console.pages.web import Names
 from server.console.views import AlertState, QueueRow
 from server.records.alerts import Alert, State
 from server.records.child import Child, Details, Standing
+from server.records.transfers import Transfer
 
 RESTRICTED = "Restricted record"
 MERGED = "Merged into another record"
@@ -29,12 +30,31 @@ _STATES: dict[State, tuple[AlertState, str]] = {
 class Telling:
     """What turning alerts into rows needs: who reads, who is who, the rules, and the time."""
 
-    def __init__(self, person: Person, policy: Policy, pack: Pack, names: Names, now: int) -> None:
+    def __init__(
+        self,
+        person: Person,
+        policy: Policy,
+        pack: Pack,
+        names: Names,
+        now: int,
+        offers: Iterable[Transfer] = (),
+    ) -> None:
         self.person = person
         self.policy = policy
         self.pack = pack
         self.names = names
         self.now = now
+        self.offers = tuple(offers)
+
+    def offer_of(self, alert: Alert) -> Transfer | None:
+        """The offer to another borough that waits for an answer and covers this alert."""
+        if alert.state is State.CLOSED:
+            return None
+        for one in self.offers:
+            whole = one.alert_id is None and one.child_id == alert.child_id
+            if (whole or one.alert_id == alert.alert_id) and one.from_borough == alert.borough:
+                return one
+        return None
 
     def rows(
         self, alerts: Iterable[Alert], children: Mapping[int, Child], *, whole: bool = False
@@ -60,6 +80,7 @@ class Telling:
             hidden, withheld = True, MERGED
         else:
             withheld = RESTRICTED
+        offer = self.offer_of(alert)
         return QueueRow(
             alert_id=alert.alert_id,
             rev=alert.rev,
@@ -92,6 +113,21 @@ class Telling:
             due_at=None if alert.state is State.CLOSED else alert.due_at,
             due_words=alert.due_words,
             is_copy=alert.is_copy,
+            can_transfer=own
+            and offer is None
+            and alert.state is not State.CLOSED
+            and person.may(Permission.WORK_CASES),
+            offered=f"Offered by {self.borough(offer.from_borough)} to {self.borough(offer.to_borough)}"
+            if offer
+            else None,
+            offered_at=offer.asked_at if offer else None,
+            asks_me=offer is not None
+            and person.may(Permission.WORK_CASES)
+            and (person.sees_borough(offer.to_borough) or person.sees_borough(offer.from_borough)),
+            other_force=own
+            and alert.borough == OTHER_FORCE
+            and alert.state is not State.CLOSED
+            and person.may(Permission.WORK_CASES),
         )
 
     def place(self, alert: Alert) -> str | None:

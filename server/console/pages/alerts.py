@@ -46,7 +46,7 @@ from server.console.views import (
 from server.console.words import listed
 from server.http.auth import requires
 from server.http.services import Services
-from server.records import alerts, children_shown, notes, overview
+from server.records import alerts, children_shown, notes, overview, transfers
 from server.records import steps as alert_steps
 from server.records.alerts import NOBODY, QUEUE_ROWS_MAX, Alert, AlertConflict, State
 from server.storage.port import Transaction
@@ -171,7 +171,9 @@ def place_of(services: Services, person: Person) -> str:
 
 def telling_for(tx: Transaction, services: Services, person: Person, now: int) -> Telling:
     """What turns alerts into rows for this person."""
-    return Telling(person, services.policy, services.worlds.current(tx).pack, Names(tx), now)
+    return Telling(
+        person, services.policy, services.worlds.current(tx).pack, Names(tx), now, transfers.pending(tx)
+    )
 
 
 def filters_of(

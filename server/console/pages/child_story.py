@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import msgspec
 
 from server import answering, merging
+from server.casework.incidents import Incident
 from server.console import words
 from server.console.pages import attached
 from server.console.pages.alert_rows import Telling
@@ -27,6 +28,7 @@ from server.records.alerts import Alert
 from server.records.cases import Flag
 from server.records.child import Standing
 from server.records.clusters import Action as Joining
+from server.records.incident_decisions import IncidentDecision
 from server.records.links import Action
 from server.records.notes import Written
 from server.records.overview import Undone
@@ -67,6 +69,9 @@ class Story:
         may_undo: bool,
         may_see_originals: bool,
         address: attached.Address,
+        incidents: Sequence[Incident] = (),
+        decisions: Mapping[int, IncidentDecision] | None = None,
+        may_group: bool = False,
     ) -> None:
         self.shown = shown
         self.telling = telling
@@ -75,6 +80,10 @@ class Story:
         self.may_undo = may_undo
         self.may_see_originals = may_see_originals
         self.address = address
+        self.incidents = {note_id: one for one in incidents for note_id in one.note_ids}
+        self.decisions = decisions or {}
+        self.may_group = may_group
+        self.called = {entry.note.note_id: _called(entry.note) for entry in shown.entries}
         self.flags = {flag.flag_id: flag for flag in shown.flags}
 
     def entries(self) -> tuple[TimelineEntry, ...]:
@@ -102,8 +111,28 @@ class Story:
             attachments=attached.shown(entry.attachments, self.address, originals=self.may_see_originals),
             attachments_told=attached.told(entry.attachments),
         )
+        told = self.grouped(entry, told)
         on = entry.link.child_id if entry.link else None
         return told if on == self.shown.child.child_id else msgspec.structs.replace(told, stands_on=on)
+
+    def grouped(self, entry: Entry, told: NoteEntry) -> NoteEntry:
+        """With the other notes of its event and why they are one, or who said that it is an event of its own."""
+        note = entry.note
+        word = self.decisions.get(note.subject_id)
+        if word is not None and word.apart:
+            said = f"An event of its own, said {self.author(word.person)}: “{word.reason}”"
+            return msgspec.structs.replace(
+                told, same_incident_as=said, subject_id=note.subject_id, can_rejoin=self.may_group
+            )
+        incident = self.incidents.get(note.note_id)
+        others = [one for one in incident.note_ids if one != note.note_id] if incident else []
+        if incident is None or not others:
+            return told
+        named = words.listed([self.called[one] for one in others if one in self.called])
+        said = f"Counted as one event with the note of {named}. {incident.reason}."
+        return msgspec.structs.replace(
+            told, same_incident_as=said, subject_id=note.subject_id, can_part=self.may_group
+        )
 
     def link(self, entry: Entry) -> LinkWords | None:
         """How the note came here, with why."""
@@ -179,6 +208,9 @@ class Story:
         by_program = step.actor in ("system", "escalation", "linkage") or step.actor.startswith("command:")
         who = "the server" if by_program else names.name(step.actor)
         if step.kind is EventKind.RAISED:
+            if step.told not in (None, "investigators"):
+                text = f"Told {names.name(step.told or '')} of {borough}, who leads the open case"
+                return Event(at=step.at, text=text)
             return Event(at=step.at, text=f"Told the investigators of {borough}")
         if step.kind is EventKind.GREW:
             graver = f", now {step.grade.value}, where it was {step.detail}" if step.detail else ""
@@ -204,6 +236,10 @@ class Story:
         if step.kind is EventKind.HANDED_OVER:
             why = f": “{step.detail}”" if step.detail else ""
             return Event(at=step.at, text=f"Handed over by {who} to {names.name(step.told or '')}{why}")
+        if step.kind in _TRANSFERS:
+            why = f": “{step.detail}”" if step.detail else ""
+            text = _TRANSFERS[step.kind].format(who=who, here=borough, there=telling.borough(step.told or ""))
+            return Event(at=step.at, text=text + why)
         if step.kind is EventKind.JOINED:
             return Event(at=step.at, text=f"Told the investigators of {borough}: the records were merged")
         if step.kind is EventKind.SEPARATED:
@@ -298,6 +334,13 @@ class Story:
                 undo_label=label,
             )
 
+
+_TRANSFERS = {
+    EventKind.OFFERED: "Offered by {who} to {there}: it stays with {here} until they accept",
+    EventKind.TRANSFERRED: "Accepted by {who}: now with {here}, before with {there}",
+    EventKind.TRANSFER_REFUSED: "Refused by {who} of {there}: it stays with {here}",
+    EventKind.TRANSFER_TAKEN_BACK: "Offer to {there} taken back by {who}",
+}
 
 _JOINING = {
     Joining.MERGE: ("Merged, the same child: {}", "Undo merge"),

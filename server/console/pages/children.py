@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from server import answering, showing
+from server import answering, grouping, showing, transferring
 from server.access import passes
 from server.access.errors import NotAllowed, ReasonNeeded
 from server.access.identity import Person
 from server.access.policy import Permission
 from server.audit import Actor
 from server.audit.queries import history_of
+from server.casework.incidents import find_incidents
 from server.clock import now_ms
+from server.console.pages.alert_rows import Telling
 from server.console.pages.alerts import telling_for
 from server.console.pages.around_child import LOOKS_SHOWN, facts_of, identity, looks_of, people_of, places_of
 from server.console.pages.attached import Address
@@ -37,12 +40,13 @@ from server.console.views import Shell
 from server.console.views_child import ChildPage
 from server.http.auth import requires
 from server.http.services import Services
-from server.records import children_shown, links, overview
+from server.records import children_shown, incident_decisions, links, notes, overview
 from server.records.alerts import State
 from server.records.child import Child
 from server.storage.port import Transaction
 
 LOG_ENTRIES_READ = 200  # enough for the newest lookers of a record that is opened many times a day
+REASON_CHARACTERS_MIN = 3  # as when an alert is handed over
 UNDO_REASON = "taking a note off this record"
 
 
@@ -124,6 +128,9 @@ def child_page(
         may_undo=person.may(Permission.DECIDE_LINKS),
         may_see_originals=person.may(Permission.SEE_ORIGINALS),
         address=_addresses(services, person, shown.child, now),
+        incidents=find_incidents(notes.facts_together(tx, shown.child.child_id), world.pack),
+        decisions=incident_decisions.newest(tx, [entry.note.subject_id for entry in shown.entries]),
+        may_group=person.may(Permission.WORK_CASES),
     )
     beside = overview.beside(tx, child_id)
     live = sorted(
@@ -144,7 +151,10 @@ def child_page(
     ]
     looks = looks_of(sorted(log, key=lambda entry: -entry.at), telling)
     return ChildPage(
-        identity=identity(shown, telling, len(waiting), may_merge=person.may(Permission.DECIDE_LINKS)),
+        identity=msgspec.structs.replace(
+            identity(shown, telling, len(waiting), may_merge=person.may(Permission.DECIDE_LINKS)),
+            case=_case(tx, person, child_id, telling),
+        ),
         live=telling.rows(live, dict.fromkeys(records, shown.child), whole=True),
         also=also_of(
             (flag for flag in shown.flags if flag.flag_id in live_flags), {alert.why for alert in live}
@@ -162,6 +172,16 @@ def child_page(
         looks_total=len(looks),
         here=f"/children/{child_id}",
     )
+
+
+def _case(tx: Transaction, person: Person, child_id: int, telling: Telling) -> str | None:
+    """The open case in a line, for those who work cases."""
+    if not person.may(Permission.WORK_CASES):
+        return None
+    live = transferring.open_case(tx, person, child_id, now=telling.now)
+    if live is None:
+        return "No open case"
+    return f"Open case: {telling.names.name(live.lead)}, {telling.borough(live.borough)}"
 
 
 def _addresses(services: Services, person: Person, shown: Child, now: int) -> Address:
@@ -209,4 +229,34 @@ async def undo_link(
     return go(f"/reviews/{review_id}", said_cookie(services, "unlinked"))
 
 
-HANDLERS = [child, child_with_reason, undo_link]
+@sends("/incidents/{subject_id:int}", guards=[requires(Permission.WORK_CASES)])
+async def group_note(
+    request: AnyRequest,
+    subject_id: FromPath[int],
+    person: NamedDependency[Person],
+    services: NamedDependency[Services],
+) -> Page:
+    """Say that a note tells of an event of its own, or take that back."""
+    form, now, subject_id = await form_of(request), now_ms(), known_number(subject_id)
+    apart, reason = form.text("apart") == "1", " ".join(form.text("reason").split())
+    said = "apart" if apart else "joined"
+    if not apart:
+        reason = reason or "Taken back"
+    refused = len(reason) < REASON_CHARACTERS_MIN
+
+    def work(tx: Transaction) -> int:
+        world = services.worlds.current(tx)
+        if refused:
+            return grouping.child_of(tx, person, subject_id, UNDO_REASON)
+        return grouping.keep_apart(
+            tx, world, person, subject_id, reason, apart=apart, now=now, sight=UNDO_REASON
+        )
+
+    try:
+        child_id = await services.store.write(work)
+    except NotAllowed as error:
+        raise missing(error) from None
+    return go(f"/children/{child_id}", said_cookie(services, "say-why" if refused else said))
+
+
+HANDLERS = [child, child_with_reason, undo_link, group_note]

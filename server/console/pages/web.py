@@ -48,6 +48,19 @@ _NOTICES: dict[str, tuple[str, bool]] = {
     "acknowledged": ("You have acknowledged the alert. It is yours now.", True),
     "handed-over": ("Handed over. It is theirs now, and they see your reason.", True),
     "graded": ("Graded. Your rationale stands on the record.", True),
+    "announced": ("Announced. Publish the commitment now; draw it when the public value is known.", True),
+    "drawn": ("Drawn. The secret is published with it.", True),
+    "reviewed": ("Saved with the sample.", True),
+    "say-why": ("Nothing was changed: say why it is an event of its own.", False),
+    "apart": ("Counted as an event of its own. The rules have judged the child anew.", True),
+    "joined": ("Undone: it is counted with the others again.", True),
+    "offered": ("Offered. It stays yours, and the clock runs here, until they accept.", True),
+    "accepted": ("Accepted. It is yours now.", True),
+    "refused": ("Refused. It stays with those who offered it, who see your reason.", True),
+    "taken-back": ("The offer is taken back.", True),
+    "told-force": ("Written down: the other force was told.", True),
+    "case": ("Saved. A new note about this child goes to the lead of its open case.", True),
+    "case-closed": ("The case is closed. New notes go to the borough by the usual rule.", True),
     "closed": ("The alert is closed, with what you decided.", True),
     "alert-changed": ("This alert changed while you were looking. Here is how it stands now.", False),
     "same": ("Linked: the same child.", True),
@@ -68,7 +81,7 @@ _NOTICES: dict[str, tuple[str, bool]] = {
     "revoked": ("Revoked. It is told to wipe itself when it next connects.", True),
     "wipe-ordered": ("It will send what it still has and wipe itself when it next connects.", True),
     "released": ("Released. It has gone the whole road, and its alerts, if any, are with the borough.", True),
-    "refused": ("Refused, with your reason. Its bytes are kept.", True),
+    "held-refused": ("Refused, with your reason. Its bytes are kept.", True),
     "held-decided": ("Somebody else decided this while you were looking.", False),
     "telling": ("Kept. This is how you are told from now on.", True),
     "browsers-gone": ("No browser of yours shows notifications any more.", True),
@@ -153,6 +166,18 @@ def navigation(
         )
     if person.may(Permission.SEARCH_CHILDREN) and person.may(Permission.SEE_CHILDREN):
         places.append(NavItem(label="Search", href="/search", current=current == "search"))
+    if person.may(Permission.WORK_CASES):
+        places.append(NavItem(label="Transfers", href="/transfers", current=current == "transfers"))
+    if person.may(Permission.SEE_ALERTS) and person.may(Permission.SEE_CHILDREN):
+        places.append(
+            NavItem(label="Coming to notice", href="/coming-to-notice", current=current == "notice")
+        )
+    if person.may(Permission.SUPERVISE):
+        places.append(NavItem(label="Overview", href="/overview", current=current == "overview"))
+    if person.may(Permission.SAMPLE):
+        places.append(NavItem(label="Scrutiny", href="/scrutiny", current=current == "scrutiny"))
+    if person.may(Permission.READ_AUDIT):
+        places.append(NavItem(label="Audit", href="/audit", current=current == "audit"))
     if person.may(Permission.MANAGE_DEVICES):
         places.append(NavItem(label="Phones", href="/phones", current=current == "phones"))
     if person.may(Permission.MANAGE_QUARANTINE):

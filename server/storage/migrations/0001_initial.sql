@@ -201,9 +201,13 @@ CREATE TABLE note (
     received_at $integer NOT NULL,
     status TEXT NOT NULL,
     withdrawn_at $integer,
+    outcome TEXT, -- what came of it, once its borough closed the duty: a code, words for the author, and when
+    told_author TEXT,
+    outcome_at $integer,
     rev $integer NOT NULL DEFAULT 1
 ) $strict;
 CREATE INDEX note_by_author ON note (author, note_key);
+CREATE INDEX note_by_observed ON note (observed_at);
 
 CREATE TABLE amendment (
     amendment_id $identity,
@@ -222,6 +226,7 @@ CREATE TABLE subject (
     child_id $integer REFERENCES child (child_id),
     record $bytes NOT NULL,
     facts $bytes NOT NULL,
+    apart $integer NOT NULL DEFAULT 0, -- 1: a person said that the note tells of an event of its own
     UNIQUE (note_key, ordinal)
 ) $strict;
 CREATE INDEX subject_by_child ON subject (child_id);
@@ -416,6 +421,8 @@ CREATE TABLE alert (
     acknowledged_by TEXT,
     closed_at $integer,
     closed_reason TEXT,
+    outcome TEXT, -- what came of it, by the person who closed it
+    first_borough TEXT, -- which had the duty before it was handed to another borough
     rev $integer NOT NULL DEFAULT 1,
     joint $integer NOT NULL DEFAULT 0 -- 1: for what the records of a merged child mean only together
 ) $strict;
@@ -522,6 +529,109 @@ CREATE TABLE channel_health (
     failures $integer NOT NULL DEFAULT 0, -- one after the other, since something last arrived
     trouble TEXT
 ) $strict;
+
+-- Between boroughs, and over them ----------------------------------------------------------------------
+
+-- Figures over time are read by when a duty began.
+CREATE INDEX alert_by_start ON alert (started_at);
+
+-- An open case of a child: who leads it, since when, and how it ended. A new note goes to its lead.
+CREATE TABLE child_case (
+    case_id $identity,
+    child_id $integer NOT NULL REFERENCES child (child_id),
+    borough TEXT NOT NULL,
+    lead TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    opened_by TEXT NOT NULL,
+    opened_at $integer NOT NULL,
+    closed_by TEXT,
+    closed_at $integer,
+    closed_reason TEXT
+) $strict;
+CREATE UNIQUE INDEX child_case_open ON child_case (child_id) WHERE closed_at IS NULL;
+CREATE INDEX child_case_by_child ON child_case (child_id);
+
+-- Every change of a case's lead; the first is that of its opening.
+CREATE TABLE case_lead (
+    case_id $integer NOT NULL REFERENCES child_case (case_id),
+    since $integer NOT NULL,
+    lead TEXT NOT NULL,
+    borough TEXT NOT NULL,
+    given_by TEXT NOT NULL,
+    PRIMARY KEY (case_id, since)
+) $strict_without_rowid;
+
+-- A duty that is offered to another borough (or the other-force queue): the sender's until it is accepted.
+-- Without an alert the child as a whole is offered: every live alert of it in the sender's borough, and its case.
+CREATE TABLE transfer (
+    transfer_id $identity,
+    child_id $integer NOT NULL REFERENCES child (child_id),
+    alert_id $integer REFERENCES alert (alert_id),
+    from_borough TEXT NOT NULL,
+    to_borough TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    asked_by TEXT NOT NULL,
+    asked_at $integer NOT NULL,
+    answer TEXT, -- accepted, refused, taken_back
+    answered_by TEXT,
+    answered_at $integer,
+    answer_reason TEXT
+) $strict;
+CREATE INDEX transfer_by_child ON transfer (child_id);
+-- One offer at a time for an alert, and for a child from a borough.
+CREATE UNIQUE INDEX transfer_open ON transfer (child_id, from_borough, COALESCE(alert_id, 0)) WHERE answered_at IS NULL;
+
+-- Who rang which other force about an alert, when, and what was said.
+CREATE TABLE force_contact (
+    contact_id $identity,
+    alert_id $integer NOT NULL REFERENCES alert (alert_id),
+    force TEXT NOT NULL,
+    spoke_to TEXT NOT NULL,
+    said TEXT NOT NULL,
+    called_at $integer NOT NULL,
+    person TEXT NOT NULL,
+    recorded_at $integer NOT NULL
+) $strict;
+CREATE INDEX force_contact_by_alert ON force_contact (alert_id);
+
+-- What persons said of whether a note tells of the same event as others. Nothing is ever changed here.
+CREATE TABLE incident_decision (
+    decision_id $identity,
+    subject_id $integer NOT NULL REFERENCES subject (subject_id),
+    apart $integer NOT NULL,
+    person TEXT NOT NULL,
+    at $integer NOT NULL,
+    reason TEXT NOT NULL
+) $strict;
+CREATE INDEX incident_decision_by_subject ON incident_decision (subject_id);
+
+-- Dip samples: the commitment to the seed is published before what is drawn from is known. See `records/sampling.py`.
+CREATE TABLE dip_sample (
+    sample_id $identity,
+    commitment TEXT NOT NULL,
+    secret TEXT NOT NULL, -- published when the sample is drawn
+    closed_from $integer NOT NULL,
+    closed_before $integer NOT NULL,
+    per_stratum $integer NOT NULL,
+    public_source TEXT NOT NULL, -- where the public value will be published, and when
+    announced_by TEXT NOT NULL,
+    announced_at $integer NOT NULL,
+    public_value TEXT, -- what nobody here could know when the commitment was made
+    drawn_by TEXT,
+    drawn_at $integer
+) $strict;
+
+CREATE TABLE dip_item (
+    sample_id $integer NOT NULL REFERENCES dip_sample (sample_id),
+    alert_id $integer NOT NULL REFERENCES alert (alert_id),
+    stratum_borough TEXT NOT NULL,
+    stratum_grade TEXT NOT NULL,
+    outcome TEXT,
+    words TEXT,
+    reviewed_by TEXT,
+    reviewed_at $integer,
+    PRIMARY KEY (sample_id, alert_id)
+) $strict_without_rowid;
 
 -- What phones pull -------------------------------------------------------------------------------------
 

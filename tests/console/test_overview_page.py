@@ -1,0 +1,76 @@
+"""The supervisor's page and its figures as CSV: by borough, and of nobody by name."""
+
+from __future__ import annotations
+
+import csv
+import io
+import uuid
+
+import pytest
+
+from server.console.pages.overview import CSV_COLUMNS, as_csv
+from tests.console.kit import Browser, text, titles
+from tests.http.kit import Client, add_person, services_of
+from tests.road import AMARA, CAMDEN, JONAS, Road
+
+
+@pytest.fixture
+def whitfield(client: Client) -> Browser:
+    return Browser(client, add_person(client, "whitfield", role="supervisor"))
+
+
+def test_what_waits_and_what_was_lost_is_on_the_page_with_a_table_for_each_chart(
+    whitfield: Browser, road: Road
+) -> None:
+    road.child(AMARA)
+    road.officer().writes(AMARA, danger_now=True)
+    page = whitfield.get("/overview").text
+    said = text(page)
+    assert "1 unacknowledged" in said and "Lambeth" in said and "In danger now" in said
+    assert page.count('<svg class="multiple__chart') == page.count('class="figures"') - 1 == 3
+    assert titles(page) == ["Overview \N{EN DASH} Earlysign"]
+    assert "PC Okafor" not in said, "figures are of boroughs, not of officers"
+
+
+def test_a_phone_that_owes_a_note_is_named_with_what_it_owes(
+    whitfield: Browser, road: Road, client: Client
+) -> None:
+    officer = road.officer()
+    officer.seq = 2
+    officer.writes(AMARA)
+    services_of(client).store.write_now(
+        lambda tx: tx.execute(
+            "INSERT INTO device (device_id, thumbprint, public_key, person, name, borough, role, status, enrolled_at)"
+            " VALUES (:id, :print, '{}', (SELECT MIN(id) FROM person), 'Ward phone 4', 'E09000022', 'ward_officer',"
+            " 'active', 1)",
+            {"id": officer.identity.device_id, "print": uuid.uuid4().hex},
+        )
+    )
+    said = text(whitfield.get("/overview").text)
+    assert "This phone owes notes 1 to 2." in said and "Ward phone 4" in said
+
+
+def test_an_investigator_has_no_such_page_and_no_such_figures(rivera: Browser) -> None:
+    assert rivera.get("/overview").status_code == 403
+    assert rivera.get("/api/overview.csv").status_code == 403
+    assert "/overview" not in rivera.get("/alerts").text
+
+
+def test_the_csv_has_the_own_boroughs_and_names_nobody(whitfield: Browser, road: Road) -> None:
+    road.child(AMARA)
+    road.child(JONAS, CAMDEN)
+    road.officer().writes(AMARA)
+    road.officer("lee", CAMDEN).writes(JONAS)
+    answer = whitfield.get("/api/overview.csv")
+    assert answer.headers["content-type"].startswith("text/csv")
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert {row["borough"] for row in rows} == {"Lambeth"} and tuple(rows[0]) == CSV_COLUMNS
+    assert sum(int(row["duties"]) for row in rows) == 1
+    for name in ("Amara", "Okafor", "okafor", "whitfield"):
+        assert name not in answer.text
+
+
+@pytest.mark.parametrize("field", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_no_field_is_taken_for_a_formula(field: str) -> None:
+    (row,) = list(csv.reader(io.StringIO(as_csv(["a"], [[field]]), newline="")))[1:]
+    assert row[0] == f"'{field}"

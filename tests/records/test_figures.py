@@ -1,0 +1,78 @@
+"""What supervisors watch: late sync apart from inaction, by borough and week, within what a person may see."""
+
+from __future__ import annotations
+
+import pytest
+
+from server import duty
+from server.casework.facts import HOUR_MS, MINUTE_MS
+from server.records import figures
+from server.records.figures import WEEK_MS
+from server.storage import Store
+from sync.vocabulary import Grade
+from tests.road import AMARA, CAMDEN, JONAS, LAMBETH, START_MS, Road, at, somebody
+
+WHITFIELD = somebody("whitfield", "supervisor")
+FORCE = somebody("gaffer", "force_duty_officer", None)
+RIVERA = somebody("rivera")
+FROM = START_MS - WEEK_MS
+
+
+@pytest.fixture
+def road(store: Store) -> Road:
+    return Road(store)
+
+
+def weekly(road: Road, person=FORCE, now: int | None = None) -> dict[str, list[figures.Week]]:  # type: ignore[no-untyped-def]
+    return road.store.read_now(
+        lambda tx: figures.weekly(tx, person, from_ms=FROM, now=now or road.now, weeks=2)
+    )
+
+
+def test_time_lost_on_the_phone_is_told_apart_from_time_lost_at_the_desk(road: Road) -> None:
+    child = road.child(AMARA)
+    road.officer().writes(AMARA, danger_now=True, observed_at=at(road.now - 5 * HOUR_MS))
+    alert = road.alerts_of(child)[0]
+    assert alert.deadline_at is not None
+    (week,) = [one for one in weekly(road)[LAMBETH] if one.duties]
+    assert (week.duties, week.late, week.idle, week.idle_ms) == (1, 1, 0, 0)
+    assert week.late_ms == alert.late_by_ms == 3 * HOUR_MS
+    road.now = alert.deadline_at + 90 * MINUTE_MS
+    assert [one.idle_ms for one in weekly(road)[LAMBETH]] == [0, 90 * MINUTE_MS]
+    road.store.write_now(lambda tx: duty.acknowledge(tx, RIVERA, alert.alert_id, now=road.now))
+    road.passes(hours=9)
+    (week,) = [one for one in weekly(road)[LAMBETH] if one.duties]
+    assert (week.idle_ms, week.late_ms) == (90 * MINUTE_MS, 3 * HOUR_MS), "an answer stops the count"
+
+
+def test_a_supervisor_sees_the_own_borough_alone_and_an_investigator_nothing(road: Road) -> None:
+    road.child(AMARA)
+    road.child(JONAS, CAMDEN)
+    road.officer().writes(AMARA)
+    road.officer("lee", CAMDEN).writes(JONAS)
+    assert set(weekly(road)) == {LAMBETH, CAMDEN}
+    assert set(weekly(road, WHITFIELD)) == {LAMBETH}
+    assert weekly(road, RIVERA) == {}
+    allowed: dict[Grade, int | None] = dict.fromkeys(Grade)
+    seen = road.store.read_now(lambda tx: figures.waiting(tx, WHITFIELD, allowed, now=road.now))
+    assert [(one.borough, one.unacknowledged, one.overdue) for one in seen] == [(LAMBETH, 1, 0)]
+
+
+def test_what_waits_counts_reviews_that_are_stuck_and_duties_past_their_clock(road: Road) -> None:
+    child = road.child(AMARA)
+    road.officer().writes(AMARA, danger_now=True)
+    deadline = road.alerts_of(child)[0].deadline_at
+    assert deadline is not None
+    allowed: dict[Grade, int | None] = dict.fromkeys(Grade, HOUR_MS)
+    (seen,) = road.store.read_now(lambda tx: figures.waiting(tx, WHITFIELD, allowed, now=deadline))
+    assert (seen.unacknowledged, seen.red, seen.overdue, seen.stuck_reviews) == (1, 1, 1, 0)
+
+
+def test_interruptions_are_those_of_the_borough_that_was_called(road: Road) -> None:
+    road.child(AMARA, school_borough=CAMDEN)
+    road.officer().writes(AMARA)
+    road.officer("lindqvist").writes(AMARA, saw_or_heard="Something else altogether happened today")
+    found = {code: [week for week in weeks if week.interruptions] for code, weeks in weekly(road).items()}
+    (own,), (other,) = found[LAMBETH], found[CAMDEN]
+    assert (own.told, own.grown, own.copied) == (2, 0, 0), "the first is closed: another rule says more"
+    assert (other.told, other.grown, other.copied) == (0, 0, 2)
