@@ -17,6 +17,7 @@ import msgspec
 
 from client_stub import album, keys
 from client_stub.album import Album, AttachmentState, Picture
+from client_stub.became import Became
 from client_stub.keys import ServerKey
 from client_stub.protection import Protection
 from client_stub.store import Item, Store
@@ -102,7 +103,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     children_held: int
     lease_until: int | None
     """When the briefing is erased, by the server's clock; None where there is none."""
-    became: dict[str, str]
+    became: dict[str, Became]
     """By note: what the server last said has become of it."""
     last_sync_at: int | None
 
@@ -321,7 +322,7 @@ class Device:
             children_held=sum(len(rows) for name, rows in holdings.items() if name.startswith(BRIEFING)),
             lease_until=kept.until if kept else None,
             became={
-                row_id: str(held.data.get("status", ""))
+                row_id: Became.of(held.data)
                 for name, rows in holdings.items()
                 if name.startswith(OWN_NOTES)
                 for (_, row_id), held in rows.items()

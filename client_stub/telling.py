@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from client_stub.album import AttachmentState, Picture
+from client_stub.became import Became
 from client_stub.device import Status
 from client_stub.store import Item
 from sync.envelope import Code, Outcome
@@ -73,19 +76,7 @@ def _of_notes(state: SyncState, attachments: Sequence[Picture]) -> str:
     return sentence
 
 
-BECAME = {
-    "received": "Received",
-    "linked": "Received, linked to a child the police know",
-    "in_review": "Received, a person is deciding which child it is about",
-    "new_child": "Received, a record was begun for this child",
-    "seen": "Seen by the borough",
-    "decided": "Seen by the borough, which has decided what to do",
-    "withdrawn": "Withdrawn",
-}
-"""What became of a note, as the server said at the last sync."""
-
-
-def sentence_of(item: Item, became: str | None = None) -> str:
+def sentence_of(item: Item, became: Became | None = None) -> str:
     """Where one entry is; `became` is what the server last said of the note that it writes."""
     if item.state is State.QUEUED:
         return "On this device"
@@ -99,7 +90,7 @@ def sentence_of(item: Item, became: str | None = None) -> str:
         return f"Received, set aside: {reason}{place}"
     if item.outcome == Outcome.PARKED:
         return "Received, waits for the note it belongs to"
-    said = BECAME.get(became or "", "Received") if item.kind == Kind.NOTE_WRITE else "Received"
+    said = became.sentence if became and item.kind == Kind.NOTE_WRITE else "Received"
     if item.code in REASONS:
         return f"{said}, but {REASONS[item.code]}"
     return said
@@ -164,7 +155,7 @@ def json_of(shown: Status) -> dict[str, Any]:
                 "outcome": item.outcome,
                 "code": item.code,
                 "where": sentence_of(item, shown.became.get(item.entity_id)),
-                "became": shown.became.get(item.entity_id),
+                "became": msgspec.to_builtins(shown.became.get(item.entity_id)),
             }
             for item in shown.items
         ],

@@ -282,7 +282,7 @@ def test_every_alert_is_somebodys_at_every_moment(life: list[tuple[Any, ...]]) -
             # The job runs every second; each round tells what is due by then.
             while store.write_now(
                 lambda tx: escalation.run(tx, story.road.now, story.road.worlds.current(tx))
-            ):
+            ).more:
                 pass
             check_alerts(story.road)
     finally:

@@ -41,6 +41,11 @@ def _family_set(family: str) -> frozenset[int]:
     return frozenset(family_codes(family))
 
 
+_Bounds = tuple[Record, float, float, float, float]
+"""A note, and the most that can still be added to a pair of it: by guardian and school, by a home that is near, by one
+that is not, and to a sibling's weight by all of these."""
+
+
 class Scorer:
     """A model made ready for counting. Remembers name pairs: one for each thread.
 
@@ -87,28 +92,26 @@ class Scorer:
         ]
         self._over = over
         self._most = most
-        self._note = Record()
-        self._ready(self._note)
+        self._bounds = self._bounds_of(Record())
 
-    def _ready(self, note: Record) -> None:
+    def _bounds_of(self, note: Record) -> _Bounds:
         """Bounds for the pairs of this note: the most that what it tells can still add."""
-        self._note = note
         most, over = self._most, self._over
         home = bool(note.postcode or note.outward or note.address)
         circle = (lv.GUARDIAN, bool(note.guardian)), (lv.SCHOOL, bool(note.school))
-        self._circle_left = sum(most[at] for at, told in circle if told) + (
+        circle_left = sum(most[at] for at, told in circle if told) + (
             RARE_SCHOOL_BITS if note.school else 0.0
         )
-        self._home_left = most[lv.ADDRESS] if home else 0.0
         # Neither postcode nor house number agrees: at best the street or the district does.
-        self._apart_left = 0.0
+        apart_left = 0.0
         if home:
             district = self._districts.bits(note.outward) if note.outward else 0.0
-            self._apart_left = max(
+            apart_left = max(
                 self.same[lv.ADDRESS][lv.A_STREET], self.same[lv.ADDRESS][lv.A_AREA] + max(district, 0.0)
             )
         told = ((lv.ADDRESS, home), (lv.PHONE, bool(note.phone)), *circle)
-        self._over_left = sum(max(over[at]) for at, is_told in told if is_told) + over[lv.FAMILY][lv.F_TYPO]
+        over_left = sum(max(over[at]) for at, is_told in told if is_told) + over[lv.FAMILY][lv.F_TYPO]
+        return note, circle_left, most[lv.ADDRESS] if home else 0.0, apart_left, over_left
 
     def score(self, note: Record, child: Record) -> Scored | None:
         """Weight of the pair with its parts, or None where it is negligible.
@@ -116,8 +119,10 @@ class Scorer:
         The cheap and telling comparisons come first: most candidates are a brother, a sister or a namesake of
         another age, and need no more.
         """
-        if note is not self._note:
-            self._ready(note)
+        bounds = self._bounds
+        if bounds[0] is not note:
+            bounds = self._bounds = self._bounds_of(note)  # one assignment: several threads use one scorer
+        over_left = bounds[4]
         same, over = self.same, self._over
         level_given = level_family = level_sex = 0
         rare_given = rare_family = 0.0
@@ -130,7 +135,7 @@ class Scorer:
         own = over[lv.GIVEN][level_given] + over[lv.BORN][level_born] + over[lv.SEX][level_sex]
         swappable = level_given == lv.G_DIFFER and note.family and child.family
         aliases = note.aliases or child.aliases
-        sibling_at_best = own + self._over_left - self._home_bits < self._floor
+        sibling_at_best = own + over_left - self._home_bits < self._floor
         if sibling_at_best and not (swappable or aliases or note.upn or note.nhs_number):
             return None
         if note.family and child.family:
@@ -160,11 +165,11 @@ class Scorer:
             + rare_family
         )
         levels = [level_given, level_family, level_born, level_sex, 0, 0, 0, 0, 0, 0]
-        return self._finish(note, child, weight, levels, rare_given, rare_family)
+        return self._finish(bounds, child, weight, levels, rare_given, rare_family)
 
     def _finish(
         self,
-        note: Record,
+        bounds: _Bounds,
         child: Record,
         weight: float,
         levels: list[int],
@@ -173,6 +178,7 @@ class Scorer:
     ) -> Scored | None:
         """The rest of `score`: numbers, then home, guardian and school where they can still matter."""
         same, rare_school = self.same, 0.0
+        note, circle_left, home_left, apart_left, _ = bounds
         if note.phone and child.phone:
             levels[lv.PHONE] = level = cmp.code(note.phone, child.phone)
             weight += same[lv.PHONE][level]
@@ -187,8 +193,8 @@ class Scorer:
             or (note.number == child.number and note.number)
             or len(note.address) >= cmp.LONG_ADDRESS
         )
-        left = self._circle_left if child.guardian or child.school else 0.0
-        if weight + left + (self._home_left if near else self._apart_left) < self._floor:
+        left = circle_left if child.guardian or child.school else 0.0
+        if weight + left + (home_left if near else apart_left) < self._floor:
             return None
         levels[lv.ADDRESS] = level = cmp.address(note, child)
         rare_home = 0.0

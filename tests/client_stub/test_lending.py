@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from client_stub.became import Became
 from client_stub.device import Device
 from client_stub.lending import Lending
 from client_stub.syncing import Sync
@@ -110,7 +111,7 @@ def test_what_was_erased_is_told_and_nothing_else_goes(phone: Device, server: Fa
     time.monotonic += SHIFT
     assert children(phone) == 0
     assert phone.store.all_entries() == before
-    assert phone.status().became == {"n": "seen"}
+    assert phone.status().became == {"n": Became("seen")}
     server.lease = None
     server.changes = server.changes[1:]
     server.pulls.clear()
@@ -148,7 +149,7 @@ def test_what_became_of_a_note_is_said_in_words(phone: Device, server: FakeServe
         "a word of a newer server": "Received",
     }  # fmt: skip
     for status, sentence in words.items():
-        assert sentence_of(item, status) == sentence
+        assert sentence_of(item, Became(status)) == sentence
     server.changes += [
         Change(bucket="notes:okafor", kind="note", id=item.entity_id, rev=2, data={"status": "decided"})
     ]
@@ -171,3 +172,19 @@ def test_the_worst_clock_decides() -> None:
     }
     for (wall, monotonic, boot), over in cases.items():
         assert lease_is_over(kept, Clocks(wall=wall, monotonic=monotonic, boot_id=boot)) is over
+
+
+def test_the_author_hears_what_the_borough_decided(phone: Device, server: FakeServer) -> None:
+    (item,) = phone.store.items()
+    data = {
+        "status": "decided",
+        "outcome": "referred",
+        "outcome_words": "Thank you, you were right",
+        "outcome_at": 1,
+    }
+    server.changes += [Change(bucket="notes:okafor", kind="note", id=item.entity_id, rev=2, data=data)]
+    sync_once(phone, server)
+    shown = phone.status()
+    heard = "Seen by the borough. Referred to children's social care: Thank you, you were right"
+    assert sentence_of(item, shown.became[item.entity_id]) == heard
+    assert Became("decided", "a code of a newer server").sentence.startswith("Seen by the borough")

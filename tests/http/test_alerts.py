@@ -188,7 +188,7 @@ def test_closing_keeps_the_decision_and_the_next_note_raises_a_new_alert(
     assert answer.json()["closed_reason"] == "Visited, the child is safe"
     # Closing what nobody had answered answers it too.
     assert answer.json()["acknowledged_by"] == "rivera"
-    assert set(road.pulled("okafor").values()) == {"seen"}
+    assert set(road.pulled("okafor").values()) == {"decided"}
     problem = assert_problem(desk.post(f"/api/alerts/{alert_id}/acknowledge", json={}), 409, "conflict")
     assert problem["current"]["state"] == "closed"
     road.passes(hours=40)

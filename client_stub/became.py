@@ -1,0 +1,45 @@
+"""What became of a note, as the server said at the last sync, in words for the officer who wrote it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from sync.vocabulary import NOTE_OUTCOME_LABELS, NoteOutcome
+
+STATUS_WORDS = {
+    "received": "Received",
+    "linked": "Received, linked to a child the police know",
+    "in_review": "Received, a person is deciding which child it is about",
+    "new_child": "Received, a record was begun for this child",
+    "seen": "Seen by the borough",
+    "decided": "Seen by the borough, which has decided what to do",
+    "withdrawn": "Withdrawn",
+}
+
+
+class Became(msgspec.Struct, frozen=True):
+    """Where the server has a note, and what its borough decided: a code, and words for its author where it gave any."""
+
+    status: str = ""
+    outcome: str | None = None
+    outcome_words: str | None = None
+
+    @classmethod
+    def of(cls, data: Mapping[str, object]) -> Became:
+        """From the row that the phone was sent. A newer server may say what this release does not know."""
+        outcome, words = data.get("outcome"), data.get("outcome_words")
+        return cls(
+            str(data.get("status", "")),
+            outcome if isinstance(outcome, str) else None,
+            words if isinstance(words, str) else None,
+        )
+
+    @property
+    def sentence(self) -> str:
+        """In words: where it is, then what was decided."""
+        said = STATUS_WORDS.get(self.status, "Received")
+        if self.outcome in set(NoteOutcome):
+            said = f"Seen by the borough. {NOTE_OUTCOME_LABELS[NoteOutcome(self.outcome)]}"
+        return f"{said}: {self.outcome_words}" if self.outcome_words else said
