@@ -17,7 +17,7 @@ import structlog
 
 FRAMES_MAX = 30  # deep enough for any path through this server and the framework
 ROOT = Path(__file__).resolve().parent.parent
-QUIET = {"uvicorn.access": logging.CRITICAL, "apscheduler": logging.WARNING, "httpx": logging.WARNING}
+QUIET = {"uvicorn.access": logging.CRITICAL, "apscheduler": logging.ERROR, "httpx": logging.WARNING}
 
 
 def without_values(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -101,7 +101,7 @@ def pullable(address: str, phones: list[Phone]) -> int:
                 )
                 response.raise_for_status()
                 page = msgspec.json.decode(response.content, type=PullAnswer)
-                ids |= {change.id for change in page.changes}
+                ids |= {change.id for change in page.changes if change.kind == "note"}
                 cursor, more = page.cursor, page.more
     return len(ids)
 
