@@ -318,7 +318,10 @@ class Sync:
         rows = max(1, min(limits_now.pull_changes, limits.PULL_CHANGES_MAX))
         while True:
             request = PullRequest(
-                cursor=cursor, limit=rows, emptied=self._lending.emptied(), begin_lease=self._begin_lease
+                cursor=cursor,
+                limit=rows,
+                emptied=self._lending.emptied(),
+                lease="begin" if self._begin_lease else None,
             )
             self._begin_lease = False
             page = self._talk.persistently(partial(self._pull, request))

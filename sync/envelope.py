@@ -1,7 +1,7 @@
 """The messages of the protocol: hello, push and pull. SYNC in one page of types."""
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -185,11 +185,11 @@ Bucket = Annotated[str, msgspec.Meta(min_length=1, max_length=BUCKET_CHARACTERS_
 class PullRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """`emptied`: buckets of which this phone holds nothing any more, whatever the cursor says: it erased them at the
     end of their lease, or found their copy wrong. Those in scope begin anew, the others are left as they are.
-    `begin_lease`: the officer opens the briefing of the ward, and so begins a shift's lease."""
+    `lease`: the officer opens the briefing of the ward, and so begins a shift's lease."""
 
     cursor: Annotated[str, msgspec.Meta(max_length=1000)] | None = None
     emptied: Annotated[tuple[Bucket, ...], msgspec.Meta(max_length=BUCKETS_MAX)] = ()
-    begin_lease: bool = False
+    lease: Literal["begin"] | None = None
     limit: Annotated[int, msgspec.Meta(ge=1, le=limits.PULL_CHANGES_MAX)] = limits.PULL_CHANGES_MAX
     schema: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = SCHEMA_NEWEST
 

@@ -158,7 +158,7 @@ async def pull(
             elif asked.scope_version != scope:
                 asked, reason = None, "What this phone may hold has changed."
     now = now_ms()
-    if data.begin_lease:
+    if data.lease == "begin":
         lasts = services.settings.briefing_hours * HOUR_MS
         await services.store.write(lambda tx: leases.begin(tx, device, now=now, lasts=lasts))
     page = await services.store.read(

@@ -76,7 +76,7 @@ def test_a_lease_is_asked_for_only_when_the_officer_opens_the_briefing(
     phone: Device, server: FakeServer
 ) -> None:
     sync_once(phone, server)
-    assert [request.begin_lease for request in server.pulls].count(True) == 1
+    assert [request.lease for request in server.pulls].count("begin") == 1
     assert children(phone) == 1
     assert [one.told["first_name"] for one in Lending(phone).briefing()] == ["Jay"]
 

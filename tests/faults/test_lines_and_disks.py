@@ -95,7 +95,7 @@ def test_phones_behind_a_line_that_cuts_resets_stalls_and_slows_send_everything_
     codes = tmp_path / "codes"
     codes.write_text("\n".join(server.code("okafor") for _ in range(phones)))
     target = ("127.0.0.1", server.port)
-    with cutting(target, cuts=24, stalls=6, slow=6, spread=1_600, seed=SEED) as proxy:
+    with cutting(target, cuts=24, stalls=6, slow=6, spread=1_000, seed=SEED) as proxy:
         server.public_url = proxy.address
         server.start()
         phone = phone_command(
@@ -105,7 +105,7 @@ def test_phones_behind_a_line_that_cuts_resets_stalls_and_slows_send_everything_
         told, _ = phone.communicate(timeout=WAIT_SECONDS_MAX)
         server.end()
         assert phone.returncode == 0, told
-        assert (proxy.cut >= 12, proxy.stalled > 0, proxy.slowed > 0) == (True, True, True), vars(proxy)
+        assert (proxy.cut >= 8, proxy.stalled > 0, proxy.slowed > 0) == (True, True, True), vars(proxy)
     assert msgspec.json.decode(told.splitlines()[-1])["all_sent"], told
     assert stored(server.data) == (count, count)
 
@@ -126,8 +126,9 @@ def test_a_phone_that_is_killed_again_and_again_sends_everything_once(
     for attempt in range(60):
         phone = phone_command("sync", "--store", folder, "--json")
         try:
-            # The first ones are killed as soon as they may have begun, later ones have longer.
-            phone.communicate(timeout=rng.uniform(0.3, 1.2) * (1 + attempt / 6))
+            # The first ones are killed while they begin, each later one a little later: on a machine of any speed
+            # some die in the middle.
+            phone.communicate(timeout=0.1 * 1.12**attempt * rng.uniform(0.8, 1.2))
             if phone.returncode == 0:
                 break
         except subprocess.TimeoutExpired:

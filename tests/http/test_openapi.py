@@ -43,6 +43,8 @@ MAY_REFUSE_WHAT_IS_WELL_FORMED = {
     "/api/devices/token",  # RFC 6749 asks for 400 where an assertion does not hold
     "/api/password",  # a password that is too easy (422)
     "/api/children/{child_id}/markers",  # an end that has passed (400)
+    "/api/children/{child_id}/case",  # a lead, a reason or both, by what is asked (400)
+    "/api/telling/browsers",  # an address that is no browser's push service (400)
 }
 
 

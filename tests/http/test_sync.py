@@ -323,7 +323,7 @@ def test_a_phone_says_how_it_is_and_when_it_was_wiped(client: Client, sender: Se
 def test_a_briefing_is_lent_over_the_wire_and_only_when_asked_for(client: Client, sender: Sender) -> None:
     sender.push(sender.line())
     assert sender.pull().lease is None
-    answer = client.post("/api/sync/pull", json={"begin_lease": True}, headers=sender.headers)
+    answer = client.post("/api/sync/pull", json={"lease": "begin"}, headers=sender.headers)
     page = msgspec.json.decode(answer.content, type=PullAnswer)
     assert page.lease is not None and page.lease.bucket == "briefing:E05014095"
     told = [change.data for change in page.changes if change.bucket == page.lease.bucket]

@@ -135,7 +135,7 @@ class Postgres:
 
     @contextmanager
     def commit_fails(self, store: Store) -> Iterator[None]:
-        def stop(connection: psycopg.Connection[Any]) -> None:
+        def stop(connection: psycopg.Connection[Any], _writable: bool) -> None:
             connection.rollback()
             raise StorageUnavailable(DIED)
 
@@ -164,7 +164,7 @@ class Postgres:
 
 
 @contextmanager
-def _committing(store: Store, commit: Callable[[psycopg.Connection[Any]], None]) -> Iterator[None]:
+def _committing(store: Store, commit: Callable[[psycopg.Connection[Any], bool], None]) -> Iterator[None]:
     assert isinstance(store, PostgresStore)
     bare: Any = store
     bare._commit = commit
