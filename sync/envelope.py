@@ -179,7 +179,7 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
 BUCKET_CHARACTERS_MAX = 100
 BUCKETS_MAX = 8
 
-Bucket = Annotated[str, msgspec.Meta(min_length=1, max_length=BUCKET_CHARACTERS_MAX)]
+Bucket = Annotated[str, msgspec.Meta(max_length=BUCKET_CHARACTERS_MAX)]
 
 
 class PullRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
