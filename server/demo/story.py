@@ -247,7 +247,7 @@ def _sync(scene: _Scene, phones: Phones, store: Store) -> ending.Written:
     lost = len(set(written) - set(arrived))
     once = not lost and len(arrived) == len(set(arrived)) == len(written)
     report.check(Step.ONCE, once, f"{len(written)} written, {len(arrived)} received, {lost} lost")
-    heard = sum(int(state["lent_rows"]) for state in states)
+    heard = len({note["id"] for state in states for note in state["notes"] if note["became"]})
     report.check(Step.HEARD, heard == len(written), f"{heard} answers pulled")
     return ending.Written(written=len(written), lost=lost, **total)
 
