@@ -90,3 +90,5 @@ class CasePage(View, frozen=True, kw_only=True):
     leads: tuple[Choice, ...]
     reason: str = ""
     error: str | None = None
+    access_reason: str = ""
+    """Why a restricted record was opened; goes back with the forms."""

@@ -7,9 +7,10 @@ import pytest
 from tests.console.kit import Browser, text
 from tests.console.test_alert_pages import alert_on
 from tests.http.kit import Client, add_person
-from tests.road import SOUTHWARK, Road
+from tests.road import AMARA, SOUTHWARK, Road
 
 WHY = "The child moved to an aunt in Peckham"
+REASON = "On call tonight, asked by the duty inspector"
 
 
 @pytest.fixture
@@ -82,3 +83,18 @@ def test_a_case_has_a_lead_and_ends_with_a_reason(rivera: Browser, osei: Browser
     assert "Open case: Test rivera, Lambeth" in text(rivera.get(f"/children/{child}").text)
     rivera.send(where, what="close", reason="Enquiry ended, early help")
     assert "Closed by Test rivera: Enquiry ended, early help" in text(rivera.get(where).text)
+
+
+def test_the_case_of_a_restricted_child_is_opened_with_a_reason_and_says_nothing_before(
+    rivera: Browser, road: Road
+) -> None:
+    where = f"/children/{road.child(AMARA, restricted=True)}/case"
+    asked = rivera.get(where)
+    assert "This record is restricted" in asked.text and "Open a case" not in asked.text
+    opening = {"what": "open", "lead": "rivera", "reason": "Section 47 enquiry opened"}
+    assert rivera.send(where, **opening).status_code == 404
+    shown = rivera.send(f"{where}/open", reason=REASON)
+    assert "Open a case" in shown.text and REASON in shown.text
+    assert rivera.send(where, **opening, access_reason=REASON).status_code == 303
+    assert "Section 47" not in rivera.get(where).text
+    assert "Section 47" in rivera.send(f"{where}/open", reason=REASON).text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
@@ -12,7 +11,6 @@ from server.access.identity import Person
 from server.access.policy import Permission
 from server.clock import now_ms
 from server.console.pages.web import (
-    FORM_BYTES_MAX,
     REASON_CHARACTERS_MAX,
     AnyRequest,
     Page,
@@ -21,7 +19,9 @@ from server.console.pages.web import (
     known_number,
     page,
     said_cookie,
+    sends,
     shell,
+    shows,
 )
 from server.console.views import Shell
 from server.console.views_administration import HeldRow, PhoneRow, PhonesPage, QuarantinePage
@@ -37,7 +37,7 @@ MANAGES_PHONES = [requires(Permission.MANAGE_DEVICES)]
 MANAGES_QUARANTINE = [requires(Permission.MANAGE_QUARANTINE)]
 
 
-@get("/phones", guards=MANAGES_PHONES, include_in_schema=False)
+@shows("/phones", guards=MANAGES_PHONES)
 async def list_phones(
     request: AnyRequest, person: NamedDependency[Person], services: NamedDependency[Services]
 ) -> Page:
@@ -76,8 +76,7 @@ def _row(services: Services, phone: phones.Phone) -> PhoneRow:
     )
 
 
-@post("/phones/{device_id:str}/revoke", guards=MANAGES_PHONES, include_in_schema=False,
-      request_max_body_size=FORM_BYTES_MAX)  # fmt: skip
+@sends("/phones/{device_id:str}/revoke", guards=MANAGES_PHONES)
 async def revoke(
     device_id: FromPath[str], person: NamedDependency[Person], services: NamedDependency[Services]
 ) -> Page:
@@ -87,8 +86,7 @@ async def revoke(
     return go("/phones", said_cookie(services, "revoked"))
 
 
-@post("/phones/{device_id:str}/wipe", guards=MANAGES_PHONES, include_in_schema=False,
-      request_max_body_size=FORM_BYTES_MAX)  # fmt: skip
+@sends("/phones/{device_id:str}/wipe", guards=MANAGES_PHONES)
 async def wipe(
     device_id: FromPath[str], person: NamedDependency[Person], services: NamedDependency[Services]
 ) -> Page:
@@ -98,7 +96,7 @@ async def wipe(
     return go("/phones", said_cookie(services, "wipe-ordered"))
 
 
-@get("/quarantine", guards=MANAGES_QUARANTINE, include_in_schema=False)
+@shows("/quarantine", guards=MANAGES_QUARANTINE)
 async def list_quarantine(
     request: AnyRequest, person: NamedDependency[Person], services: NamedDependency[Services]
 ) -> Page:
@@ -141,8 +139,7 @@ def _held(held: Held) -> HeldRow:
     )
 
 
-@post("/quarantine/{number:int}/release", guards=MANAGES_QUARANTINE, include_in_schema=False,
-      request_max_body_size=FORM_BYTES_MAX)  # fmt: skip
+@sends("/quarantine/{number:int}/release", guards=MANAGES_QUARANTINE)
 async def release(
     request: AnyRequest, number: FromPath[int], person: NamedDependency[Person],
     services: NamedDependency[Services],
@@ -160,8 +157,7 @@ async def release(
     return go("/quarantine", said_cookie(services, "released"))
 
 
-@post("/quarantine/{number:int}/refuse", guards=MANAGES_QUARANTINE, include_in_schema=False,
-      request_max_body_size=FORM_BYTES_MAX)  # fmt: skip
+@sends("/quarantine/{number:int}/refuse", guards=MANAGES_QUARANTINE)
 async def refuse(
     request: AnyRequest, number: FromPath[int], person: NamedDependency[Person],
     services: NamedDependency[Services],

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Annotated
 from urllib.parse import urlencode
 
-from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 
@@ -18,7 +17,6 @@ from server.alerts.listener import Position
 from server.clock import now_ms
 from server.console.pages.alert_rows import Telling
 from server.console.pages.web import (
-    FORM_BYTES_MAX,
     PATH_CHARACTERS_MAX,
     AnyRequest,
     Names,
@@ -32,7 +30,9 @@ from server.console.pages.web import (
     page,
     part,
     said_cookie,
+    sends,
     shell,
+    shows,
 )
 from server.console.views import (
     GRADES,
@@ -101,7 +101,7 @@ class Asked:
         return ", ".join(said) or None
 
 
-@get("/alerts", guards=[requires(Permission.SEE_ALERTS)], include_in_schema=False)
+@shows("/alerts", guards=[requires(Permission.SEE_ALERTS)])
 async def queue(
     request: AnyRequest,
     person: NamedDependency[Person],
@@ -224,7 +224,7 @@ def row_of(tx: Transaction, services: Services, person: Person, alert: Alert, no
     return telling_for(tx, services, person, now).row(alert, shown.get(alert.child_id))
 
 
-@get("/alerts/{alert_id:int}/row", guards=[requires(Permission.SEE_ALERTS)], include_in_schema=False)
+@shows("/alerts/{alert_id:int}/row", guards=[requires(Permission.SEE_ALERTS)])
 async def row(
     request: AnyRequest,
     alert_id: FromPath[int],
@@ -244,12 +244,8 @@ async def row(
     return part("parts/queue_row.html", bare_shell(request, person), found)
 
 
-@post(
-    "/alerts/{alert_id:int}/acknowledge",
-    guards=[requires(Permission.ACKNOWLEDGE_ALERTS)],
-    include_in_schema=False,
-    request_max_body_size=FORM_BYTES_MAX,
-    status_code=200,
+@sends(
+    "/alerts/{alert_id:int}/acknowledge", guards=[requires(Permission.ACKNOWLEDGE_ALERTS)], status_code=200
 )
 async def acknowledge(
     request: AnyRequest,

@@ -24,7 +24,7 @@ _HEADINGS = {
     "unavailable": "The server is busy",
     "too-large": "That was too much at once",
 }
-_TODO = {
+_NEXT = {
     "csrf-failed": "Go back, load the page again, and repeat what you did. Your browser must accept cookies.",
     "not-allowed": "Your supervisor knows who can do this. If it should be you, ask your administrator.",
     "internal": "Try again. If it happens twice, give the reference below to your administrator.",
@@ -52,7 +52,7 @@ def problem_page(request: AnyRequest, problem: ProblemBody) -> Response[Any]:
         status=problem.status,
         heading=_HEADINGS.get(kind, problem.title),
         what=_WHAT.get(kind, problem.detail),
-        todo=_TODO.get(kind, problem.hint),
+        todo=_NEXT.get(kind, problem.hint),
         reference=problem.instance.removeprefix("urn:request:")[:12] if problem.status >= 500 else None,
         retry=problem.status == 503,
     )

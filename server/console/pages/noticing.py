@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
@@ -11,7 +10,7 @@ from server.access.policy import Permission
 from server.clock import now_ms
 from server.console.pages.alert_rows import RESTRICTED, age_of, first_name
 from server.console.pages.alerts import grade_of, place_of, telling_for
-from server.console.pages.web import AnyRequest, Page, page, shell
+from server.console.pages.web import AnyRequest, Page, page, shell, shows
 from server.console.views import Choice, Shell
 from server.console.views_overview import NoticePage, NoticeRow
 from server.http.auth import requires
@@ -20,11 +19,7 @@ from server.records import children_shown, noticing
 from server.storage.port import Transaction
 
 
-@get(
-    "/coming-to-notice",
-    guards=[requires(Permission.SEE_ALERTS, Permission.SEE_CHILDREN)],
-    include_in_schema=False,
-)
+@shows("/coming-to-notice", guards=[requires(Permission.SEE_ALERTS, Permission.SEE_CHILDREN)])
 async def notice_page(
     request: AnyRequest, person: NamedDependency[Person], services: NamedDependency[Services],
     borough: FromQuery[str] = "",

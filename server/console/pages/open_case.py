@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
@@ -15,16 +14,18 @@ from server.clock import now_ms
 from server.console.pages.alert_rows import Telling
 from server.console.pages.alerts import telling_for
 from server.console.pages.web import (
-    FORM_BYTES_MAX,
     AnyRequest,
     Page,
+    ask_why,
     form_of,
     go,
     known_number,
     missing,
     page,
     said_cookie,
+    sends,
     shell,
+    shows,
 )
 from server.console.views import Choice, Shell
 from server.console.views_transfer import CasePage, CaseRow, LeadRow
@@ -36,33 +37,49 @@ from server.storage.port import Transaction
 from server.transferring import TransferRefused
 
 REASON_CHARACTERS_MIN = 10  # as for a decision that closes an alert
-SIGHT = "open case of the child"
-"""Lets the form through where the record is restricted: the page shows nothing of the record itself."""
 WORKS = requires(Permission.SEE_CHILDREN, Permission.WORK_CASES)
 
 
-@get("/children/{child_id:int}/case", guards=[WORKS], include_in_schema=False)
+@shows("/children/{child_id:int}/case", guards=[WORKS])
 async def case_form(
     request: AnyRequest, child_id: FromPath[int], person: NamedDependency[Person], services: NamedDependency[Services]
 ) -> Page:  # fmt: skip
     """The cases of a child."""
-    now, child_id = now_ms(), known_number(child_id)
+    return await _shown(request, services, person, known_number(child_id), None)
+
+
+@sends("/children/{child_id:int}/case/open", guards=[WORKS], status_code=200)
+async def case_with_reason(
+    request: AnyRequest, child_id: FromPath[int], person: NamedDependency[Person], services: NamedDependency[Services]
+) -> Page:  # fmt: skip
+    """The same where the record is restricted, with the reason in the form and not in the address."""
+    form = await form_of(request)
+    return await _shown(request, services, person, known_number(child_id), form.text("reason"))
+
+
+async def _shown(
+    request: AnyRequest, services: Services, person: Person, child_id: int, access: str | None
+) -> Page:
+    now = now_ms()
 
     def look(tx: Transaction) -> tuple[Shell, CasePage]:
-        view = _case_page(tx, services, person, child_id, now)
+        view = _case_page(tx, services, person, child_id, now, access=access)
         return shell(tx, request, person, "", now=now), view
 
-    return page("case.html", *await services.store.read(look))
+    try:
+        return page("case.html", *await services.store.read(look))
+    except NotAllowed as refused:
+        raise missing(refused) from None
+    except ReasonNeeded:
+        return ask_why(request, person, access, action=f"/children/{child_id}/case/open")
 
 
 def _case_page(
     tx: Transaction, services: Services, person: Person, child_id: int, now: int, *, reason: str = "",
-    error: str | None = None,
+    error: str | None = None, access: str | None = None,
 ) -> CasePage:  # fmt: skip
-    try:
-        children_shown.require_sight(tx, person, child_id, SIGHT)
-    except (NotAllowed, ReasonNeeded) as refused:
-        raise missing() from refused
+    """`access`: why a restricted record is opened. Raises NotAllowed and ReasonNeeded."""
+    children_shown.require_sight(tx, person, child_id, access)
     telling = telling_for(tx, services, person, now)
     found = open_cases.of_child(tx, person, children.kept(tx, child_id), now=now)
     live = next((one for one in found if one.closed_at is None), None)
@@ -88,6 +105,7 @@ def _case_page(
         ),
         reason=reason,
         error=error,
+        access_reason=access or "",
     )
 
 
@@ -108,35 +126,34 @@ def _case(case: Case, telling: Telling) -> CaseRow:
     )
 
 
-@post(
-    "/children/{child_id:int}/case", guards=[WORKS], include_in_schema=False,
-    request_max_body_size=FORM_BYTES_MAX,
-)  # fmt: skip
+@sends("/children/{child_id:int}/case", guards=[WORKS])
 async def save_case(
     request: AnyRequest, child_id: FromPath[int], person: NamedDependency[Person], services: NamedDependency[Services]
 ) -> Page:  # fmt: skip
     """Open a case, give it another lead, or close it."""
     form, child_id, now = await form_of(request), known_number(child_id), now_ms()
     what, lead, reason = form.text("what"), form.text("lead"), " ".join(form.text("reason").split())
-    policy = services.policy
+    policy, access = services.policy, form.text("access_reason") or None
 
     def save(tx: Transaction) -> tuple[Shell, CasePage] | str:
         try:
             if what != "lead" and len(reason) < REASON_CHARACTERS_MIN:
                 raise TransferRefused("Say why, in a sentence.")
             if what == "open":
-                transferring.begin_case(tx, policy, person, child_id, lead, reason, now=now, sight=SIGHT)
+                transferring.begin_case(tx, policy, person, child_id, lead, reason, now=now, sight=access)
             elif what == "lead":
-                transferring.give_case(tx, policy, person, child_id, lead, now=now, sight=SIGHT)
+                transferring.give_case(tx, policy, person, child_id, lead, now=now, sight=access)
             elif what == "close":
-                transferring.end_case(tx, person, child_id, reason, now=now, sight=SIGHT)
+                transferring.end_case(tx, person, child_id, reason, now=now, sight=access)
                 return "case-closed"
             else:
                 raise missing()
-        except NotAllowed as refused:
-            raise missing(refused) from None
+        except (NotAllowed, ReasonNeeded) as refused:
+            raise missing() from refused
         except TransferRefused as refused_:
-            view = _case_page(tx, services, person, child_id, now, reason=reason, error=str(refused_))
+            view = _case_page(
+                tx, services, person, child_id, now, reason=reason, error=str(refused_), access=access
+            )
             return shell(tx, request, person, "", now=now), view
         return "case"
 
@@ -146,4 +163,4 @@ async def save_case(
     return page("case.html", *done, status=422)
 
 
-HANDLERS = [case_form, save_case]
+HANDLERS = [case_form, case_with_reason, save_case]

@@ -20,7 +20,7 @@ from server.clock import now_ms
 from server.console import words
 from server.console.pages.alerts import place_of, telling_for
 from server.console.pages.review_list import allowed_by
-from server.console.pages.web import AnyRequest, Page, page, shell
+from server.console.pages.web import AnyRequest, Page, page, shell, shows
 from server.console.views import Shell
 from server.console.views_overview import Bar, Measure, OverviewPage, OwingRow, SmallChart, WaitingRow
 from server.http import problems
@@ -43,7 +43,7 @@ def begins_at(now: int) -> int:
     return int(monday.timestamp() * 1000)
 
 
-@get("/overview", guards=[requires(Permission.SUPERVISE)], include_in_schema=False)
+@shows("/overview", guards=[requires(Permission.SUPERVISE)])
 async def overview_page(
     request: AnyRequest, person: NamedDependency[Person], services: NamedDependency[Services]
 ) -> Page:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import secrets
 
-from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
@@ -19,7 +18,6 @@ from server.clock import now_ms
 from server.console import words
 from server.console.pages.alerts import row_of, telling_for
 from server.console.pages.web import (
-    FORM_BYTES_MAX,
     AnyRequest,
     Form,
     Page,
@@ -29,7 +27,9 @@ from server.console.pages.web import (
     missing,
     page,
     said_cookie,
+    sends,
     shell,
+    shows,
 )
 from server.console.views import Choice, Shell
 from server.console.views_scrutiny import (
@@ -53,7 +53,7 @@ WORDS_CHARACTERS_MIN = 10  # a review that says nothing is none
 _OUTCOME_WORDS = {"good": "Good", "requires_improvement": "Requires improvement", "inadequate": "Inadequate"}
 
 
-@get("/scrutiny", guards=[SAMPLES], include_in_schema=False)
+@shows("/scrutiny", guards=[SAMPLES])
 async def samples_page(
     request: AnyRequest, person: NamedDependency[Person], services: NamedDependency[Services]
 ) -> Page:
@@ -67,7 +67,7 @@ async def samples_page(
     return page("scrutiny.html", *await services.store.read(look))
 
 
-@post("/scrutiny", guards=[SAMPLES], include_in_schema=False, request_max_body_size=FORM_BYTES_MAX)
+@sends("/scrutiny", guards=[SAMPLES])
 async def announce(
     request: AnyRequest, person: NamedDependency[Person], services: NamedDependency[Services]
 ) -> Page:
@@ -114,7 +114,7 @@ def _midnight(day: datetime.date) -> int:
     return int(datetime.datetime.combine(day, datetime.time(), words.LONDON).timestamp() * 1000)
 
 
-@get("/scrutiny/{sample_id:int}", guards=[SAMPLES], include_in_schema=False)
+@shows("/scrutiny/{sample_id:int}", guards=[SAMPLES])
 async def sample_page(
     request: AnyRequest, sample_id: FromPath[int], person: NamedDependency[Person], services: NamedDependency[Services]
 ) -> Page:  # fmt: skip
@@ -157,12 +157,7 @@ def _sample_page(
     )
 
 
-@post(
-    "/scrutiny/{sample_id:int}",
-    guards=[SAMPLES],
-    include_in_schema=False,
-    request_max_body_size=FORM_BYTES_MAX,
-)
+@sends("/scrutiny/{sample_id:int}", guards=[SAMPLES])
 async def draw(
     request: AnyRequest, sample_id: FromPath[int], person: NamedDependency[Person], services: NamedDependency[Services]
 ) -> Page:  # fmt: skip
@@ -189,7 +184,7 @@ async def draw(
     return page("sample.html", *done, status=422)
 
 
-@get("/scrutiny/{sample_id:int}/{alert_id:int}", guards=[SAMPLES], include_in_schema=False)
+@shows("/scrutiny/{sample_id:int}/{alert_id:int}", guards=[SAMPLES])
 async def dip_page(
     request: AnyRequest, sample_id: FromPath[int], alert_id: FromPath[int], person: NamedDependency[Person],
     services: NamedDependency[Services],
@@ -230,10 +225,7 @@ def _dip_page(
     )
 
 
-@post(
-    "/scrutiny/{sample_id:int}/{alert_id:int}", guards=[SAMPLES], include_in_schema=False,
-    request_max_body_size=FORM_BYTES_MAX,
-)  # fmt: skip
+@sends("/scrutiny/{sample_id:int}/{alert_id:int}", guards=[SAMPLES])
 async def judge(
     request: AnyRequest, sample_id: FromPath[int], alert_id: FromPath[int], person: NamedDependency[Person],
     services: NamedDependency[Services],
@@ -258,7 +250,7 @@ async def judge(
     return page("dip.html", *done, status=422)
 
 
-@get("/audit", guards=[requires(Permission.READ_AUDIT)], include_in_schema=False)
+@shows("/audit", guards=[requires(Permission.READ_AUDIT)])
 async def audit_page(
     request: AnyRequest, person: NamedDependency[Person], services: NamedDependency[Services],
     kind: FromQuery[str] = "child", id: FromQuery[str] = "", before: FromQuery[int | None] = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 
-from litestar import get, post
+from litestar import post
 from litestar.di import NamedDependency
 
 from server.access import people
@@ -14,7 +14,6 @@ from server.access.policy import Permission
 from server.alerts.presets import LONDON, Mode, Preset, minute_of
 from server.clock import now_ms
 from server.console.pages.web import (
-    FORM_BYTES_MAX,
     AnyRequest,
     Form,
     Page,
@@ -22,7 +21,9 @@ from server.console.pages.web import (
     go,
     page,
     said_cookie,
+    sends,
     shell,
+    shows,
 )
 from server.console.views import Shell
 from server.console.views_telling import GradeChoice, Option, TellingPage
@@ -51,7 +52,7 @@ class Wrong(Exception):
         self.field = field
 
 
-@get("/how-i-am-told", guards=[ANSWERS_ALERTS], include_in_schema=False)
+@shows("/how-i-am-told", guards=[ANSWERS_ALERTS])
 async def how_i_am_told(
     request: AnyRequest, person: NamedDependency[Person], services: NamedDependency[Services]
 ) -> Page:
@@ -65,9 +66,7 @@ async def how_i_am_told(
     return page("telling.html", *await services.store.read(look))
 
 
-@post(
-    "/how-i-am-told", guards=[ANSWERS_ALERTS], include_in_schema=False, request_max_body_size=FORM_BYTES_MAX
-)
+@sends("/how-i-am-told", guards=[ANSWERS_ALERTS])
 async def choose(
     request: AnyRequest, person: NamedDependency[Person], services: NamedDependency[Services]
 ) -> Page:

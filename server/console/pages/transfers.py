@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
@@ -15,7 +14,6 @@ from server.clock import now_ms
 from server.console import words
 from server.console.pages.alerts import row_of, telling_for
 from server.console.pages.web import (
-    FORM_BYTES_MAX,
     AnyRequest,
     Page,
     form_of,
@@ -24,7 +22,9 @@ from server.console.pages.web import (
     missing,
     page,
     said_cookie,
+    sends,
     shell,
+    shows,
 )
 from server.console.views import Choice, Shell
 from server.console.views_transfer import ContactRow, OfferRow, OtherForcePage, TransferPage, TransfersPage
@@ -41,7 +41,7 @@ CALLED_MINUTES_MAX = 7 * 24 * 60
 WORKS = requires(Permission.ACKNOWLEDGE_ALERTS, Permission.WORK_CASES)
 
 
-@get("/alerts/{alert_id:int}/transfer", guards=[WORKS], include_in_schema=False)
+@shows("/alerts/{alert_id:int}/transfer", guards=[WORKS])
 async def transfer_form(
     request: AnyRequest, alert_id: FromPath[int], person: NamedDependency[Person], services: NamedDependency[Services]
 ) -> Page:  # fmt: skip
@@ -81,10 +81,7 @@ def _transfer_page(
     )
 
 
-@post(
-    "/alerts/{alert_id:int}/transfer", guards=[WORKS], include_in_schema=False,
-    request_max_body_size=FORM_BYTES_MAX,
-)  # fmt: skip
+@sends("/alerts/{alert_id:int}/transfer", guards=[WORKS])
 async def transfer(
     request: AnyRequest, alert_id: FromPath[int], person: NamedDependency[Person], services: NamedDependency[Services]
 ) -> Page:  # fmt: skip
@@ -121,7 +118,7 @@ async def transfer(
     return page("transfer.html", *done, status=422)
 
 
-@get("/transfers", guards=[WORKS], include_in_schema=False)
+@shows("/transfers", guards=[WORKS])
 async def transfers_page(
     request: AnyRequest, person: NamedDependency[Person], services: NamedDependency[Services]
 ) -> Page:
@@ -168,10 +165,7 @@ def _offers(
     )
 
 
-@post(
-    "/transfers/{transfer_id:int}", guards=[WORKS], include_in_schema=False,
-    request_max_body_size=FORM_BYTES_MAX,
-)  # fmt: skip
+@sends("/transfers/{transfer_id:int}", guards=[WORKS])
 async def answer_transfer(
     request: AnyRequest,
     transfer_id: FromPath[int],
@@ -203,7 +197,7 @@ async def answer_transfer(
     return page("transfers.html", *done, status=422)
 
 
-@get("/alerts/{alert_id:int}/other-force", guards=[WORKS], include_in_schema=False)
+@shows("/alerts/{alert_id:int}/other-force", guards=[WORKS])
 async def other_force_form(
     request: AnyRequest, alert_id: FromPath[int], person: NamedDependency[Person], services: NamedDependency[Services]
 ) -> Page:  # fmt: skip
@@ -242,10 +236,7 @@ def _other_force(
     )  # fmt: skip
 
 
-@post(
-    "/alerts/{alert_id:int}/other-force", guards=[WORKS], include_in_schema=False,
-    request_max_body_size=FORM_BYTES_MAX,
-)  # fmt: skip
+@sends("/alerts/{alert_id:int}/other-force", guards=[WORKS])
 async def other_force(
     request: AnyRequest, alert_id: FromPath[int], person: NamedDependency[Person], services: NamedDependency[Services]
 ) -> Page:  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from litestar import get, post
 from litestar.di import NamedDependency
 
 from server.access.identity import Person
@@ -10,7 +9,6 @@ from server.access.policy import Permission
 from server.alerts.wording import WHAT
 from server.clock import now_ms
 from server.console.pages.web import (
-    FORM_BYTES_MAX,
     AnyRequest,
     Names,
     Page,
@@ -18,7 +16,9 @@ from server.console.pages.web import (
     go,
     page,
     said_cookie,
+    sends,
     shell,
+    shows,
 )
 from server.console.views import Shell
 from server.console.views_telling import ChannelRow, UndeliveredPage, UndeliveredRow
@@ -42,7 +42,7 @@ ADVICE = {
 OTHERWISE = "This server does not have the channel any more. Set it up again, or leave the message here."
 
 
-@get("/undelivered", guards=[requires(Permission.MANAGE_QUARANTINE)], include_in_schema=False)
+@shows("/undelivered", guards=[requires(Permission.MANAGE_QUARANTINE)])
 async def undelivered(
     request: AnyRequest, person: NamedDependency[Person], services: NamedDependency[Services]
 ) -> Page:
@@ -61,12 +61,7 @@ async def undelivered(
     return page("undelivered.html", *await services.store.read(look))
 
 
-@post(
-    "/undelivered",
-    guards=[requires(Permission.MANAGE_QUARANTINE)],
-    include_in_schema=False,
-    request_max_body_size=FORM_BYTES_MAX,
-)
+@sends("/undelivered", guards=[requires(Permission.MANAGE_QUARANTINE)])
 async def resend(
     request: AnyRequest, person: NamedDependency[Person], services: NamedDependency[Services]
 ) -> Page:
