@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.console.kit import Browser, text
@@ -91,7 +93,7 @@ def test_the_case_of_a_restricted_child_is_opened_with_a_reason_and_says_nothing
     where = f"/children/{road.child(AMARA, restricted=True)}/case"
     asked = rivera.get(where)
     assert "This record is restricted" in asked.text and "Open a case" not in asked.text
-    opening = {"what": "open", "lead": "rivera", "reason": "Section 47 enquiry opened"}
+    opening: dict[str, Any] = {"what": "open", "lead": "rivera", "reason": "Section 47 enquiry opened"}
     assert rivera.send(where, **opening).status_code == 404
     shown = rivera.send(f"{where}/open", reason=REASON)
     assert "Open a case" in shown.text and REASON in shown.text

@@ -249,7 +249,7 @@ async def group_note(
         if refused:
             return grouping.child_of(tx, person, subject_id, UNDO_REASON)
         return grouping.keep_apart(
-            tx, world, person, subject_id, reason, apart=apart, now=now, sight=UNDO_REASON
+            tx, world, person, subject_id, reason, apart=apart, now=now, sight=reason
         )
 
     try:
