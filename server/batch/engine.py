@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import tempfile
+from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -59,7 +60,7 @@ def opened(engine: str, model: Model) -> Iterator[Engine]:
             made.close()
 
 
-class Engine:
+class Engine(ABC):
     """What is needed of an engine: tables in, Splink's `DatabaseAPI` over them."""
 
     api: Any
@@ -68,12 +69,13 @@ class Engine:
         """Register records as a table of Splink's."""
         return self._register(name, _arrow(rows(records, too_common(records))))
 
+    @abstractmethod
     def _register(self, name: str, table: Any) -> Any:
-        raise NotImplementedError
+        """Hand a table of Arrow's to the engine."""
 
+    @abstractmethod
     def close(self) -> None:
         """Give back what was opened."""
-        raise NotImplementedError
 
 
 class _Duck(Engine):

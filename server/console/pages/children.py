@@ -248,9 +248,7 @@ async def group_note(
         world = services.worlds.current(tx)
         if refused:
             return grouping.child_of(tx, person, subject_id, UNDO_REASON)
-        return grouping.keep_apart(
-            tx, world, person, subject_id, reason, apart=apart, now=now, sight=reason
-        )
+        return grouping.keep_apart(tx, world, person, subject_id, reason, apart=apart, now=now, sight=reason)
 
     try:
         child_id = await services.store.write(work)
