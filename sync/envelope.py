@@ -57,8 +57,8 @@ class Code(StrEnum):
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What became of one op. `epoch` and `seq` are missing only where the line could not be read at all:
-    then `line` says which line of the push it was (from 0)."""
+    """What became of one op. `epoch` and `seq` are missing only where the line is not an op of this phone (it cannot
+    be read, or was damaged on its way): then `line` says which line of the push it was (from 0)."""
 
     epoch: str | None = None
     seq: int | None = None

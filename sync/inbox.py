@@ -68,13 +68,14 @@ def read_line(index: int, line: bytes, *, device: str) -> Arrival:
         return Arrival(index=index, line=line, digest=sha, fault=Code.NOT_AN_OP, at=_path(error))
     if envelope.device != device:
         return Arrival(index=index, line=line, digest=sha, fault=Code.DEVICE_MISMATCH)
+    raw = bytes(envelope.body)
+    if digest(raw) != envelope.body_sha256:
+        # Damaged on its way: were it to take the number, the op itself would find it taken when it is sent again.
+        return Arrival(index=index, line=line, digest=sha, fault=Code.BODY_DIGEST_MISMATCH)
 
     def faulty(fault: Code, at: str | None = None) -> Arrival:
         return Arrival(index=index, line=line, digest=sha, envelope=envelope, fault=fault, at=at)
 
-    raw = bytes(envelope.body)
-    if digest(raw) != envelope.body_sha256:
-        return faulty(Code.BODY_DIGEST_MISMATCH)
     if not SCHEMA_OLDEST <= envelope.schema <= SCHEMA_NEWEST:
         return faulty(Code.SCHEMA_UNKNOWN)
     kind = _KINDS.get(envelope.kind)

@@ -209,6 +209,17 @@ def test_an_op_that_cannot_be_trusted_is_set_aside(
     assert (verdict.v, verdict.code) == (Outcome.QUARANTINED, code)
 
 
+def test_a_line_that_was_damaged_on_its_way_does_not_take_the_number_of_the_op(
+    client: Client, sender: Sender
+) -> None:
+    """Or the op itself, sent again, would meet other bytes under its number."""
+    line = sender.line()
+    assert sender.push(line.replace(b"recorded_at", b"recorded_aT")).verdicts[0].v is Outcome.QUARANTINED
+    answer = sender.push(line)
+    assert answer.verdicts[0].v is Outcome.APPLIED and answer.contiguous_through == 1
+    assert counted(client, "quarantine") == 1
+
+
 def test_a_date_in_2090_is_applied_and_said_to_be_doubtful(client: Client, sender: Sender) -> None:
     """A wrong clock must not keep a worry from anyone; the phone is told, so that its officer can amend."""
     body = altered(observed_at="2090-01-01T00:00:00+00:00", recorded_at="2090-01-01T00:00:00+00:00")

@@ -78,6 +78,9 @@ class Life:
         except ValueError:
             self.set_aside.add((device, digest))
             return QUARANTINED, "not_an_op"
+        if sha(_body(line)) != op["body_sha256"]:
+            self.set_aside.add((device, digest))
+            return QUARANTINED, "body_digest_mismatch"
         key = (device, op["epoch"], op["seq"])
         kept = self.ops.get(key)
         if kept is not None and kept.digest == digest:
@@ -85,7 +88,7 @@ class Life:
         if kept is not None:
             self.set_aside.add((device, digest))
             return QUARANTINED, "key_reused"
-        fault = self._fault(device, user, op, line)
+        fault = self._fault(device, user, op)
         if fault is not None:
             self.ops[key] = Kept(digest, QUARANTINED, fault, now)
             self.set_aside.add((device, digest))
@@ -106,10 +109,7 @@ class Life:
             self._follow(later)
         return APPLIED, None
 
-    def _fault(self, device: str, user: str, op: dict[str, Any], line: bytes) -> str | None:
-        body = line[line.index(b'"body":') + 7 : line.index(b',"body_sha256"')]
-        if sha(body) != op["body_sha256"]:
-            return "body_digest_mismatch"
+    def _fault(self, device: str, user: str, op: dict[str, Any]) -> str | None:
         if op["schema"] == NEWER:
             return "schema_unknown"
         if "recorded_at" not in op["body"]:
@@ -202,6 +202,10 @@ class Life:
             raise Violation(4, "a note stands on no child")
         if twice := sorted(name for name, ids in children.items() if len(ids) > 1):
             raise Violation(17, f"one child has several records: {', '.join(twice)}")
+
+
+def _body(line: bytes) -> bytes:
+    return line[line.index(b'"body":') + 7 : line.index(b',"body_sha256"')]
 
 
 def _short(key: Key) -> str:
