@@ -122,7 +122,7 @@ def _enrolling(index: int, borough: str) -> Callable[[Transaction], Phone]:
 
 
 def pushes(phones: Sequence[Phone], notes: int, per_push: int, children: int) -> list[tuple[Phone, bytes]]:
-    """The bodies of pushes, dealt to the phones in turn: `notes` notes about known and unknown children."""
+    """The bodies of pushes, dealt to the phones in turn: `notes` notes about the first `children` of the registry."""
     rng = Random(SEED)
     known = list(population(SEED, children))
     places = list(boroughs().values())
