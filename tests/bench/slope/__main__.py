@@ -1,15 +1,16 @@
 """`python -m tests.bench.slope`: what one note costs as there are more children, and more notes.
 
 With 10 thousand to 2 million children on the registry, and with 10 thousand to 2.6 million notes stored about 200,000
-children (ten years of London's notes, about the tenth of its children who come to notice): CPU and clock of one note on
-the whole road in pushes of fifty, of an empty pull, of a page of the queue and of a search, and the disk for each child
-and each note. The databases are measured in turn, round by round, so that what else the machine does meets them alike.
+children (ten years of London's notes, about the tenth of its children who come to notice): CPU and clock of one note
+on the whole road in pushes of fifty, of an empty pull, of a page of the queue and of a search, and the disk for each
+child and each note. The databases are measured in turn, round by round, so that what else the machine does meets them
+alike.
 
-The rule: but for disk, nothing may grow faster than logarithmically (`told.bound`); it ends with 1 where something does.
-The registries are imported once and kept in the temporary folder (the largest takes five minutes); the notes are made
-as `growing.py` says, in some minutes and 17 GB of the same folder, which are given back at the end. `--write` keeps what
-was measured for the README (measured.json) and draws its chart (slope.svg); `--draw` draws that again, measuring
-nothing. `--quick` is small, for CI, and judged by the same rule.
+The rule: but for disk, nothing may grow faster than logarithmically (`told.bound`); the bench ends with 1 where
+something does. The registries are imported once and kept in the temporary folder (the largest takes five minutes); the
+notes are made as `growing.py` says, in some minutes and 17 GB of the same folder, which are given back at the end.
+`--write` keeps what was measured for the README (measured.json) and draws its chart (slope.svg); `--draw` draws that
+again, measuring nothing. `--quick` is small, for CI, and judged by the same rule.
 """
 
 from __future__ import annotations
@@ -48,7 +49,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 WHOLE = Plan(
-    children=(10_000, 100_000, 1_000_000, 2_000_000), notes=(10_000, 300_000, 2_600_000), among=200_000, rounds=8
+    children=(10_000, 100_000, 1_000_000, 2_000_000),
+    notes=(10_000, 300_000, 2_600_000),
+    among=200_000,
+    rounds=8,
 )
 QUICK = Plan(children=(2_000, 20_000), notes=(500, 10_000), among=20_000, rounds=4)
 
@@ -80,7 +84,11 @@ def by_notes(plan: Plan) -> Slope:
             shutil.copytree(folders[0], folders[-1])
             began = time.perf_counter()
             growing.grow(folders[-1] / "earlysign.db", size // first - 1, plan.among, block)
-            print(f"  {size:,} notes stood after {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
+            print(
+                f"  {size:,} notes stood after {time.perf_counter() - began:.0f} s",
+                file=sys.stderr,
+                flush=True,
+            )
         found = measure(folders, [(work[0], rest)] * len(folders), plan)
         return slope("stored notes", f"{plan.among:,} children", plan.notes, found)
     finally:
@@ -158,10 +166,14 @@ def main() -> int:
         machine=f"{os.cpu_count()} cores, load {os.getloadavg()[1]:.1f}",
         slopes=[way(plan) for name, way in ways.items() if arguments.only in (None, name)],
     )
-    print(f"{report.when}, {report.machine}, SQLite with synchronous=FULL; medians; pushes of {NOTES_PER_PUSH}\n")
+    print(
+        f"{report.when}, {report.machine}, SQLite with synchronous=FULL; medians; pushes of {NOTES_PER_PUSH}\n"
+    )
     print(told.tables(report))
     if arguments.write and arguments.only is None and not arguments.quick:
-        (HERE / "measured.json").write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
+        (HERE / "measured.json").write_bytes(
+            msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n"
+        )
         draw(report)
     found = told.faults(report)
     for fault in found:

@@ -133,8 +133,12 @@ STYLE_DARK = """
 
 def chart(report: Report) -> str:
     """The chart as SVG, in colours for a light page and for a dark one. The same report, the same bytes."""
-    light = "".join(f" .{name} {{ stroke: {one} }} .dot-{name} {{ fill: {one} }}" for name, (one, _) in COLOURS.items())
-    dark = "".join(f" .{name} {{ stroke: {two} }} .dot-{name} {{ fill: {two} }}" for name, (_, two) in COLOURS.items())
+    light = "".join(
+        f" .{name} {{ stroke: {one} }} .dot-{name} {{ fill: {one} }}" for name, (one, _) in COLOURS.items()
+    )
+    dark = "".join(
+        f" .{name} {{ stroke: {two} }} .dot-{name} {{ fill: {two} }}" for name, (_, two) in COLOURS.items()
+    )
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"'
         ' aria-labelledby="chart-title chart-words">',
@@ -150,7 +154,9 @@ def chart(report: Report) -> str:
         name = next(words for one, words, _ in LINES if one == figure)
         x, y = LEFT + number * 165, HEIGHT - 18
         dash = f' stroke-dasharray="{DASHES[figure]}"' if DASHES[figure] else ""
-        parts.append(f'<path class="{figure}"{dash} d="M{x} {y - 4}h34"/><text x="{x + 42}" y="{y}">{name}</text>')
+        parts.append(
+            f'<path class="{figure}"{dash} d="M{x} {y - 4}h34"/><text x="{x + 42}" y="{y}">{name}</text>'
+        )
     x = LEFT + len(JUDGED) * 165
     parts.append(f'<rect class="may" x="{x}" y="{HEIGHT - 28}" width="24" height="12"/>')
     parts.append(f'<text x="{x + 30}" y="{HEIGHT - 18}">may be</text></svg>')
@@ -167,24 +173,26 @@ def _panel(slope: Slope, left: int) -> list[str]:
         return TOP + DEEP * (1 - min(times, MOST) / MOST)
 
     parts = [f'<text class="title" x="{left}" y="{TOP - 14}">{slope.of} ({slope.beside})</text>']
-    most = [(x(one.size), y(bound(first, one.size))) for one in slope.sizes]
-    edge = " ".join(f"L{px:.1f} {py:.1f}" for px, py in most)
-    parts.append(
-        f'<path class="may" style="stroke:none" d="M{left} {TOP + DEEP} {edge} L{left + PANEL} {TOP + DEEP}Z"/>'
-        .replace('class="may" style="stroke:none"', 'class="may" style="stroke:none;fill:revert-layer"')
-    )
+    edge = " ".join(f"{x(one.size):.1f},{y(bound(first, one.size)):.1f}" for one in slope.sizes)
+    ground = f"{left},{TOP + DEEP} {edge} {left + PANEL},{TOP + DEEP}"
+    parts.append(f'<polygon class="may" points="{ground}"/>')
     for times in range(int(MOST) + 1):
         parts.append(f'<path class="grid" style="stroke-width:1" d="M{left} {y(times):.1f}h{PANEL}"/>')
-        parts.append(f'<text class="small" x="{left - 8}" y="{y(times) + 4:.1f}" text-anchor="end">{times}</text>')
-    for one in slope.sizes:
         parts.append(
-            f'<text class="small" x="{x(one.size):.1f}" y="{TOP + DEEP + 20}" text-anchor="middle">{_short(one.size)}'
-            "</text>"
+            f'<text class="small" x="{left - 8}" y="{y(times) + 4:.1f}" text-anchor="end">{times}</text>'
         )
+    below = f'y="{TOP + DEEP + 20}" text-anchor="middle"'
+    parts += [
+        f'<text class="small" x="{x(one.size):.1f}" {below}>{_short(one.size)}</text>' for one in slope.sizes
+    ]
     for figure in JUDGED:
-        points = [(x(one.size), y(times)) for one, times in zip(slope.sizes, growth(slope, figure), strict=True)]
+        points = [
+            (x(one.size), y(times)) for one, times in zip(slope.sizes, growth(slope, figure), strict=True)
+        ]
         dash = f' stroke-dasharray="{DASHES[figure]}"' if DASHES[figure] else ""
-        parts.append(f'<path class="{figure}"{dash} d="M' + "L".join(f"{px:.1f} {py:.1f}" for px, py in points) + '"/>')
+        parts.append(
+            f'<path class="{figure}"{dash} d="M' + "L".join(f"{px:.1f} {py:.1f}" for px, py in points) + '"/>'
+        )
         parts += [f'<circle class="dot-{figure}" cx="{px:.1f}" cy="{py:.1f}" r="4"/>' for px, py in points]
     return parts
 
