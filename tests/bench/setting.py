@@ -192,7 +192,7 @@ def start_server(
         env=os.environ | {"EARLYSIGN_LOG_LEVEL": "warning", "EARLYSIGN_DATABASE": database},
         stdout=subprocess.DEVNULL,
     )
-    _wait_until_ready(f"http://127.0.0.1:{port}", started)
+    wait_until_ready(f"http://127.0.0.1:{port}", started)
     return started
 
 
@@ -211,7 +211,8 @@ def running_server(
             started.wait(timeout=60)
 
 
-def _wait_until_ready(address: str, started: subprocess.Popen[bytes]) -> None:
+def wait_until_ready(address: str, started: subprocess.Popen[bytes]) -> None:
+    """Return when the server there answers. Ends the bench where it does not."""
     deadline = time.monotonic() + START_SECONDS_MAX
     while time.monotonic() < deadline:
         if started.poll() is not None:
