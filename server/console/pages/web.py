@@ -265,6 +265,10 @@ class Form(msgspec.Struct, frozen=True):
         """A field's text, cut to the limit; empty where it was not sent."""
         return self.fields.get(name, "").replace("\0", "")[:limit]
 
+    def line(self, name: str, limit: int = REASON_CHARACTERS_MAX) -> str:
+        """A field's text on one line, without spaces around it or twice within."""
+        return " ".join(self.text(name, limit).split())
+
     def number(self, name: str) -> int | None:
         """A field's whole number; None where it is none."""
         given = self.fields.get(name, "")
