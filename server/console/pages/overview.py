@@ -109,11 +109,12 @@ def measures(
                 for index, (label, value, week) in enumerate(zip(labels, said, weeks, strict=True))
             )
             name = f"{key}-{code}"
-            charts.append(SmallChart(name=name, title=named(code), sum=total, bars=bars))
+            summed = _summed([of(week) for week in weeks], labels, timed)
+            charts.append(SmallChart(name=name, title=named(code), said=summed, bars=bars))
             rows.append((named(code), said, total))
         made.append(
             Measure(
-                key=key, title=title, explains=explains, scale=_said(most, timed), weeks=labels,
+                key=key, title=title, explains=explains, weeks=labels,
                 charts=tuple(charts), rows=tuple(rows),
             )
         )  # fmt: skip
@@ -123,6 +124,15 @@ def measures(
 def _monday(since: int, number: int) -> str:
     day = figures.monday(since, number)
     return f"{day.day} {day:%b}"
+
+
+def _summed(amounts: Sequence[int], labels: Sequence[str], timed: bool) -> str:
+    """A chart in words: all weeks together, and the worst of them."""
+    most = max(amounts)
+    if not most:
+        return f"None in {len(amounts)} weeks"
+    total = f"{_said(sum(amounts), timed)}{' hours' if timed else ''} in {len(amounts)} weeks"
+    return f"{total}, most in the week of {labels[amounts.index(most)]}: {_said(most, timed)}"
 
 
 def _said(amount: int, timed: bool) -> str:
