@@ -129,7 +129,9 @@ def test_the_most_worrying_thing_is_on_the_first_screen(opens: Opens) -> None:
 
 def lines(page: Page, within: str) -> int:
     """How many lines the links there take."""
-    tops = page.locator(within).evaluate_all("all => all.map(one => Math.round(one.getBoundingClientRect().y))")
+    tops = page.locator(within).evaluate_all(
+        "all => all.map(one => Math.round(one.getBoundingClientRect().y))"
+    )
     return len(set(tops))
 
 
