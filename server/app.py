@@ -40,8 +40,11 @@ from server.http import (
     devices,
     health,
     merging,
+    noticing,
+    overview,
     problems,
     reviews,
+    scrutiny,
     search,
     shown_attachments,
     sign_in,
@@ -89,6 +92,9 @@ HANDLERS: list[ControllerRouterHandler] = [
     *administration.HANDLERS,
     *telling.HANDLERS,
     *transfers.HANDLERS,
+    *overview.HANDLERS,
+    *noticing.HANDLERS,
+    *scrutiny.HANDLERS,
     problems.problem_page,
 ]
 
