@@ -13,7 +13,7 @@ from server.access.errors import NotAllowed
 from server.access.identity import Person, person_from_row
 from server.access.policy import Permission, Policy
 from server.audit import Actor
-from server.casework.clocks import deadline, escalations
+from server.casework.clocks import deadline, first_hearing_at
 from server.casework.grades import decided, highest
 from server.casework.pack import Pack
 from server.casework.routing import OTHER_FORCE
@@ -152,9 +152,10 @@ def _regraded(alert: Alert, to: Grade, pack: Pack, now: int) -> NewClock:
     ends_at = min((at for at in ends if at is not None), default=None)
     if alert.state is not State.OPEN:
         return NewClock(ends_at, alert.level, alert.escalates_at)
-    ladder = escalations(to, preset, begins_at, ends_at, pack)
-    hears = [at for at in (ladder[0].at if ladder else None, alert.warns_at) if at is not None]
-    return NewClock(ends_at, 0, max(now, min(hears)) if hears else None)
+    hears_at = first_hearing_at(to, preset, begins_at, ends_at, pack)
+    if alert.warns_at is not None:
+        hears_at = min(hears_at, alert.warns_at)
+    return NewClock(ends_at, 0, max(now, hears_at))
 
 
 def set_marker(

@@ -14,7 +14,7 @@ import msgspec
 
 from server.audit import Actor, Verb, audited, impersonal, record
 from server.casework.assess import RaisedFlag, assess
-from server.casework.clocks import deadline, escalations
+from server.casework.clocks import deadline, first_hearing_at
 from server.casework.facts import ChildFacts, NoteFact, in_danger
 from server.casework.pack import CONCERN, Pack
 from server.casework.routing import Ownership, route
@@ -262,9 +262,9 @@ def _alert(
     timed = min(running, key=lambda flag: flag.due_at or 0, default=None)
     ends = [at for at in (clock.deadline_at, timed.due_at if timed else None) if at is not None]
     deadline_at = min(ends, default=None)
-    ladder = [step.at for step in escalations(gravest.grade, preset, starts_at, deadline_at, pack)]
+    hears_at = first_hearing_at(gravest.grade, preset, starts_at, deadline_at, pack)
     if timed is not None and timed.warns_at is not None:
-        ladder[:1] = [min([max(now, timed.warns_at), *ladder[:1]])]
+        hears_at = min(max(now, timed.warns_at), hears_at)
     urgent = any(flag.flag_key not in stored for _, flag in fresh)
     duty = duties.Duty(
         child_id=ground.child.child_id,
@@ -276,7 +276,7 @@ def _alert(
         started_at=clock.starts_at,
         deadline_at=deadline_at,
         late_by_ms=clock.late_by_ms,
-        ladder=tuple(ladder),
+        hears_at=hears_at,
         due_at=timed.due_at if timed else None,
         due_words=timed.due_words if timed else None,
         warns_at=timed.warns_at if timed else None,

@@ -16,7 +16,7 @@ from sync.vocabulary import Grade, NoteOutcome
 
 
 class Duty(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked of a borough about a child. Times in milliseconds; `ladder` is when each level hears.
+    """What is asked of a borough about a child. Times in milliseconds; `hears_at` is when somebody more hears of it.
 
     Where a flag has a clock of its own, `due_at` is its end, `due_words` what ends then, and `warns_at` when a
     supervisor hears of it, answered or not.
@@ -31,7 +31,7 @@ class Duty(msgspec.Struct, frozen=True, kw_only=True):
     started_at: int
     deadline_at: int | None
     late_by_ms: int
-    ladder: tuple[int, ...]
+    hears_at: int
     due_at: int | None = None
     due_words: str | None = None
     warns_at: int | None = None
@@ -56,7 +56,7 @@ def put(
 ) -> int:
     """Open an alert, or let the open one of this child and borough grow; its id.
 
-    `urgent` says that the duty is graver than before, so that the clock and the ladder start anew from it
+    `urgent` says that the duty is graver than before, so that the clock and the chain start anew from it
     where they would be sooner. An alert's grade and deadline never get milder by growing.
     """
     row, was = None, None
@@ -112,7 +112,7 @@ def _open(tx: Transaction, duty: Duty) -> int:
             "due_words": duty.due_words,
             "warns": duty.warns_at,
             "late": duty.late_by_ms,
-            "escalates": duty.ladder[0] if duty.ladder else None,
+            "escalates": duty.hears_at,
             "joint": int(duty.joint),
         },
         "alert_id",
@@ -126,14 +126,14 @@ def _grow(tx: Transaction, alert: Alert, duty: Duty, urgent: bool, now: int) -> 
         timed = duty
     graver = duty.grade.urgency > alert.grade.urgency
     sooner = [at for at in (alert.deadline_at, duty.deadline_at) if at is not None]
-    next_step = duty.ladder[0] if duty.ladder else None
-    restart = (graver or urgent) and next_step is not None
-    if restart and alert.escalates_at is not None and not graver:
-        next_step = min(alert.escalates_at, next_step or alert.escalates_at)
+    hears_at = alert.escalates_at or duty.hears_at
+    if graver or urgent:
+        hears_at = duty.hears_at if graver else min(hears_at, duty.hears_at)
     tx.execute(
         "UPDATE alert SET owner = COALESCE(owner, :owner), grade = :grade, highest_grade = :highest, why = :why,"
         " deadline_at = :deadline,"
         " due_at = :due, due_words = :due_words, warns_at = :warns, late_by_ms = :late, level = :level,"
+        " waits_for = CASE WHEN :level = 0 THEN NULL ELSE waits_for END,"
         " escalates_at = :escalates, rev = rev + 1 WHERE alert_id = :alert",
         {
             "grade": (duty.grade if graver else alert.grade).value,
@@ -146,7 +146,7 @@ def _grow(tx: Transaction, alert: Alert, duty: Duty, urgent: bool, now: int) -> 
             "deadline": min(sooner) if sooner else None,
             "late": max(alert.late_by_ms, duty.late_by_ms),
             "level": 0 if graver else alert.level,
-            "escalates": next_step if restart else alert.escalates_at,
+            "escalates": hears_at,
             "alert": alert.alert_id,
         },
     )

@@ -36,9 +36,9 @@ def escalate(
 ) -> bool:
     """Tell somebody more of an alert; its revision is then one higher. False where it changed meanwhile."""
     moved = tx.execute(
-        "UPDATE alert SET level = :level, escalates_at = :next, rev = rev + 1"
+        "UPDATE alert SET level = :level, escalates_at = :next, waits_for = :told, rev = rev + 1"
         " WHERE alert_id = :alert AND state <> 'closed' AND rev = :rev",
-        {"level": level, "next": next_at, "alert": alert.alert_id, "rev": alert.rev},
+        {"level": level, "next": next_at, "told": told, "alert": alert.alert_id, "rev": alert.rev},
     )
     if not moved:
         return False
@@ -52,7 +52,7 @@ def escalate(
 
 @impersonal("one time of one alert")
 def end_escalation(tx: Transaction, alert: Alert) -> None:
-    """Everybody in an alert's chain has been told."""
+    """Nobody is left to be told of the own clock of an alert that was answered."""
     tx.execute(
         "UPDATE alert SET escalates_at = NULL WHERE alert_id = :alert AND rev = :rev",
         {"alert": alert.alert_id, "rev": alert.rev},

@@ -73,7 +73,7 @@ def decide(
     """
     moved = tx.execute(
         "UPDATE alert SET grade = :grade, highest_grade = :highest, deadline_at = :deadline, level = :level,"
-        " escalates_at = :escalates, rev = rev + 1"
+        " escalates_at = :escalates, waits_for = CASE WHEN :level = 0 THEN NULL ELSE waits_for END, rev = rev + 1"
         " WHERE alert_id = :alert AND rev = :rev AND state <> 'closed'",
         {
             "grade": to.value,

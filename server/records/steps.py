@@ -16,6 +16,9 @@ TOPIC = "alerts"
 
 _TAKEN = "alert steps"
 
+INVESTIGATORS = "investigators"
+"""Who is told of a duty that nobody in particular has: those of its borough."""
+
 
 class EventKind(StrEnum):
     RAISED = "raised"
