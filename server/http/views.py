@@ -43,7 +43,8 @@ class AlertView(View, frozen=True, kw_only=True):
 
     `late_by_seconds`: how long its clock had been spent before the note reached the server. `highest_grade` is
     graver than `grade` where a supervisor lowered it. `waits_for`: whose answer an open alert waits for until
-    `escalates_at`: a username, the id of the role that heard last, or `investigators`, those of its borough. `due_at`: a clock of its own ends, `due_words` says which.
+    `escalates_at`: a username, the id of the role that heard last, or `investigators`, those of its borough.
+    `due_at`: a clock of its own ends, `due_words` says which.
     """
 
     alert_id: int
