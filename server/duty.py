@@ -6,8 +6,6 @@ everybody who must hear of it does (the author of a note hears that it was seen)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from server.access import people
 from server.access.errors import NotAllowed
 from server.access.identity import Person, person_from_row
@@ -52,7 +50,6 @@ def hand_over(
     *,
     now: int,
     from_rev: int | None = None,
-    channels: Sequence[str] = (),
 ) -> Alert:
     """Give an alert to somebody else of its borough, by username, with the reason.
 
@@ -72,7 +69,7 @@ def hand_over(
             "That person cannot take this alert.",
             "Choose somebody who answers alerts of this borough; check the username.",
         )
-    return alerts.hand_over(tx, person, alert_id, taker.username, reason, now=now, channels=channels)
+    return alerts.hand_over(tx, person, alert_id, taker.username, reason, now=now)
 
 
 def close(
@@ -133,9 +130,7 @@ def grade(
     floor = highest(found for found in (alert.grade, said) if found is not None)
     decided(floor, to, rationale=rationale, supervisor=person.may(Permission.LOWER_GRADES))
     clock = _regraded(alert, to, world.pack, now)
-    grades.decide(
-        tx, person, alert, to, rationale.strip(), clock, said=said, now=now, channels=world.channels
-    )
+    grades.decide(tx, person, alert, to, rationale.strip(), clock, said=said, now=now)
     return alerts.show(tx, person, alert_id, now=now)
 
 
@@ -178,7 +173,7 @@ def set_marker(
     tx.lock(WHO_IS_WHO)
     marker_id = children_shown.set_marker(tx, person, child_id, kind, reason, now=now, expires_at=expires_at)
     actor = Actor("person", person.username)
-    cases.reassess(tx, actor, child_id, world.pack, now=now, channels=world.channels)
+    cases.reassess(tx, actor, child_id, world.pack, now=now)
     return marker_id
 
 

@@ -4,7 +4,6 @@ to the last of them again and again, until somebody answers."""
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
 
 import msgspec
 
@@ -45,7 +44,7 @@ def run(tx: Transaction, now: int, world: World) -> Round:
     told = 0
     while waiting:
         _, _, alert = heapq.heappop(waiting)
-        moved = _climb(tx, alert, now, world.pack, world.channels)
+        moved = _climb(tx, alert, now, world.pack)
         if moved is None:
             continue
         told += 1
@@ -57,11 +56,11 @@ def run(tx: Transaction, now: int, world: World) -> Round:
     return Round(told, more)
 
 
-def _climb(tx: Transaction, alert: Alert, now: int, pack: Pack, channels: Sequence[str]) -> Alert | None:
+def _climb(tx: Transaction, alert: Alert, now: int, pack: Pack) -> Alert | None:
     """Tell the next level of one alert. The alert as it is then, or None where nobody was told."""
     assert alert.escalates_at is not None, "only alerts with a time are due"
     if alert.state is not State.OPEN:
-        return _warn(tx, alert, now, pack, channels)
+        return _warn(tx, alert, now, pack)
     due_at, preset, ends_at = alert.escalates_at, pack.preset_of(alert.borough), alert.deadline_at
     above = steps_from(alert.grade, preset, alert.level, due_at, ends_at, pack)
     if above:
@@ -74,9 +73,7 @@ def _climb(tx: Transaction, alert: Alert, now: int, pack: Pack, channels: Sequen
     else:
         hears = [again_at(alert.grade, preset, due_at, now, pack), *_warning_after(alert, now)]
         next_at = min(hears)
-    moved = escalations.escalate(
-        tx, ACTOR, alert, level=level, told=told, next_at=next_at, now=now, channels=channels
-    )
+    moved = escalations.escalate(tx, ACTOR, alert, level=level, told=told, next_at=next_at, now=now)
     if not moved:
         return None
     return msgspec.structs.replace(
@@ -89,7 +86,7 @@ def _warning_after(alert: Alert, now: int) -> list[int]:
     return [alert.warns_at] if alert.warns_at is not None and alert.warns_at > now else []
 
 
-def _warn(tx: Transaction, alert: Alert, now: int, pack: Pack, channels: Sequence[str]) -> Alert | None:
+def _warn(tx: Transaction, alert: Alert, now: int, pack: Pack) -> Alert | None:
     """An alert that was answered has a clock of its own that ends soon: the first of the chain hears of it."""
     chain = pack.escalations.chain(alert.grade)
     if not chain:
@@ -104,7 +101,6 @@ def _warn(tx: Transaction, alert: Alert, now: int, pack: Pack, channels: Sequenc
         next_at=None,
         now=now,
         detail=alert.due_words,
-        channels=channels,
     )
     return msgspec.structs.replace(alert, escalates_at=None, rev=alert.rev + 1) if moved else None
 

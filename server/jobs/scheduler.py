@@ -60,8 +60,8 @@ class Jobs:
         limits: Limits,
         clock: Callable[[], int],
         blobs: Blobs,
-        policy: Policy | None = None,
-        presets: Presets | None = None,
+        policy: Policy,
+        presets: Presets,
     ) -> None:
         self._store = store
         self._blobs = blobs
@@ -134,9 +134,7 @@ class Jobs:
 
     async def deliver(self) -> int:
         """One round of delivery; how many messages arrived."""
-        return await delivery.run(
-            self._store, self._channels, self._clock, policy=self._policy, presets=self._presets
-        )
+        return await delivery.run(self._store, self._channels, self._clock, self._policy, self._presets)
 
     async def make_pictures(self) -> int:
         """One round of making what people are shown of attachments; how many were made."""

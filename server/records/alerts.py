@@ -204,7 +204,6 @@ def hand_over(
     reason: str,
     *,
     now: int,
-    channels: Sequence[str] = (),
 ) -> Alert:
     """Give an alert to somebody else of the borough (a username). Raises NotAllowed and AlertConflict."""
     alert = _require(tx, person, alert_id, Permission.ACKNOWLEDGE_ALERTS, own=True)
@@ -216,7 +215,7 @@ def hand_over(
     )
     steps.add(
         tx, alert_id, alert.borough, steps.EventKind.HANDED_OVER, alert.grade, person.username,
-        now=now, told=to, detail=reason, channels=channels,
+        now=now, told=to, detail=reason,
     )  # fmt: skip
     record(tx, Actor("person", person.username), Verb.ALTERATION, "alert", [alert_id], now=now)
     return get(tx, alert_id) or alert

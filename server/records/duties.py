@@ -52,7 +52,6 @@ def put(
     now: int,
     urgent: bool,
     actor: str = "system",
-    channels: Sequence[str] = (),
 ) -> int:
     """Open an alert, or let the open one of this child and borough grow; its id.
 
@@ -88,7 +87,7 @@ def put(
         )
     steps.add(
         tx, alert_id, duty.borough, kind, duty.grade, actor,
-        now=now, told=duty.owner or "investigators", detail=was, channels=channels,
+        now=now, told=duty.owner or "investigators", detail=was,
     )  # fmt: skip
     return alert_id
 
@@ -154,9 +153,7 @@ def _grow(tx: Transaction, alert: Alert, duty: Duty, urgent: bool, now: int) -> 
 
 
 @impersonal("ids, and sentences of rules; that the flags changed is logged where they do")
-def lessen(
-    tx: Transaction, child_id: int, gone: Sequence[int], *, now: int, channels: Sequence[str] = ()
-) -> None:
+def lessen(tx: Transaction, child_id: int, gone: Sequence[int], *, now: int) -> None:
     """Bring a child's alerts into line with flags that were retracted (`gone`) or became less, and say so.
 
     What an alert says and its flags' own clock follow the flags that still hold. Its grade and its deadline
@@ -198,7 +195,7 @@ def lessen(
         )
         steps.add(
             tx, alert_id, alert.borough, steps.EventKind.LESSENED, alert.grade, "system",
-            now=now, told=alert.owner or "investigators", channels=channels,
+            now=now, told=alert.owner or "investigators",
         )  # fmt: skip
 
 
@@ -211,7 +208,6 @@ def close(
     *,
     now: int,
     outcome: NoteOutcome | None = None,
-    channels: Sequence[str] = (),
 ) -> list[int]:
     """Close alerts whose grounds are gone or whose work is done, with the reason. Those that were open."""
     closed = []
@@ -226,7 +222,7 @@ def close(
             closed.append(alert_id)
             steps.add(
                 tx, alert_id, row[0], steps.EventKind.CLOSED, Grade(row[1]), actor.id,
-                now=now, told=row[2], detail=reason, channels=channels,
+                now=now, told=row[2], detail=reason,
             )  # fmt: skip
     if closed:
         record(tx, actor, Verb.ALTERATION, "alert", closed, now=now)
@@ -241,7 +237,6 @@ def copy_to(
     boroughs: Iterable[str],
     *,
     now: int,
-    channels: Sequence[str] = (),
 ) -> bool:
     """Give these boroughs a copy of an alert, but for its own and those that have one. True where any is new."""
     row = tx.row("SELECT borough, grade FROM alert WHERE alert_id = :alert", {"alert": alert_id})
@@ -259,7 +254,7 @@ def copy_to(
     if fresh:
         steps.add(
             tx, alert_id, row[0], steps.EventKind.COPIED, Grade(row[1]), actor.id, now=now,
-            told="investigators", detail=", ".join(fresh), channels=channels,
+            told="investigators", detail=", ".join(fresh),
         )  # fmt: skip
         record(tx, actor, Verb.ALTERATION, "alert", [alert_id], now=now)
     return bool(fresh)
@@ -310,7 +305,6 @@ def tell(
     actor: str,
     *,
     now: int,
-    channels: Sequence[str] = (),
 ) -> None:
     """Tell whoever has a duty on one of these records that they were put together or taken apart."""
     if not child_ids:
@@ -322,6 +316,4 @@ def tell(
         f" WHERE child_id IN ({wanted}) AND state <> 'closed' ORDER BY alert_id",
         marks,
     ):
-        steps.add(
-            tx, alert_id, borough, kind, Grade(grade), actor, now=now, told="investigators", channels=channels
-        )
+        steps.add(tx, alert_id, borough, kind, Grade(grade), actor, now=now, told="investigators")

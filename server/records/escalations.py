@@ -1,7 +1,5 @@
 """Alerts of which somebody more must hear: the next level, once its time has come."""
 
-from collections.abc import Sequence
-
 from server.audit import Actor, Verb, audited, impersonal, record
 from server.records import steps
 from server.records.alerts import SELECT, Alert, alert_of
@@ -32,7 +30,6 @@ def escalate(
     next_at: int | None,
     now: int,
     detail: str | None = None,
-    channels: Sequence[str] = (),
 ) -> bool:
     """Tell somebody more of an alert; its revision is then one higher. False where it changed meanwhile."""
     moved = tx.execute(
@@ -45,7 +42,7 @@ def escalate(
     record(tx, actor, Verb.ALTERATION, "alert", [alert.alert_id], now=now)
     steps.add(
         tx, alert.alert_id, alert.borough, steps.EventKind.ESCALATED, alert.grade, actor.id,
-        now=now, told=told, detail=detail, channels=channels,
+        now=now, told=told, detail=detail,
     )  # fmt: skip
     return True
 

@@ -65,7 +65,6 @@ def decide(
     *,
     said: Grade | None,
     now: int,
-    channels: Sequence[str] = (),
 ) -> None:
     """Give an alert a grade, where it is still as the person saw it. `said` is what the rules propose.
 
@@ -102,7 +101,7 @@ def decide(
     )
     steps.add(
         tx, alert.alert_id, alert.borough, steps.EventKind.GRADED, to, person.username,
-        now=now, told="investigators", detail=alert.grade.value, channels=channels,
+        now=now, told="investigators", detail=alert.grade.value,
     )  # fmt: skip
     record(tx, Actor("person", person.username), Verb.ALTERATION, "alert", [alert.alert_id], now=now)
 

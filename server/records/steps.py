@@ -5,6 +5,7 @@ from enum import StrEnum
 
 import msgspec
 
+from server.alerts.channels import EVERYBODY
 from server.alerts.stream import Step
 from server.audit import impersonal
 from server.records import briefing
@@ -30,6 +31,8 @@ class EventKind(StrEnum):
     ESCALATED = "escalated"
     ACKNOWLEDGED = "acknowledged"
     HANDED_OVER = "handed_over"
+    PASSED_ON = "passed_on"
+    """Its owner is away or not there any more: the deputy (`told`), or whoever of the borough answers."""
     OFFERED = "offered"
     """To another borough (`told`), whose duty it becomes when it accepts."""
     TRANSFERRED = "transferred"
@@ -73,9 +76,8 @@ def add(
     now: int,
     told: str | None = None,
     detail: str | None = None,
-    channels: Sequence[str] = (),
 ) -> None:
-    """Write down a step of an alert, announce it, and queue it for the channels outside."""
+    """Write down a step of an alert, announce it, and queue it for everybody outside whom it concerns."""
     briefing.touch_alert(tx, alert_id)
     event_id: int = tx.insert(
         "INSERT INTO alert_event (alert_id, borough, kind, grade, actor, told, detail, at)"
@@ -92,11 +94,10 @@ def add(
         },
         "event_id",
     )
-    for channel in channels:
-        tx.execute(
-            "INSERT INTO delivery (event_id, channel, state, next_at) VALUES (:event, :channel, 'waiting', :now)",
-            {"event": event_id, "channel": channel, "now": now},
-        )
+    tx.execute(
+        "INSERT INTO delivery (event_id, channel, state, next_at) VALUES (:event, :channel, 'waiting', :now)",
+        {"event": event_id, "channel": EVERYBODY, "now": now},
+    )
     if _TAKEN not in tx.notes:
         tx.notes[_TAKEN] = []
         tx.at_commit(_announce)

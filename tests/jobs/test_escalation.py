@@ -9,6 +9,7 @@ import pytest
 
 from server import duty
 from server.access.policy import load_policy
+from server.alerts.channels import EVERYBODY
 from server.casework import pack as packs
 from server.casework.facts import HOUR_MS, MINUTE_MS
 from server.casework.pack import PackError, default_pack, load_pack
@@ -17,7 +18,6 @@ from server.jobs import escalation
 from server.records import escalations
 from server.records import steps as alert_steps
 from server.storage import Store
-from server.world import World
 from sync.vocabulary import Category, SubjectRole
 from tests.road import AMARA, JONAS, START_MS, Road, somebody
 
@@ -30,12 +30,8 @@ def road(store: Store) -> Road:
     return Road(store)
 
 
-def run(road: Road, channels: tuple[str, ...] = ()) -> int:
-    return road.store.write_now(lambda tx: escalation.run(tx, road.now, told_on(road, channels))).told
-
-
-def told_on(road: Road, channels: tuple[str, ...]) -> World:
-    return msgspec.structs.replace(road.world, channels=channels)
+def run(road: Road) -> int:
+    return road.store.write_now(lambda tx: escalation.run(tx, road.now, road.world)).told
 
 
 def told(road: Road) -> list[tuple[str, int]]:
@@ -178,8 +174,11 @@ def test_when_everybody_has_heard_and_it_grows_the_last_hears_sooner(road: Road)
 def test_what_is_told_goes_to_the_channels_and_the_stream(road: Road) -> None:
     road.officer().writes(AMARA, danger_now=True)
     road.passes(minutes=15)
-    run(road, ("webhook",))
-    assert road.rows("SELECT channel, state, next_at FROM delivery") == [("webhook", "waiting", road.now)]
+    run(road)
+    assert road.rows("SELECT channel, state, next_at FROM delivery ORDER BY delivery_id") == [
+        (EVERYBODY, "waiting", START_MS),
+        (EVERYBODY, "waiting", road.now),
+    ]
     steps = road.store.read_now(lambda tx: alert_steps.steps_after(tx, 0, 0, 10))
     assert [step.kind for step in steps] == ["raised", "escalated"]
 
@@ -239,7 +238,7 @@ def test_after_downtime_levels_are_told_in_the_order_of_all_deadlines(
     road.passes(hours=9)
     rounds, more = 0, True
     while more:
-        done = road.store.write_now(lambda tx: escalation.run(tx, road.now, told_on(road, ())))
+        done = road.store.write_now(lambda tx: escalation.run(tx, road.now, road.world))
         rounds, more = rounds + 1, done.more
         assert rounds <= len(wanted)
     heard = road.rows("SELECT alert_id FROM alert_event WHERE kind = 'escalated' ORDER BY event_id")

@@ -102,7 +102,6 @@ async def hand_over(
             try:
                 duty.hand_over(
                     tx, services.policy, person, alert_id, to, reason, now=now, from_rev=rev,
-                    channels=services.worlds.current(tx).channels,
                 )  # fmt: skip
                 return "handed-over"
             except NotAllowed as refused:
