@@ -16,9 +16,20 @@ from server.casework.grades import decided, highest
 from server.casework.pack import Pack
 from server.casework.routing import OTHER_FORCE
 from server.placing import WHO_IS_WHO
-from server.records import alerts, cases, children_shown, duties, force_contacts, grades, notes, outcomes
+from server.records import (
+    alerts,
+    cases,
+    children_shown,
+    duties,
+    force_contacts,
+    grades,
+    notes,
+    outcomes,
+    telling,
+)
 from server.records.alerts import Alert, AlertConflict, State
 from server.records.grades import NewClock
+from server.records.staff import Staff
 from server.storage.port import Transaction
 from server.world import World
 from sync.vocabulary import Grade, NoteOutcome
@@ -31,11 +42,13 @@ class ContactNeeded(NotAllowed):
 def acknowledge(
     tx: Transaction, person: Person, alert_id: int, *, now: int, from_rev: int | None = None
 ) -> Alert:
-    """Answer an alert, and let the authors of its notes know that the borough has seen them.
+    """Answer an alert, and let the authors of its notes know that the borough has seen them. Whoever had said that
+    they are away is there again.
 
     Raises NotAllowed, and AlertConflict where it is closed or `from_rev` is no longer its revision.
     """
     alert = alerts.acknowledge(tx, person, alert_id, now=now, from_rev=from_rev)
+    telling.is_here(tx, person, now=now)
     notes.set_status(tx, alerts.note_ids(tx, alert_id), notes.Status.SEEN)
     return alert
 
@@ -68,6 +81,11 @@ def hand_over(
         raise NotAllowed(
             "That person cannot take this alert.",
             "Choose somebody who answers alerts of this borough; check the username.",
+        )
+    if Staff(tx, policy, now).is_away(taker):
+        raise NotAllowed(
+            "That person has said that they are away.",
+            "Choose somebody who is there, or whoever stands in for them.",
         )
     return alerts.hand_over(tx, person, alert_id, taker.username, reason, now=now)
 

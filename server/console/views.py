@@ -144,6 +144,8 @@ class QueueRow(View, frozen=True, kw_only=True):
     waits_for: str | None = None
     """Whose answer it waits for until `waits_until`, in words: "the supervisor", a name, "you"."""
     waits_until: int | None = None
+    came_from: str | None = None
+    """Whose it was until they were away or gone, while nobody has answered since."""
     escalated: bool = False
     """Somebody above was told because nobody answered."""
     can_acknowledge: bool = False

@@ -42,7 +42,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """An alert as the queue needs it.
 
     Open, it waits for `waited_for` until `escalates_at`; acknowledged, it has an owner; closed, it has a reason.
-    `waits_for` is whom it was told to last because nobody answered.
+    `waits_for` is whom it was told to last because nobody answered, `came_from` whose it was until they were away or
+    gone.
     """
 
     alert_id: int
@@ -63,6 +64,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     level: int
     escalates_at: int | None
     waits_for: str | None
+    came_from: str | None
     acknowledged_at: int | None
     acknowledged_by: str | None
     closed_at: int | None
@@ -179,8 +181,9 @@ def acknowledge(
     if alert.state is State.ACKNOWLEDGED:
         return alert
     tx.execute(
-        "UPDATE alert SET state = 'acknowledged', owner = COALESCE(owner, :person), acknowledged_at = :now,"
-        " acknowledged_by = :person, escalates_at = :warns, rev = rev + 1 WHERE alert_id = :alert",
+        "UPDATE alert SET state = 'acknowledged', owner = COALESCE(owner, :person), came_from = NULL,"
+        " acknowledged_at = COALESCE(acknowledged_at, :now), acknowledged_by = :person, escalates_at = :warns,"
+        " rev = rev + 1 WHERE alert_id = :alert",
         {
             "person": person.username,
             "now": now,
@@ -210,7 +213,7 @@ def hand_over(
     if alert.state is State.CLOSED:
         raise AlertConflict(alert.state, alert.rev)
     tx.execute(
-        "UPDATE alert SET owner = :to, waits_for = NULL, rev = rev + 1 WHERE alert_id = :alert",
+        "UPDATE alert SET owner = :to, waits_for = NULL, came_from = NULL, rev = rev + 1 WHERE alert_id = :alert",
         {"to": to, "alert": alert_id},
     )
     steps.add(

@@ -49,6 +49,19 @@ def choose(tx: Transaction, person: Person, chosen: Choices, *, now: int) -> Non
     record(tx, Actor("person", person.username), Verb.ALTERATION, "person", [person.person_id], now=now)
 
 
+@audited(Verb.ALTERATION)
+def is_here(tx: Transaction, person: Person, *, now: int) -> bool:
+    """Whoever takes a duty is there: where they had said that they are away, that is over. Whether it is."""
+    ended = tx.execute(
+        "UPDATE telling SET away_until = NULL, deputy_id = NULL, changed_at = :now"
+        " WHERE person_id = :person AND away_until > :now",
+        {"person": person.person_id, "now": now},
+    )
+    if ended:
+        record(tx, Actor("person", person.username), Verb.ALTERATION, "person", [person.person_id], now=now)
+    return bool(ended)
+
+
 @audited(Verb.COLLECTION)
 def subscribe(tx: Transaction, person: Person, browser: Subscription, *, now: int) -> None:
     """Keep a browser; one that another person used before is this one's now."""

@@ -98,9 +98,10 @@ class Telling:
             owner_is_me=alert.owner == person.username,
             state=state,
             state_words=said,
-            acknowledged_at=alert.acknowledged_at,
+            acknowledged_at=None if alert.state is State.OPEN else alert.acknowledged_at,
             waits_for=self.waits_for(alert),
             waits_until=alert.escalates_at,
+            came_from=self.names.name(alert.came_from) if alert.came_from else None,
             escalated=alert.waits_for is not None,
             can_acknowledge=own and alert.state is State.OPEN,
             can_hand_over=own
@@ -144,9 +145,10 @@ class Telling:
 
     def waits_for(self, alert: Alert) -> str | None:
         """Whose answer an open alert waits for, as a person says it."""
-        whom = alert.waited_for
-        if whom is None:
-            return None
+        return self.whom(alert.waited_for) if alert.waited_for is not None else None
+
+    def whom(self, whom: str) -> str:
+        """Somebody who is told, inside a sentence: a username, the id of a role, or the borough's investigators."""
         if whom == INVESTIGATORS:
             return "the investigators of the borough"
         if whom == self.person.username:

@@ -418,6 +418,7 @@ CREATE TABLE alert (
     level $integer NOT NULL DEFAULT 0,
     escalates_at $integer,
     waits_for TEXT, -- whom it was told to last because nobody answered
+    came_from TEXT, -- its owner until they were away or gone; NULL once somebody has it again
     acknowledged_at $integer,
     acknowledged_by TEXT,
     closed_at $integer,
