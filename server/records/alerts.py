@@ -181,7 +181,7 @@ def acknowledge(
     if alert.state is State.ACKNOWLEDGED:
         return alert
     tx.execute(
-        "UPDATE alert SET state = 'acknowledged', owner = COALESCE(owner, :person), came_from = NULL,"
+        "UPDATE alert SET state = 'acknowledged', owner = :person, came_from = NULL,"
         " acknowledged_at = COALESCE(acknowledged_at, :now), acknowledged_by = :person, escalates_at = :warns,"
         " rev = rev + 1 WHERE alert_id = :alert",
         {

@@ -94,7 +94,7 @@ def test_without_a_deputy_it_is_in_the_boroughs_queue_and_climbs(desk: Desk) -> 
     desk.settle()
     assert (desk.alert().owner, desk.alert().waited_for) == (None, "investigators")
     desk.road.passes(minutes=15)
-    desk.does(lambda tx, now: escalation.run(tx, now, desk.road.world))
+    desk.does(lambda tx, now: escalation.run(tx, now, desk.road.worlds.current(tx)))
     assert desk.alert().waited_for == "supervisor"
 
 
