@@ -245,7 +245,6 @@ async def hand_over(
                 data.reason,
                 now=now,
                 from_rev=data.from_rev,
-                channels=services.worlds.current(tx).channels,
             )
         )
     except AlertConflict as error:

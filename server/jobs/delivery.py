@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from server.access.policy import Policy
-from server.alerts.channels import PEOPLE, Channel, ChannelTrouble
+from server.alerts.channels import EVERYBODY, Channel, ChannelTrouble
 from server.alerts.presets import Presets
 from server.audit import Actor
-from server.records import deliveries, telling
+from server.records import deliveries, spreading, telling
 from server.records.deliveries import State, Taken
 from server.storage.port import Store, Transaction
 
@@ -31,10 +31,9 @@ async def run(
     store: Store,
     channels: Sequence[Channel],
     clock: Callable[[], int],
+    policy: Policy,
+    presets: Presets,
     draw: Callable[[], float] = random.random,
-    *,
-    policy: Policy | None = None,
-    presets: Presets | None = None,
 ) -> int:
     """Find out whom to tell, and send what is due, a round for each channel; how many messages arrived.
 
@@ -42,18 +41,13 @@ async def run(
     """
     now = clock()
     names = [channel.name for channel in channels]
-    if not await store.read(lambda tx: deliveries.is_due(tx, [*names, PEOPLE], now=now)):
+    if not await store.read(lambda tx: deliveries.is_due(tx, [*names, EVERYBODY], now=now)):
         return 0
-    places: dict[str, str] = {}
-    if policy is not None and presets is not None:
-        found_policy, found_presets = policy, presets
-        places = {code: borough.name for code, borough in policy.force.boroughs.items()}
-        for _ in range(SPREADS_MAX):  # each its own transaction, so that notes get in between
-            done = await store.write(
-                lambda tx: telling.spread(tx, found_policy, found_presets, names, now=now)
-            )
-            if done < telling.SPREAD_AT_ONCE_MAX:
-                break
+    places = {code: borough.name for code, borough in policy.force.boroughs.items()}
+    for _ in range(SPREADS_MAX):  # each its own transaction, so that notes get in between
+        done = await store.write(lambda tx: spreading.spread(tx, policy, presets, channels, now=now))
+        if done < spreading.SPREAD_AT_ONCE_MAX:
+            break
     arrived = await asyncio.gather(*[_round(store, channel, places, clock, draw) for channel in channels])
     return sum(arrived)
 

@@ -100,7 +100,7 @@ def take(
             delivery_ids=together, channel=channel, attempt=attempts, subscription_id=subscription_id, message=message
         )  # fmt: skip
     for person_id, alert_ids in told.items():
-        recipient = f"person:{person_id}" if person_id else f"{channel}:main"
+        recipient = f"person:{person_id}" if person_id else channel
         ids = tuple(dict.fromkeys(alert_ids))
         record(tx, actor, Verb.DISCLOSURE, "alert", ids, now=now, recipients=[recipient])
     return list(found.values())
@@ -191,8 +191,9 @@ def _message(
     places: Mapping[str, str],
 ) -> Message:
     row = tx.row(
-        "SELECT e.alert_id, e.borough, e.grade, e.kind, e.told, e.at FROM alert_event e"
-        " WHERE e.event_id = :event",
+        # Whom it was told goes out as a role or a borough, never as a person.
+        "SELECT e.alert_id, e.borough, e.grade, e.kind, CASE WHEN p.id IS NULL THEN e.told END, e.at"
+        " FROM alert_event e LEFT JOIN person p ON p.username = e.told WHERE e.event_id = :event",
         {"event": event_id},
     )
     assert row is not None, "a step is never deleted"
