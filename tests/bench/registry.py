@@ -1,8 +1,9 @@
 """`python -m tests.bench.registry`: how long a registry of two million children takes to import, and every night after.
 
 Makes a seeded CSV, then runs `earlysign import-children` three times as a process of its own: the first import, the
-same file again, and one in which a hundredth of the rows changed. Prints seconds, rows/s, the peak memory of all
-its processes together, and the size of the database. `--pushes` starts a server on the same database and has
+same file again, and one in which a hundredth of the rows changed. Prints seconds, rows/s, CPU seconds, the peak
+memory of all its processes together (resident; in brackets with pages that they share counted once), and the size of
+the database. `--pushes` starts a server on the same database and has
 phones push notes all the while: their latency, and whether any was lost. `--keep FOLDER` leaves the database there,
 for `python -m tests.bench.search --database FOLDER/earlysign.db`.
 """
@@ -13,6 +14,7 @@ import argparse
 import asyncio
 import csv
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -21,6 +23,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 
@@ -36,23 +39,45 @@ PHONES = 8
 NOTES_PER_PUSH = 20
 
 
-def import_file(data: Path, file: Path, database: str) -> tuple[float, float, str]:
-    """Run the command; (seconds, peak MiB of it and its helpers together, what it said)."""
+class Measured(NamedTuple):
+    """One import: seconds by the clock and of CPU time, the most memory of it and its helpers together, what it said.
+
+    `resident` counts a page that several of them share for each; `proportional` counts it once.
+    """
+
+    seconds: float
+    cpu_seconds: float
+    resident_mib: float
+    proportional_mib: float
+    said: str
+
+
+def import_file(data: Path, file: Path, database: str) -> Measured:
+    """Run the command and measure it."""
     command = [sys.executable, "-m", "server.cli", "import-children", str(file), "--data", str(data)]
-    began = time.perf_counter()
+    began, used = time.perf_counter(), _cpu_seconds()
     environment = os.environ | ({"EARLYSIGN_DATABASE": database} if database else {})
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
     ) as process:
-        peak = 0.0
+        resident = proportional = 0.0
         while process.poll() is None:
-            peak = max(peak, sum(_resident_mib(pid) for pid in _family(process.pid)))
+            held = [_held_mib(pid) for pid in _family(process.pid)]
+            resident = max(resident, sum(rss for rss, _ in held))
+            proportional = max(proportional, sum(pss for _, pss in held))
             time.sleep(SAMPLE_SECONDS)
         assert process.stdout is not None
         said = process.stdout.read().strip()
     if process.returncode:
         raise SystemExit(f"The import ended with {process.returncode}. {said}")
-    return time.perf_counter() - began, peak, said.splitlines()[0]
+    seconds = time.perf_counter() - began
+    return Measured(seconds, _cpu_seconds() - used, resident, proportional, said.splitlines()[0])
+
+
+def _cpu_seconds() -> float:
+    """Of all processes that were started here and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _family(pid: int) -> Iterator[int]:
@@ -66,11 +91,14 @@ def _family(pid: int) -> Iterator[int]:
         yield from _family(int(one))
 
 
-def _resident_mib(pid: int) -> float:
+def _held_mib(pid: int) -> tuple[float, float]:
+    """What a process holds: (resident, proportional), nothing once it has ended."""
     try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
     except OSError:
-        return 0.0
+        return 0.0, 0.0
+    kib = {name: int(rest.split()[0]) for name, rest in (line.split(":") for line in lines)}
+    return kib.get("Rss", 0) / 1024, kib.get("Pss", 0) / 1024
 
 
 def write_next_night(path: Path, children: int) -> None:
@@ -107,7 +135,7 @@ class Pushing(threading.Thread):
                 await asyncio.sleep(SAMPLE_SECONDS)
 
 
-def import_under_load(data: Path, file: Path, children: int, database: str) -> tuple[float, float, str]:
+def import_under_load(data: Path, file: Path, children: int, database: str) -> Measured:
     """The first import while notes come in."""
     store = open_store(database or data / "earlysign.db")
     store.migrate()
@@ -141,12 +169,12 @@ def run(arguments: argparse.Namespace) -> int:
               f"{'PostgreSQL' if arguments.database else 'SQLite'}, seed {SEED}")  # fmt: skip
         for title, path in (("first import", file), ("same again", file), ("1 % changed", changed)):
             if path is file and title == "first import" and arguments.pushes:
-                seconds, memory, said = import_under_load(data, path, children, arguments.database)
+                one = import_under_load(data, path, children, arguments.database)
             else:
-                seconds, memory, said = import_file(data, path, arguments.database)
-            print(
-                f"  {title:<14} {seconds:8.1f} s  {children / seconds:9,.0f} rows/s  {memory:6,.0f} MiB  {said}"
-            )
+                one = import_file(data, path, arguments.database)
+            print(f"  {title:<14} {one.seconds:8.1f} s  {children / one.seconds:9,.0f} rows/s  "
+                  f"{one.cpu_seconds:6,.0f} s CPU  {one.resident_mib:6,.0f} MiB ({one.proportional_mib:,.0f})  "
+                  f"{one.said}")  # fmt: skip
         if not arguments.database:
             size = sum(one.stat().st_size for one in data.glob("earlysign.db*"))
             print(f"  database       {size / 2**20:8,.0f} MiB, {size / children:,.0f} bytes a child")
