@@ -14,6 +14,7 @@ from server.access.signing import SigningKey
 from server.access.throttle import Limits
 from server.alerts.presets import Presets
 from server.alerts.stream import Hub
+from server.checkpoints import Totals
 from server.http.metrics import Metrics
 from server.http.notes_first import NotesFirst, OnePush
 from server.http.turns import Turns
@@ -49,6 +50,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     turns: Turns
     notes_first: NotesFirst
     one_push: OnePush
+    totals: Totals
 
 
 def services_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Services:

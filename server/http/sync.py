@@ -162,7 +162,9 @@ async def pull(
         lasts = services.settings.briefing_hours * HOUR_MS
         await services.store.write(lambda tx: leases.begin(tx, device, now=now, lasts=lasts))
     page = await services.store.read(
-        lambda tx: pulling.page(tx, device, asked, start, data.emptied, data.limit, now=now)
+        lambda tx: pulling.page(
+            tx, device, asked, start, data.emptied, data.limit, now=now, totals=services.totals
+        )
     )
     sealed = cursor.seal(page.after, services.cursor_key)
     return PullAnswer(

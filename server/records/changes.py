@@ -40,17 +40,28 @@ def put(
 
 
 @impersonal("ids and revisions")
-def after(tx: Transaction, buckets: Sequence[str], xid: int, seq: int, limit: int) -> list[Logged]:
-    """Up to `limit` entries of these buckets after (xid, seq), in commit order, only those whose place is final."""
-    marks: dict[str, object] = {f"b{index}": bucket for index, bucket in enumerate(buckets)}
-    wanted = ", ".join(f":{name}" for name in marks)
+def after(tx: Transaction, bucket: str, xid: int, seq: int, limit: int) -> list[Logged]:
+    """Up to `limit` entries of a bucket after (xid, seq), in commit order, only those whose place is final.
+
+    Two searches, for SQLite finds its way in the index by `(xid, seq) > (...)` no further than to the xid, which is
+    the same in every row there: it would read the bucket from its beginning each time.
+    """
+    columns = "xid, seq, bucket, kind, id, rev, op, reason"
+    here = f"SELECT {columns} FROM change WHERE bucket = :bucket AND {tx.settled} AND xid"
     rows = tx.rows(
-        "SELECT xid, seq, bucket, kind, id, rev, op, reason FROM change"
-        f" WHERE bucket IN ({wanted}) AND (xid, seq) > (:xid, :seq) AND {tx.settled}"
+        f"SELECT {columns} FROM ({here} = :xid AND seq > :seq ORDER BY seq LIMIT :most) one"
+        f" UNION ALL SELECT {columns} FROM ({here} > :xid ORDER BY xid, seq LIMIT :most) two"
         " ORDER BY xid, seq LIMIT :most",
-        marks | {"xid": xid, "seq": seq, "most": limit},
+        {"bucket": bucket, "xid": xid, "seq": seq, "most": limit},
     )
-    return [msgspec.convert(row, Logged) for row in rows]
+    return [
+        Logged(xid, seq, bucket, kind, id, rev, _OPS[op], None if reason is None else _REASONS[reason])
+        for xid, seq, bucket, kind, id, rev, op, reason in rows
+    ]
+
+
+_OPS = {op.value: op for op in ChangeOp}
+_REASONS = {reason.value: reason for reason in RemoveReason}
 
 
 @impersonal("a yes or a no")

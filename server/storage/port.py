@@ -78,6 +78,10 @@ class StorageBusy(StorageUnavailable):
     """Too much is waiting already; nothing of this request was done."""
 
 
+class WouldWait(StorageError):
+    """A glance at the database could not be had at once. Use `Store.read`."""
+
+
 class StorageClosed(StorageUnavailable):
     """The store has been closed; nothing of this request was done."""
 
@@ -165,6 +169,17 @@ class Store(Protocol):
 
     async def read(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` over one unchanging view of the database; it may write nothing."""
+
+    def glance(self, work: Callable[[Transaction], T]) -> T:
+        """`read` of a few rows, here in the calling thread, on no condition that another is waited for.
+
+        Raises WouldWait where that cannot be: the engine is across a network, somebody else glances, a lock is
+        held, or the work takes more than a moment. For an event loop, which stands still meanwhile.
+        """
+
+    async def read_durable(self, work: Callable[[Transaction], T]) -> T:
+        """`read`, whose answer may be taken as a promise: all that it saw is on disk, and on the standby too where
+        commits wait for one. On SQLite that is so of whatever a reader sees."""
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work`; returns its answer only after the commit is on disk."""

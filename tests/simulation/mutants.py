@@ -251,9 +251,10 @@ def notes_of_others_sent() -> AbstractContextManager[Any]:
     """A pull reads the whole log instead of the officer's."""
     after, send = changes.after, notes.send_own
 
-    def everything(tx: Any, _buckets: Sequence[str], *rest: Any) -> Any:
+    def everything(tx: Any, _bucket: str, xid: int, seq: int, limit: int) -> Any:
         authors = [f"notes:{author}" for (author,) in tx.rows("SELECT DISTINCT author FROM note")]
-        return after(tx, authors or ["none"], *rest)
+        found = [entry for one in authors for entry in after(tx, one, xid, seq, limit)]
+        return sorted(found, key=lambda entry: (entry.xid, entry.seq))[:limit]
 
     def anybodys(tx: Any, actor: Any, _author: str, ids: Sequence[str], *, now: int) -> Any:
         sent: dict[str, Any] = {}
