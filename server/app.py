@@ -57,7 +57,7 @@ from server.http.docs import StrictStructSchemaPlugin, openapi_config
 from server.http.live import Streams
 from server.http.media import CheckedRequest, no_options, read_expected_type
 from server.http.metrics import Metrics
-from server.http.notes_first import NotesFirst, OnePush
+from server.http.notes_first import Answered, NotesFirst, OnePush
 from server.http.observe import Observe
 from server.http.services import Services
 from server.http.turns import Turns
@@ -159,6 +159,7 @@ def make_services(settings: Settings, store: Store, metrics: Metrics, pack: Pack
         notes_first=NotesFirst(),
         one_push=OnePush(),
         totals=Totals(),
+        answered=Answered(),
         hub=Hub(
             store,
             steps.TOPIC,

@@ -53,9 +53,7 @@ def nothing_new(
     return told if standstill.stands(tx, token, names, places, now=now) else None
 
 
-def may_have_nothing_new(
-    asked: Cursor, *, now: int, totals: Totals
-) -> dict[str, tuple[int, str]] | None:
+def may_have_nothing_new(asked: Cursor, *, now: int, totals: Totals) -> dict[str, tuple[int, str]] | None:
     """That checkpoint, if it turns out that nothing has changed and the phone may ask; without a look. None: it has
     to be counted first, or there is more to it."""
     if asked.lent.keys() != set(SHARED):
@@ -221,4 +219,3 @@ def _write_down(
     for change in told:
         if change.op is ChangeOp.REMOVE:
             leases.leaving(tx, device.device_id, int(change.id), places[name])
-

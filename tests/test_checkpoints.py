@@ -27,7 +27,12 @@ def asked(tx: Transaction, totals: Totals, author: str, now: int, *, only_grows:
     logged = changes.after(tx, notes.bucket(author), 0, 0, 1_000)
     place = (logged[-1].xid, logged[-1].seq) if logged else (0, 0)
     return totals.of(
-        tx, notes.bucket(author), place, lambda: notes.own_revisions(tx, author), only_grows=only_grows, now=now
+        tx,
+        notes.bucket(author),
+        place,
+        lambda: notes.own_revisions(tx, author),
+        only_grows=only_grows,
+        now=now,
     )
 
 

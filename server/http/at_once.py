@@ -16,8 +16,8 @@ import msgspec
 from server import pulling
 from server.clock import now_ms
 from server.http.auth import bearer
-from server.http.services import Services
-from server.storage.port import Transaction, WouldWait
+from server.http.services import Services, look
+from server.storage.port import Transaction
 from sync import cursor
 from sync.cursor import CursorError
 from sync.envelope import PullAnswer, PullRequest
@@ -87,23 +87,15 @@ async def nothing_new(services: Services, token: str, asked: PullRequest) -> byt
         return None
     now = now_ms()
 
-    def look(tx: Transaction) -> dict[str, tuple[int, str]] | None:
+    def ask(tx: Transaction) -> dict[str, tuple[int, str]] | None:
         return pulling.nothing_new(tx, token, place, now=now, totals=services.totals)
 
     if not pulling.may_have_nothing_new(place, now=now, totals=services.totals):
         return None
-    try:
-        # While a push computes, each statement would wait for the interpreter's lock, and all phones with it.
-        if services.notes_first.under_way:
-            raise WouldWait("Pushes are under way.")
-        checkpoint = services.store.glance(look)
-    except WouldWait:
-        checkpoint = await services.store.read(look)
+    checkpoint = await look(services, ask)
     if checkpoint is None:
         return None
-    return _encoder.encode(
-        PullAnswer(changes=(), cursor=asked.cursor, more=False, checkpoint=checkpoint)
-    )
+    return _encoder.encode(PullAnswer(changes=(), cursor=asked.cursor, more=False, checkpoint=checkpoint))
 
 
 def _is_small_json(headers: dict[bytes, bytes]) -> bool:

@@ -31,7 +31,7 @@ from server.access.errors import (
 from server.access.identity import DeviceIdentity, Person
 from server.access.policy import Permission
 from server.clock import now_ms
-from server.http.services import Services, services_of
+from server.http.services import Services, look, services_of
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 
@@ -112,7 +112,7 @@ async def find_device(connection: Connection, services: Services) -> DeviceIdent
     if token is None:
         raise TokenRefused("A phone has to send its token: Authorization: Bearer ...")
     now = now_ms()
-    return await services.store.read(lambda tx: devices.identify(tx, token, now))
+    return await look(services, lambda tx: devices.identify(tx, token, now))
 
 
 def requires(*permissions: Permission) -> Guard:

@@ -46,14 +46,15 @@ def after(tx: Transaction, bucket: str, xid: int, seq: int, limit: int) -> list[
     Two searches, for SQLite finds its way in the index by `(xid, seq) > (...)` no further than to the xid, which is
     the same in every row there: it would read the bucket from its beginning each time.
     """
-    columns = "xid, seq, bucket, kind, id, rev, op, reason"
-    here = f"SELECT {columns} FROM change WHERE bucket = :bucket AND {tx.settled} AND xid"
-    rows = tx.rows(
-        f"SELECT {columns} FROM ({here} = :xid AND seq > :seq ORDER BY seq LIMIT :most) one"
-        f" UNION ALL SELECT {columns} FROM ({here} > :xid ORDER BY xid, seq LIMIT :most) two"
-        " ORDER BY xid, seq LIMIT :most",
-        {"bucket": bucket, "xid": xid, "seq": seq, "most": limit},
+    here = (
+        "SELECT xid, seq, bucket, kind, id, rev, op, reason FROM change"
+        f" WHERE bucket = :bucket AND {tx.settled} AND xid"
     )
+    place = {"bucket": bucket, "xid": xid, "seq": seq}
+    rows = tx.rows(f"{here} = :xid AND seq > :seq ORDER BY seq LIMIT :most", place | {"most": limit})
+    if len(rows) < limit:
+        rest = {"bucket": bucket, "xid": xid, "most": limit - len(rows)}
+        rows += tx.rows(f"{here} > :xid ORDER BY xid, seq LIMIT :most", rest)
     return [
         Logged(xid, seq, bucket, kind, id, rev, _OPS[op], None if reason is None else _REASONS[reason])
         for xid, seq, bucket, kind, id, rev, op, reason in rows

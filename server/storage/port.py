@@ -102,6 +102,12 @@ class Transaction(Protocol):
     def settled(self) -> str:
         """SQL condition on a row of a change log: "this row's place in commit order is final"."""
 
+    def each(self, name: str) -> str:
+        """SQL that stands for every text in a JSON array, the parameter `name`: `id IN {tx.each("ids")}`.
+
+        One statement for lists of any length, which is prepared once; a list of parameters is another for each.
+        """
+
     def execute(self, sql: str, params: Params = NO_PARAMS) -> int:
         """Run one statement; the number of rows it changed."""
 

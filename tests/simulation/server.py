@@ -26,7 +26,7 @@ from server.checkpoints import Totals
 from server.http import at_once, auth, problems, receiving
 from server.http import devices as device_doors
 from server.http import sync as sync_doors
-from server.http.notes_first import NotesFirst, OnePush
+from server.http.notes_first import Answered, NotesFirst, OnePush
 from server.http.problems import Problem
 from server.http.services import Services
 from server.jobs import backup
@@ -116,6 +116,7 @@ class SimServer:
                 notes_first=NotesFirst(),
                 one_push=OnePush(),
                 totals=Totals(),
+                answered=Answered(),
             ),
         )
 
