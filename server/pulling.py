@@ -37,25 +37,17 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     lease: Lease | None
 
 
-def nothing_new(
-    tx: Transaction, token: str, asked: Cursor, *, now: int, totals: Totals
-) -> dict[str, tuple[int, str]] | None:
-    """The checkpoint of a phone that has everything and has nothing to hear, in one look at the database.
-
-    None where that is not so or not known at once: then `page` says what there is, and the door who may not ask.
-    It is only ever so for a phone that may pull, that is lent no briefing, and whose buckets this process has counted.
-    """
-    told = may_have_nothing_new(asked, now=now, totals=totals)
-    if told is None:
-        return None
+def nothing_new(tx: Transaction, token: str, asked: Cursor, *, now: int) -> bool:
+    """Whether a phone with this token may pull, is lent no briefing, and has heard everything up to its cursor: one
+    look at the database. The cursor is one of which `checkpoint_known` knows something."""
     names = (asked.scope_version, *SHARED)
     places = [(asked.xid, asked.seq), *(asked.lent[name] for name in SHARED)]
-    return told if standstill.stands(tx, token, names, places, now=now) else None
+    return standstill.stands(tx, token, names, places, now=now)
 
 
-def may_have_nothing_new(asked: Cursor, *, now: int, totals: Totals) -> dict[str, tuple[int, str]] | None:
-    """That checkpoint, if it turns out that nothing has changed and the phone may ask; without a look. None: it has
-    to be counted first, or there is more to it."""
+def checkpoint_known(asked: Cursor, *, now: int, totals: Totals) -> dict[str, tuple[int, str]] | None:
+    """The checkpoint of a phone at this cursor, if nothing has changed since. None: this process has not counted its
+    buckets there, or it holds more than every phone does; then `page` says what there is."""
     if asked.lent.keys() != set(SHARED):
         return None
     told = {}

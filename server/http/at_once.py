@@ -1,10 +1,10 @@
 """A pull that brings nothing new, answered before anything is set up for it.
 
-Two thousand phones ask every few minutes, and nearly always there is nothing. What Litestar does for a request, and the
-way to a thread of the database and back, cost several times what the question costs. So this layer stands before the
-application: it looks once, and where the phone may pull and has everything, it says so in the very words in which the
-door would have (`sync.pull`). In any other case (a refusal, a first pull, a briefing, anything new) it has done nothing,
-and the door takes the request as if nobody had looked.
+Two thousand phones ask every few minutes, and nearly always there is nothing. What Litestar does for a request, and
+the way to a thread of the database and back, cost several times what the question costs. So this layer stands before
+the application: it looks once, and where the phone may pull and has everything, it says so in the very words in which
+the door would have (`sync.pull`). In any other case (a refusal, a first pull, a briefing, anything new) it has done
+nothing, and the door takes the request as if nobody had looked.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from server import pulling
 from server.clock import now_ms
 from server.http.auth import bearer
 from server.http.services import Services, look
-from server.storage.port import Transaction
 from sync import cursor
 from sync.cursor import CursorError
 from sync.envelope import PullAnswer, PullRequest
@@ -86,14 +85,10 @@ async def nothing_new(services: Services, token: str, asked: PullRequest) -> byt
     if place.incarnation != services.incarnation:
         return None
     now = now_ms()
-
-    def ask(tx: Transaction) -> dict[str, tuple[int, str]] | None:
-        return pulling.nothing_new(tx, token, place, now=now, totals=services.totals)
-
-    if not pulling.may_have_nothing_new(place, now=now, totals=services.totals):
-        return None
-    checkpoint = await look(services, ask)
+    checkpoint = pulling.checkpoint_known(place, now=now, totals=services.totals)
     if checkpoint is None:
+        return None
+    if not await look(services, lambda tx: pulling.nothing_new(tx, token, place, now=now)):
         return None
     return _encoder.encode(PullAnswer(changes=(), cursor=asked.cursor, more=False, checkpoint=checkpoint))
 

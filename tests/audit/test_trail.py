@@ -231,7 +231,13 @@ def test_an_entry_that_waits_for_the_index_is_whole_and_is_found(store: Store) -
     disclose(store, MANY)
     assert entries(store, "ids") == [(json.dumps(MANY, separators=(",", ":")),)]
     assert verify(store).ok
-    assert [found_of(store, one) for one in (MANY[0], MANY[-1], "n-0", "N-000", "n-999")] == [[1], [1], [], [], []]
+    assert [found_of(store, one) for one in (MANY[0], MANY[-1], "n-0", "N-000", "n-999")] == [
+        [1],
+        [1],
+        [],
+        [],
+        [],
+    ]
     store.write_now(lambda tx: record(tx, ME, Verb.CONSULTATION, "note", [MANY[0]], now=NOW))
     newest, oldest = found_of(store, MANY[0])
     assert newest > oldest == 1
@@ -239,7 +245,9 @@ def test_an_entry_that_waits_for_the_index_is_whole_and_is_found(store: Store) -
     assert store.write_now(lambda tx: trail.index_waiting(tx, 10)) == 1
     assert not store.read_now(trail.is_behind)
     assert found_of(store, MANY[0]) == [newest, oldest] and found_of(store, MANY[-1]) == [1]
-    subjects = store.read_now(lambda tx: tx.rows("SELECT id FROM audit_subject WHERE position = 1 ORDER BY id"))
+    subjects = store.read_now(
+        lambda tx: tx.rows("SELECT id FROM audit_subject WHERE position = 1 ORDER BY id")
+    )
     assert [id for (id,) in subjects] == MANY
     assert verify(store).ok
 
