@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
+import msgspec
+
 from client_stub.transport import (
     Busy,
     ClockWrong,
@@ -20,10 +22,11 @@ from server.access import devices
 from server.access.errors import AccessError
 from server.access.signing import SigningKey
 from server.casework.pack import default_pack
-from server.http import auth, problems, receiving
+from server.checkpoints import Totals
+from server.http import at_once, auth, problems, receiving
 from server.http import devices as device_doors
 from server.http import sync as sync_doors
-from server.http.notes_first import NotesFirst, OnePush
+from server.http.notes_first import Answered, NotesFirst, OnePush
 from server.http.problems import Problem
 from server.http.services import Services
 from server.jobs import backup
@@ -31,6 +34,7 @@ from server.records import ledger, reference
 from server.settings import Settings
 from server.storage import StorageUnavailable, Store, Transaction
 from server.world import Worlds
+from sync.envelope import PullAnswer
 from tests.road import REGISTRY
 from tests.simulation.engines import Engine
 from tests.simulation.phone import Call
@@ -41,7 +45,7 @@ SECRET = bytes(range(32))
 SETTINGS = Settings()
 WELL, FAILS, DIES_BEFORE, DIES_AFTER = "well", "fails", "dies before commit", "dies after commit"
 """How a request ends: answered; with a commit that the database refuses; with a server that dies around it."""
-DOORS_WITH_CLOCKS: tuple[Any, ...] = (sync_doors, device_doors, auth, receiving)
+DOORS_WITH_CLOCKS: tuple[Any, ...] = (sync_doors, device_doors, auth, receiving, at_once)
 
 
 class Unexpected(Exception):
@@ -57,6 +61,12 @@ class _Inline:
     async def read(self, work: Callable[[Transaction], T]) -> T:
         return self._server.store.read_now(work)
 
+    def glance(self, work: Callable[[Transaction], T]) -> T:
+        return self._server.store.read_now(work)
+
+    async def read_durable(self, work: Callable[[Transaction], T]) -> T:
+        return await (self.write(work) if self._server.store.read_now(_several_write) else self.read(work))
+
     async def write(self, work: Callable[[Transaction], T]) -> T:
         server = self._server
         if server.fate in (FAILS, DIES_BEFORE):
@@ -70,6 +80,10 @@ class Copied:
 
     def __init__(self, marks: list[tuple[int, int]], copy: Any, begun_at: int) -> None:
         self.marks, self.copy, self.begun_at = marks, copy, begun_at
+
+
+def _several_write(tx: Transaction) -> bool:
+    return not tx.sole_writer
 
 
 class SimServer:
@@ -101,6 +115,8 @@ class SimServer:
                 receipt_key=self.receipt_key,
                 notes_first=NotesFirst(),
                 one_push=OnePush(),
+                totals=Totals(),
+                answered=Answered(),
             ),
         )
 
@@ -134,6 +150,10 @@ class SimServer:
                 asked = device_doors.TokenRequest(grant_type=device_doors.JWT_BEARER, assertion=call.said)
                 given: Any = finished(device_doors.token.fn(data=asked, services=self.services)).content
                 return Token(access_token=given.access_token, expires_in=given.expires_in)
+            if call.door == "pull":
+                known = finished(at_once.nothing_new(self.services, call.token, call.said))
+                if known is not None:
+                    return msgspec.json.decode(known, type=PullAnswer)
             handler = {"hello": sync_doors.hello, "push": sync_doors.push, "pull": sync_doors.pull}[call.door]
             connection = SimpleNamespace(
                 headers={"authorization": f"Bearer {call.token}"},
