@@ -201,7 +201,9 @@ class Road:
 
         return self.store.write_now(add)
 
-    def registry_says(self, child_id: int, details: Details, home: str | None = None) -> None:
+    def registry_says(
+        self, child_id: int, details: Details, home: str | None = None, *, restricted: bool | None = None
+    ) -> None:
         """The registry's next file describes this child of its anew, at this home or in the borough it had."""
         (known,) = self.rows(
             "SELECT registry_id, home_borough, school_borough, responsible_authority, looked_after, restricted"
@@ -212,7 +214,7 @@ class Road:
         row = Ready(
             registry_id=known[0],
             digest=b"",
-            restricted=bool(known[5]),
+            restricted=bool(known[5]) if restricted is None else restricted,
             looked_after=bool(known[4]),
             home_borough=home or known[1],
             school_borough=known[2],
