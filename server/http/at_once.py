@@ -23,7 +23,7 @@ from sync.envelope import PullAnswer, PullRequest
 
 if TYPE_CHECKING:
     from litestar.datastructures import State
-    from litestar.types import ASGIApp, Message, Receive, Scope, Send
+    from litestar.types import ASGIApp, Receive, Scope, Send
 
 PATH = "/api/sync/pull"
 BODY_BYTES_MAX = 4_096
@@ -41,10 +41,11 @@ class AtOnce:
         self.state = state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST":
+        loose: Any = scope  # of three kinds, and only one of them has a method
+        if loose["type"] != "http" or loose["path"] != PATH or loose["method"] != "POST":
             await self.app(scope, receive, send)
             return
-        headers = dict(scope["headers"])
+        headers = dict(loose["headers"])
         if not _is_small_json(headers):
             await self.app(scope, receive, send)
             return
@@ -61,7 +62,6 @@ class AtOnce:
         if answer is None:
             await self.app(scope, _again(came, receive), send)
             return
-        loose: Any = scope
         loose["path_template"] = PATH
         length = str(len(answer)).encode()
         await send(
@@ -103,26 +103,26 @@ def _is_small_json(headers: dict[bytes, bytes]) -> bool:
     )
 
 
-async def _body(receive: Receive) -> tuple[bytes | None, list[Message]]:
+async def _body(receive: Receive) -> tuple[bytes | None, list[Any]]:
     """(The whole body, or None where it did not come whole or is longer than it said; what was received)."""
     parts: list[bytes] = []
-    came: list[Message] = []
+    came: list[Any] = []
     more = True
     while more:
         message = await receive()
         came.append(message)
         if message["type"] != "http.request":
             return None, came
-        parts.append(message["body"])
-        more = message["more_body"]
+        parts.append(message.get("body", b""))
+        more = message.get("more_body", False)
     return b"".join(parts), came
 
 
-def _again(came: list[Message], receive: Receive) -> Receive:
+def _again(came: list[Any], receive: Receive) -> Receive:
     """What was received is received again, and then what comes next."""
     waiting = iter(came)
 
-    async def first_what_came() -> Message:
+    async def first_what_came() -> Any:
         for message in waiting:
             return message
         return await receive()
