@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from server import pulling, searching
+from server.checkpoints import Totals
 from server.linkage.asking import understand
 from server.storage.sqlite_transaction import SqliteTransaction
 from sync.cursor import Cursor
@@ -89,7 +90,9 @@ def test_what_is_asked_all_day_looks_where_it_must(
     for typed in ("amara okoye 2013", "ending 900123", "E1 4AA"):
         road.store.read_now(_searching(road, typed))
     here = Cursor("", f"notes:{officer.identity.username}", 0, 0)
-    road.store.read_now(lambda tx: pulling.page(tx, officer.identity, None, here, (), 500, now=road.now))
+    road.store.read_now(
+        lambda tx: pulling.page(tx, officer.identity, None, here, (), 500, now=road.now, totals=Totals())
+    )
     asked = list(statements.texts)
     assert len(asked) > 100
     monkeypatch.undo()
