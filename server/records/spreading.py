@@ -234,8 +234,8 @@ def _delivery(
 
 def _insert(tx: Transaction, rows: Sequence[dict[str, object]]) -> None:
     tx.executemany(
-        "INSERT INTO delivery (event_id, channel, person_id, subscription_id, is_digest, state, next_at)"
-        " VALUES (:event, :channel, :person, :subscription, :digest, 'waiting', :at)"
+        "INSERT INTO delivery (event_id, channel, person_id, subscription_id, is_digest, state, next_at, due_at)"
+        " VALUES (:event, :channel, :person, :subscription, :digest, 'waiting', :at, :at)"
         " ON CONFLICT (event_id, channel, person_id, subscription_id) DO NOTHING",
         rows,
     )

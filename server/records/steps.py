@@ -95,7 +95,8 @@ def add(
         "event_id",
     )
     tx.execute(
-        "INSERT INTO delivery (event_id, channel, state, next_at) VALUES (:event, :channel, 'waiting', :now)",
+        "INSERT INTO delivery (event_id, channel, state, next_at, due_at)"
+        " VALUES (:event, :channel, 'waiting', :now, :now)",
         {"event": event_id, "channel": EVERYBODY, "now": now},
     )
     if _TAKEN not in tx.notes:

@@ -170,14 +170,14 @@ def test_a_dead_letter_is_seen_with_its_reason_and_sent_again(road: Road) -> Non
     [letter] = road.store.read_now(lambda tx: dead_letters.listed(tx, admin))
     assert (letter.channel, letter.username, letter.grade) == ("mail", "rivera", "red")
     assert letter.trouble == "the mail server refused it with 550" and letter.attempts == 1
-    [health] = road.store.read_now(lambda tx: dead_letters.health(tx, ["mail"]))
+    [health] = road.store.read_now(lambda tx: dead_letters.health(tx, ["mail"], now=road.now))
     assert (health.dead, health.failures, health.is_well) == (1, 1, False)
     assert road.store.write_now(lambda tx: dead_letters.resend(tx, admin, now=road.now, channel="push")) == 0
     assert road.store.write_now(lambda tx: dead_letters.resend(tx, admin, now=road.now)) == 1
     mail = Way("mail")
     assert deliver(road, mail) == 1
     assert road.store.read_now(lambda tx: dead_letters.listed(tx, admin)) == []
-    [health] = road.store.read_now(lambda tx: dead_letters.health(tx, ["mail"]))
+    [health] = road.store.read_now(lambda tx: dead_letters.health(tx, ["mail"], now=road.now))
     assert (health.dead, health.failures, health.is_well) == (0, 0, True)
 
 

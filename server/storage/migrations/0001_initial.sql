@@ -496,6 +496,7 @@ CREATE TABLE delivery (
     state TEXT NOT NULL,
     attempts $integer NOT NULL DEFAULT 0,
     next_at $integer NOT NULL,
+    due_at $integer NOT NULL, -- when it should first have gone
     trouble TEXT,
     delivered_at $integer,
     UNIQUE (event_id, channel, person_id, subscription_id)
@@ -534,7 +535,9 @@ CREATE TABLE channel_health (
     arrived_at $integer,
     failed_at $integer,
     failures $integer NOT NULL DEFAULT 0, -- one after the other, since something last arrived
-    trouble TEXT
+    trouble TEXT,
+    attempts $integer NOT NULL DEFAULT 0, -- ever, and how many of them failed
+    failed_attempts $integer NOT NULL DEFAULT 0
 ) $strict;
 
 -- Between boroughs, and over them ----------------------------------------------------------------------
