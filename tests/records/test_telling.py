@@ -15,12 +15,14 @@ from server.alerts.push import Subscription
 from server.audit.verify import verify
 from server.casework.facts import HOUR_MS, MINUTE_MS
 from server.jobs import escalation
-from server.records import dead_letters, deliveries, spreading, telling
+from server.records import dead_letters, deliveries, noise, spreading, telling
 from server.storage import Store
-from sync.vocabulary import Category
+from sync.note import Subject
+from sync.vocabulary import Category, Grade
 from tests.alerts.ways import PRESETS, Way, choose, deliver, person, told
 from tests.road import AMARA, CAMDEN, JONAS, LAMBETH, POLICY, Road
 
+ZOFIA = Subject(given_names="Zofia", family_name="Wisniewska", date_of_birth=datetime.date(2013, 7, 19))
 BROWSER = Subscription("https://push.example/abc", "key", "auth")
 
 
@@ -107,9 +109,31 @@ def test_what_is_low_comes_together_once_a_day(road: Road) -> None:
     assert deliver(road, mail) == 1
     [message] = mail.sent
     assert (message.kind, message.count) == ("digest", 2)
-    assert road.store.read_now(lambda tx: spreading.interruptions(tx, since=0)) == [
-        ("rivera", grades.pop(), 0, 2)
+    boss = person(road, "boss", "supervisor")
+    [one] = road.store.read_now(lambda tx: noise.interruptions(tx, POLICY, boss, since=0))
+    assert (one.name, one.total, one.in_digests) == ("Test rivera", 0, 2)
+
+
+def test_a_supervisor_sees_how_often_their_own_people_were_interrupted(road: Road) -> None:
+    rivera, camden = person(road, "rivera"), person(road, "camden", borough=CAMDEN)
+    boss, idle = person(road, "boss", "supervisor"), person(road, "idle")
+    for who in (rivera, camden, boss):
+        choose(road, who, amber="digest")
+    for child, danger in ((AMARA, True), (JONAS, False)):
+        road.officer().writes(child, danger_now=danger, category=Category.KNIFE)
+    road.officer("lee", CAMDEN).writes(ZOFIA, danger_now=True)
+    deliver(road, Way("mail"), Way("push"))
+    road.passes(minutes=15)
+    road.store.write_now(lambda tx: escalation.run(tx, road.now, road.worlds.current(tx)))
+    deliver(road, Way("mail"), Way("push"))
+    found = road.store.read_now(lambda tx: noise.interruptions(tx, POLICY, boss, since=0))
+    assert [(one.name, one.at_once, one.in_digests) for one in found] == [
+        ("Test boss", {Grade.RED: 1}, 0),
+        ("Test rivera", {Grade.RED: 1, Grade.AMBER: 0}, 1),
     ]
+    later = road.store.read_now(lambda tx: noise.interruptions(tx, POLICY, boss, since=road.now + 1))
+    assert later == []
+    assert road.store.read_now(lambda tx: noise.interruptions(tx, POLICY, idle, since=0)) == []
 
 
 def test_a_choice_that_the_borough_does_not_permit_does_not_hold(road: Road) -> None:

@@ -1,6 +1,7 @@
 """The supervisor's page: what waits, which phones owe notes, and what was lost to what, by borough and week.
 
-The figures are of boroughs and never of people. The same figures come as CSV from `/api/overview.csv`.
+The figures are of boroughs, but for how often each person was interrupted: that is asked of them, and nothing that
+they did. The same figures come as CSV from `/api/overview.csv`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from litestar.di import NamedDependency
 
 from server.access.identity import Person
 from server.access.policy import Permission
+from server.casework.facts import DAY_MS
 from server.casework.routing import OTHER_FORCE
 from server.clock import now_ms
 from server.console import words
@@ -22,16 +24,26 @@ from server.console.pages.alerts import place_of, telling_for
 from server.console.pages.review_list import allowed_by
 from server.console.pages.web import AnyRequest, Page, page, shell, shows
 from server.console.views import Shell
-from server.console.views_overview import Bar, Measure, OverviewPage, OwingRow, SmallChart, WaitingRow
+from server.console.views_overview import (
+    Bar,
+    Measure,
+    NoiseRow,
+    OverviewPage,
+    OwingRow,
+    SmallChart,
+    WaitingRow,
+)
 from server.http import problems
 from server.http.auth import PERSON_SECURITY, requires
 from server.http.problems import documented
 from server.http.services import Services
-from server.records import alerts, children_shown, figures, owing
+from server.records import alerts, children_shown, figures, noise, owing
 from server.records.alerts import State
 from server.records.figures import WEEK_MS, WEEKS_SHOWN, Week
 from server.storage.port import Transaction
+from sync.vocabulary import Grade
 
+NOISE_DAYS = 7
 MOST_PRESSING = 8
 """Rows shown in full; the queue has the others."""
 
@@ -96,6 +108,18 @@ def _overview(tx: Transaction, services: Services, person: Person, now: int) -> 
         ),
         measures=measures(found, telling.borough, since),
         since=since,
+        noise=tuple(
+            NoiseRow(
+                name=one.name,
+                role=one.role,
+                borough=telling.borough(one.borough) if one.borough else "All boroughs",
+                at_once=tuple(one.at_once.get(grade, 0) for grade in reversed(Grade)),
+                total=one.total,
+                in_digests=one.in_digests,
+            )
+            for one in noise.interruptions(tx, services.policy, person, since=now - NOISE_DAYS * DAY_MS)
+        ),
+        noise_days=NOISE_DAYS,
     )
 
 
