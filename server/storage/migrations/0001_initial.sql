@@ -227,6 +227,7 @@ CREATE TABLE subject (
     record $bytes NOT NULL,
     facts $bytes NOT NULL,
     apart $integer NOT NULL DEFAULT 0, -- 1: a person said that the note tells of an event of its own
+    event $integer, -- a person said that those of the same number tell of one event
     UNIQUE (note_key, ordinal)
 ) $strict;
 CREATE INDEX subject_by_child ON subject (child_id);
@@ -608,7 +609,8 @@ CREATE INDEX force_contact_by_alert ON force_contact (alert_id);
 CREATE TABLE incident_decision (
     decision_id $identity,
     subject_id $integer NOT NULL REFERENCES subject (subject_id),
-    apart $integer NOT NULL,
+    word TEXT NOT NULL, -- apart, joined (to `other_id`), or as_found
+    other_id $integer REFERENCES subject (subject_id),
     person TEXT NOT NULL,
     at $integer NOT NULL,
     reason TEXT NOT NULL
