@@ -41,8 +41,11 @@ from server.http import (
     health,
     incidents,
     merging,
+    noticing,
+    overview,
     problems,
     reviews,
+    scrutiny,
     search,
     shown_attachments,
     sign_in,
@@ -91,6 +94,9 @@ HANDLERS: list[ControllerRouterHandler] = [
     *administration.HANDLERS,
     *telling.HANDLERS,
     *transfers.HANDLERS,
+    *overview.HANDLERS,
+    *noticing.HANDLERS,
+    *scrutiny.HANDLERS,
     problems.problem_page,
 ]
 

@@ -104,10 +104,9 @@ def other_force_alert(tx: Transaction, person: Person, alert_id: int) -> Alert:
 
 
 def open_case(tx: Transaction, person: Person, child_id: int, *, now: int) -> Case | None:
-    """The case of a child that is open."""
-    return next(
-        (one for one in open_cases.of_child(tx, person, child_id, now=now) if one.closed_at is None), None
-    )
+    """The case of a child that is open, by any of its records."""
+    found = open_cases.of_child(tx, person, children.kept(tx, child_id), now=now)
+    return next((one for one in found if one.closed_at is None), None)
 
 
 def begin_case(

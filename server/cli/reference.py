@@ -33,6 +33,7 @@ from server.cli.common import (
 )
 from server.cli.linking import rows_about
 from server.clock import now_ms
+from server.console.words import count
 from server.importing import STAGES, Imported, import_registry
 from server.linkage.csv_rows import TableError
 from server.records import reference
@@ -115,9 +116,9 @@ def import_children(
 
 def _say_what_was_done(done: Imported) -> None:
     say(
-        f"[bold]{done.added:,}[/bold] children added, {done.changed:,} brought up to date, "
+        f"{count(done.added, 'child', 'children')} added, {done.changed:,} brought up to date, "
         f"{done.unchanged:,} unchanged (done already), {done.gone:,} no longer in the registry, "
-        f"{done.returned:,} in it again, {done.rejected:,} rows rejected."
+        f"{done.returned:,} in it again, {count(done.rejected, 'row')} rejected."
     )
     if done.rejects is not None:
         say(f"Rejected rows, each with its line and reason: {escape(str(done.rejects))}")

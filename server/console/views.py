@@ -62,6 +62,8 @@ class Shell(View, frozen=True, kw_only=True):
     person: str | None = None
     role: str | None = None
     nav: tuple[NavItem, ...] = ()
+    own: tuple[NavItem, ...] = ()
+    """The person's own settings, at the foot of the page."""
     notice: Notice | None = None
 
 

@@ -46,7 +46,7 @@ TIDY_SECONDS = 600.0
 """Expired things are refused anyway; deleting them only keeps the tables small."""
 
 STOP_SECONDS_MAX = 15.0
-"""How long a stop waits for jobs that run. A delivery takes ten seconds at most."""
+"""How long a stop waits for jobs that run. Delivery takes messages for five seconds, and each has ten to arrive."""
 
 log = structlog.get_logger("server.jobs")
 

@@ -61,23 +61,33 @@ def is_due(tx: Transaction, channels: Sequence[str], *, now: int) -> bool:
     return found is not None
 
 
+_TAKE = "UPDATE delivery SET attempts = attempts + 1, next_at = :until WHERE state = 'waiting' AND next_at <= :now"
+_TAKEN = " RETURNING delivery_id, event_id, attempts, person_id, subscription_id, is_digest"
+
+
 @audited(Verb.DISCLOSURE)
 def take(
     tx: Transaction, actor: Actor, channel: str, *, now: int, limit: int, places: Mapping[str, str] = NOWHERE
 ) -> list[Taken]:
     """Up to `limit` messages that are due on a channel, red first, then the longest waiting; each counts as tried.
+    All that a person's digest holds is one message.
 
     `places`: the boroughs' names. What waits for somebody who has no address any more is dead at once.
     """
+    until = {"until": now + TAKEN_FOR_MS, "now": now, "channel": channel}
     rows = tx.rows(
-        "UPDATE delivery SET attempts = attempts + 1, next_at = :until WHERE delivery_id IN ("
-        " SELECT d.delivery_id FROM delivery d JOIN alert_event e ON e.event_id = d.event_id"
+        _TAKE + " AND delivery_id IN (SELECT d.delivery_id FROM delivery d"
+        " JOIN alert_event e ON e.event_id = d.event_id"
         " WHERE d.state = 'waiting' AND d.next_at <= :now AND d.channel = :channel"
-        " ORDER BY CASE e.grade WHEN 'red' THEN 0 ELSE 1 END, d.next_at, d.delivery_id LIMIT :most)"
-        " AND state = 'waiting' AND next_at <= :now"
-        " RETURNING delivery_id, event_id, attempts, person_id, subscription_id, is_digest",
-        {"until": now + TAKEN_FOR_MS, "now": now, "channel": channel, "most": limit},
+        " ORDER BY CASE e.grade WHEN 'red' THEN 0 ELSE 1 END, d.next_at, d.delivery_id LIMIT :most)" + _TAKEN,
+        {**until, "most": limit},
     )
+    for person_id, subscription_id in {(row[3], row[4]) for row in rows if row[5]}:
+        rows += tx.rows(
+            _TAKE + " AND channel = :channel AND is_digest = 1 AND person_id = :person"
+            " AND subscription_id = :subscription" + _TAKEN,
+            {**until, "person": person_id, "subscription": subscription_id},
+        )
     found: dict[tuple[object, ...], Taken] = {}
     told: dict[int, list[int]] = {}
     for delivery_id, event_id, attempts, person_id, subscription_id, is_digest in sorted(rows):

@@ -8,8 +8,12 @@ import msgspec
 from server.access.identity import Person
 from server.access.policy import Permission, Policy
 from server.audit import impersonal
+from server.casework.facts import DAY_MS
 from server.storage.port import Transaction
 from sync.vocabulary import Grade
+
+DAYS = 7
+"""How far it looks back: a week is what a person remembers."""
 
 ROWS_MAX = 200
 """The most interrupted; a page with more people is read by nobody."""
@@ -31,8 +35,8 @@ class Interrupted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @impersonal("counts by member of staff for their supervisor; no child is in it")
-def interruptions(tx: Transaction, policy: Policy, person: Person, *, since: int) -> list[Interrupted]:
-    """The people of this supervisor's boroughs who were told of anything since then, the most interrupted first.
+def interruptions(tx: Transaction, policy: Policy, person: Person, *, now: int) -> list[Interrupted]:
+    """The people of this supervisor's boroughs who were told of anything in `DAYS`, the most interrupted first.
 
     A step of an alert counts once, over however many channels it was told. Empty for whoever does not supervise.
     """
@@ -45,7 +49,7 @@ def interruptions(tx: Transaction, policy: Policy, person: Person, *, since: int
         " JOIN delivery d ON d.event_id = e.event_id WHERE d.person_id > 0 AND e.at >= :since) t"
         " JOIN person p ON p.id = t.person_id GROUP BY p.id, p.name, p.role, p.borough, t.grade"
         " ORDER BY p.name, p.id, t.grade",
-        {"since": since},
+        {"since": now - DAYS * DAY_MS},
     ):
         if not person.sees_borough(borough):
             continue

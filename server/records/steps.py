@@ -94,22 +94,24 @@ def add(
         },
         "event_id",
     )
-    tx.execute(
-        "INSERT INTO delivery (event_id, channel, state, next_at, due_at)"
-        " VALUES (:event, :channel, 'waiting', :now, :now)",
-        {"event": event_id, "channel": EVERYBODY, "now": now},
-    )
     if _TAKEN not in tx.notes:
         tx.notes[_TAKEN] = []
-        tx.at_commit(_announce)
-    tx.notes[_TAKEN].append(event_id)
+        tx.at_commit(_tell)
+    tx.notes[_TAKEN].append((event_id, now))
 
 
-def _announce(tx: Transaction) -> None:
-    """One word for all the steps of a transaction: whoever hears of the last reads those before it too."""
-    taken: list[int] = tx.notes.pop(_TAKEN, [])
-    if taken:
-        tx.notify(TOPIC, str(taken[-1]))
+def _tell(tx: Transaction) -> None:
+    """Queue the steps of a transaction for everybody, and say one word for all: whoever hears of the last reads
+    those before it too."""
+    taken: list[tuple[int, int]] = tx.notes.pop(_TAKEN, [])
+    if not taken:
+        return
+    tx.executemany(
+        "INSERT INTO delivery (event_id, channel, state, next_at, due_at)"
+        " VALUES (:event, :channel, 'waiting', :now, :now)",
+        [{"event": event_id, "channel": EVERYBODY, "now": now} for event_id, now in taken],
+    )
+    tx.notify(TOPIC, str(taken[-1][0]))
 
 
 @impersonal("steps by number and time; a person sees them with the child, whose showing is logged")

@@ -189,10 +189,13 @@ def test_a_rolled_back_note_tells_nobody(road: Road) -> None:
     officer = road.officer()
     prepared = intake.prepare([officer.note(AMARA)[1]], officer.identity.device_id)
 
-    def fails(tx: Transaction) -> None:
-        intake.receive(tx, officer.identity, prepared, now=road.now, world=road.worlds.current(tx))
+    def fails_at_its_end(tx: Transaction) -> None:
         assert tx.value("SELECT COUNT(*) FROM delivery") == 1
         raise RuntimeError
+
+    def fails(tx: Transaction) -> None:
+        intake.receive(tx, officer.identity, prepared, now=road.now, world=road.worlds.current(tx))
+        tx.at_commit(fails_at_its_end)
 
     with pytest.raises(RuntimeError):
         road.store.write_now(fails)
@@ -200,14 +203,40 @@ def test_a_rolled_back_note_tells_nobody(road: Road) -> None:
     assert road.count("delivery") == 0
 
 
-def test_a_round_takes_no_more_than_the_receiver_can_bear(road: Road) -> None:
+class SlowOnce(Receiver):
+    """The first message is not answered until all the others have been."""
+
+    def __init__(self, others: int) -> None:
+        super().__init__()
+        self.others, self.answered = others, 0
+        self.all_answered = asyncio.Event()
+        self.under_way = self.most_under_way = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        answer = await super().handle_async_request(request)
+        if len(self.received) == 1:
+            await self.all_answered.wait()
+        else:
+            await asyncio.sleep(0)
+            self.answered += 1
+        if self.answered == self.others:
+            self.all_answered.set()
+        self.under_way -= 1
+        return answer
+
+
+def test_a_receiver_gets_so_many_at_once_and_one_that_is_slow_holds_up_no_other(road: Road) -> None:
     officer = road.officer()
-    for number in range(delivery.AT_ONCE_MAX + 3):
+    for number in range(3 * delivery.AT_ONCE_MAX):
         officer.writes(JONAS, note_id=f"note-{number}")
         road.passes(hours=30)
-    receiver = Receiver()
-    assert deliver(road, receiver) == delivery.AT_ONCE_MAX
-    assert deliver(road, receiver) == 3
+    due = road.value("SELECT COUNT(*) FROM delivery WHERE channel = 'everybody'")
+    receiver = SlowOnce(due - 1)
+    assert deliver(road, receiver) == due
+    assert len(set(receiver.ids)) == due
+    assert 2 <= receiver.most_under_way <= delivery.AT_ONCE_MAX
 
 
 def test_an_unknown_channels_messages_are_left_alone(road: Road) -> None:

@@ -110,7 +110,7 @@ def test_what_is_low_comes_together_once_a_day(road: Road) -> None:
     [message] = mail.sent
     assert (message.kind, message.count) == ("digest", 2)
     boss = person(road, "boss", "supervisor")
-    [one] = road.store.read_now(lambda tx: noise.interruptions(tx, POLICY, boss, since=0))
+    [one] = road.store.read_now(lambda tx: noise.interruptions(tx, POLICY, boss, now=road.now))
     assert (one.name, one.total, one.in_digests) == ("Test rivera", 0, 2)
 
 
@@ -126,14 +126,16 @@ def test_a_supervisor_sees_how_often_their_own_people_were_interrupted(road: Roa
     road.passes(minutes=15)
     road.store.write_now(lambda tx: escalation.run(tx, road.now, road.worlds.current(tx)))
     deliver(road, Way("mail"), Way("push"))
-    found = road.store.read_now(lambda tx: noise.interruptions(tx, POLICY, boss, since=0))
+    found = road.store.read_now(lambda tx: noise.interruptions(tx, POLICY, boss, now=road.now))
     assert [(one.name, one.at_once, one.in_digests) for one in found] == [
         ("Test boss", {Grade.RED: 1}, 0),
         ("Test rivera", {Grade.RED: 1, Grade.AMBER: 0}, 1),
     ]
-    later = road.store.read_now(lambda tx: noise.interruptions(tx, POLICY, boss, since=road.now + 1))
+    later = road.store.read_now(
+        lambda tx: noise.interruptions(tx, POLICY, boss, now=road.now + 8 * 24 * HOUR_MS)
+    )
     assert later == []
-    assert road.store.read_now(lambda tx: noise.interruptions(tx, POLICY, idle, since=0)) == []
+    assert road.store.read_now(lambda tx: noise.interruptions(tx, POLICY, idle, now=road.now)) == []
 
 
 def test_a_choice_that_the_borough_does_not_permit_does_not_hold(road: Road) -> None:
