@@ -18,11 +18,11 @@ from server.access.policy import load_policy
 from server.audit import Actor
 from server.casework.facts import HOUR_MS, MINUTE_MS
 from server.casework.pack import Pack, default_pack
+from server.linkage.entries import encode_entry, index_entry
 from server.linkage.standardise import encode_record, standardise
 from server.records import alerts, children, links, notes, registry
 from server.records.alerts import Alert
 from server.records.child import Circumstances, Details, Standing
-from server.records.index import encode_entry, index_entry
 from server.records.registry_rows import Ready
 from server.storage import Store
 from server.world import World, Worlds
