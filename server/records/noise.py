@@ -45,8 +45,8 @@ def interruptions(tx: Transaction, policy: Policy, person: Person, *, now: int) 
     found: dict[int, Interrupted] = {}
     for person_id, name, role, borough, grade, at_once, in_digests in tx.rows(
         "SELECT p.id, p.name, p.role, p.borough, t.grade, SUM(1 - t.is_digest), SUM(t.is_digest)"
-        " FROM (SELECT DISTINCT d.person_id, d.event_id, d.is_digest, e.grade FROM alert_event e"
-        " JOIN delivery d ON d.event_id = e.event_id WHERE d.person_id > 0 AND e.at >= :since) t"
+        " FROM (SELECT DISTINCT d.person_id, d.event_id, d.is_digest, e.grade FROM delivery d"
+        " JOIN alert_event e ON e.event_id = d.event_id WHERE d.person_id > 0 AND d.due_at >= :since) t"
         " JOIN person p ON p.id = t.person_id GROUP BY p.id, p.name, p.role, p.borough, t.grade"
         " ORDER BY p.name, p.id, t.grade",
         {"since": now - DAYS * DAY_MS},

@@ -504,6 +504,7 @@ CREATE TABLE delivery (
     UNIQUE (event_id, channel, person_id, subscription_id)
 ) $strict;
 CREATE INDEX delivery_due ON delivery (next_at) WHERE state = 'waiting';
+CREATE INDEX delivery_to_people ON delivery (due_at) WHERE person_id > 0;
 CREATE INDEX delivery_dead ON delivery (delivery_id) WHERE state = 'dead';
 
 -- How each person has chosen to be told; minutes of the day for the quiet hours. Nobody has to choose anything.
