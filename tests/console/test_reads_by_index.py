@@ -31,7 +31,8 @@ from tests.road import AMARA, POLICY, Road, somebody
 GROW_FOR_EVER = frozenset((
     "op", "note", "subject", "link_event", "review", "child", "child_key", "child_borough", "flag", "flag_note",
     "alert", "alert_copy", "alert_flag", "alert_event", "delivery", "change", "audit_entry", "audit_subject",
-    "search_posting", "search_child", "amendment", "merge_event", "note_attachment", "attachment", "attachment_source", "holding",
+    "search_posting", "search_child", "amendment", "merge_event", "note_attachment", "attachment",
+    "attachment_source", "holding",
 ))  # fmt: skip
 OF_WHAT_WAITS = frozenset(
     ("review_queue", "quarantine_waiting", "alert_escalation", "delivery_due", "delivery_dead")
