@@ -257,6 +257,33 @@ def test_the_flags_that_stand_are_the_rules_applied_from_nothing(history: list[t
     played(check_each=False)(history)
 
 
+few = st.fixed_dictionaries(
+    {
+        "category": st.sampled_from(CATEGORIES),
+        "words": st.sampled_from(WORDS),
+        "late_hours": st.sampled_from([0, 24 * 20]),
+        "danger_now": st.just(False),
+        "missing_hours": st.sampled_from([None, 2.0]),
+        "protection": st.just(False),
+        "indicator": st.just(False),
+    }
+)
+ONE_CHILD = st.tuples(
+    st.lists(st.tuples(st.just("write"), st.just(0), st.integers(0, 2), few), min_size=3, max_size=5),
+    st.lists(group, min_size=1, max_size=6),
+)
+
+
+@settings(max_examples=60, **USUAL)  # type: ignore[arg-type]  # a dictionary of settings
+@given(ONE_CHILD)
+def test_what_people_say_of_a_childs_events_is_what_the_rules_count(
+    said: tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]],
+) -> None:
+    """A child with several notes, of which people say that they tell of one event, or of events of their own."""
+    pauses = [("pass", 3)] * len(said[0])
+    played(check_each=False)([step for pair in zip(said[0], pauses, strict=True) for step in pair] + said[1])
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @settings(max_examples=400, phases=(Phase.generate, Phase.shrink), **USUAL)  # type: ignore[arg-type]
