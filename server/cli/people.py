@@ -14,7 +14,9 @@ from server.access.crypto import new_password
 from server.access.errors import AccountError
 from server.access.passwords import Passwords, check_new_password
 from server.access.policy import Policy
+from server.app import make_pack
 from server.audit import Actor
+from server.casework.pack import Pack
 from server.cli.common import (
     DataOption,
     examples,
@@ -28,7 +30,9 @@ from server.cli.common import (
     settings_from,
 )
 from server.clock import now_ms
+from server.records import absences
 from server.storage import Transaction
+from server.world import Worlds
 
 UsernameArgument = Annotated[str, typer.Argument(help="The name to sign in with.", show_default=False)]
 PasswordStdin = Annotated[
@@ -135,11 +139,13 @@ def reset(
     """Set a new password and sign the person out everywhere, or close the account with --close.
 
     A closed account's phones may hand in what they hold and read nothing. Setting a password opens it again.
+    The person's alerts go back to the queues of their boroughs.
     """
     settings = settings_from(data)
     actor, now = operator(), now_ms()
     if close:
-        in_database(settings, lambda tx: _close(tx, username, actor, now))
+        policy, usual = policy_from(settings), make_pack(settings)
+        in_database(settings, lambda tx: _close(tx, username, actor, policy, usual, now))
         say(f"Closed the account of {escape(username)}.")
         return
     in_database(settings, lambda tx: _existing(tx, username))
@@ -163,8 +169,9 @@ def _existing(tx: Transaction, username: str) -> int:
     return person.person_id
 
 
-def _close(tx: Transaction, username: str, actor: Actor, now: int) -> None:
+def _close(tx: Transaction, username: str, actor: Actor, policy: Policy, usual: Pack, now: int) -> None:
     people.set_active(tx, _existing(tx, username), False, actor=actor, now=now)
+    absences.pass_on(tx, actor, policy, Worlds(usual).pack_in_force(tx), now=now)
 
 
 def borough_code(policy: Policy, given: str | None) -> str | None:

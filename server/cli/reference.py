@@ -18,7 +18,6 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from server.alerts.ways import queued
 from server.app import make_pack
 from server.casework.areas import BYTES_MAX, Area, AreasError, parse_geojson
 from server.cli.common import (
@@ -84,7 +83,6 @@ def import_children(
     """
     settings = settings_from(data)
     pack = make_pack(settings)
-    channels = queued(settings)
     with import_bar() as bar, open_database(settings, STORAGE) as store:
         total = rows_about(file)
         tasks = {stage: bar.add_task(title, total=None, visible=False) for stage, title in STAGES.items()}
@@ -100,7 +98,6 @@ def import_children(
                 now=now_ms(),
                 actor=operator(),
                 pack=pack,
-                channels=channels,
                 rejects=rejects,
                 allow_vanish=allow_vanish,
                 progress=progress,

@@ -248,7 +248,6 @@ async def hand_over(
             data.reason,
             now=now,
             from_rev=data.from_rev,
-            channels=services.worlds.current(tx).channels,
         ),
     )
 

@@ -13,7 +13,9 @@ class AlertView(View, frozen=True, kw_only=True):
     """An alert. `is_copy`: another borough has the duty. `rev` goes into `from_rev` of what changes it.
 
     `late_by_seconds`: how long its clock had been spent before the note reached the server. `highest_grade` is
-    graver than `grade` where a supervisor lowered it. `due_at`: a clock of its own ends, `due_words` says which.
+    graver than `grade` where a supervisor lowered it. `waits_for`: whose answer an open alert waits for until
+    `escalates_at`: a username, the id of the role that heard last, or `investigators`, those of its borough.
+    `due_at`: a clock of its own ends, `due_words` says which.
     """
 
     alert_id: int
@@ -32,6 +34,7 @@ class AlertView(View, frozen=True, kw_only=True):
     late_by_seconds: int
     level: int
     escalates_at: Instant | None
+    waits_for: str | None
     acknowledged_at: Instant | None
     acknowledged_by: str | None
     closed_at: Instant | None
@@ -99,6 +102,7 @@ def alert_view(alert: Alert) -> AlertView:
         late_by_seconds=alert.late_by_ms // 1000,
         level=alert.level,
         escalates_at=maybe(alert.escalates_at),
+        waits_for=alert.waited_for,
         acknowledged_at=maybe(alert.acknowledged_at),
         acknowledged_by=alert.acknowledged_by,
         closed_at=maybe(alert.closed_at),

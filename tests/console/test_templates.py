@@ -110,7 +110,7 @@ def test_a_queue_row_says_grade_clock_why_child_owner_and_state() -> None:
         "Third missing episode in 90 days; two officers, two wards",
         "Amira , 14",
         "Nobody yet",
-        "Escalated to Insp Grant, duty inspector",
+        "Escalated, waits for the BCU duty inspector until",
         "37 min left",
         "arrived 9 h late from the phone",
         "no clock",

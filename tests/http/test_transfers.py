@@ -63,7 +63,9 @@ def test_a_case_is_found_by_any_record_of_its_child(client: Client) -> None:
     rivera = Desk(client, add_person(client, "rivera", role="supervisor"))
     road = Road(services_of(client).store)
     one, other = road.child(AMARA), road.child(AMARA)
-    merged = rivera.post(f"/api/children/{one}/merge", json={"other_id": other, "reason": "The same guardian"})
+    merged = rivera.post(
+        f"/api/children/{one}/merge", json={"other_id": other, "reason": "The same guardian"}
+    )
     assert merged.status_code == 200, merged.text
     opening = {"what": "open", "lead": "rivera", "reason": "Section 47 enquiry"}
     assert rivera.post(f"/api/children/{other}/case", json=opening).status_code == 200

@@ -70,7 +70,6 @@ async def hand_over(alert_id: FromPath[int], desk: NamedDependency[Desk]) -> Pag
             try:
                 duty.hand_over(
                     tx, services.policy, desk.person, alert_id, to, reason, now=desk.now, from_rev=rev,
-                    channels=services.worlds.current(tx).channels,
                 )  # fmt: skip
                 return Done("/alerts", "handed-over")
             except NotAllowed as refused:
