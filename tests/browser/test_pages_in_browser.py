@@ -15,10 +15,13 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 PAGES = ("sign-in", "queue", "closed", "filtered", "empty", "child", "restricted", "hand-over", "close", "grade",
          "reviews", "review", "overview", "transfer",
-         "transfers", "notice", "case", "scrutiny", "audit", "search", "found",
+         "transfers", "notice", "case", "scrutiny", "audit", "search", "found", "how-i-am-told",
+         "phones", "quarantine", "people", "rules", "undelivered",
          "password", "home", "not-there")  # fmt: skip
 
-OTHERS = {"overview": "whitfield", "transfers": "whitfield", "scrutiny": "quill", "audit": "quill"}
+OTHERS = {"overview": "whitfield", "transfers": "whitfield", "scrutiny": "quill", "audit": "quill",
+          "phones": "warden", "quarantine": "warden", "people": "warden", "rules": "warden",
+          "undelivered": "warden"}  # fmt: skip
 """Pages of other roles than the investigator's, with who opens them."""
 
 
@@ -38,6 +41,7 @@ def shows(opens: Opens, name: str, width: int, **more: object) -> Page:
         "empty": "/alerts?grade=blue",
         "reviews": "/reviews",
         "search": "/search",
+        "how-i-am-told": "/how-i-am-told",
         "found": "/search",
         "password": "/password",
         "not-there": "/children/999999",

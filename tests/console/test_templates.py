@@ -33,6 +33,8 @@ PAGES = {
     "search.html": samples.search(),
     "phones.html": samples_administration.phones(),
     "quarantine.html": samples_administration.quarantine("Say in a sentence why it is not released."),
+    "people.html": samples_administration.people("That username is taken."),
+    "rules.html": samples_administration.rules("version: line 1: missing."),
     "sign_in.html": samples.sign_in("The user name or the password is wrong."),
     "home.html": samples.home(),
     "error.html": samples.error(),

@@ -28,8 +28,10 @@ async def take(request: Request[Any, Any, Any]) -> dict[str, int]:
     return {"bytes": len(body), "crc": zlib.crc32(body)}
 
 
-@pytest.fixture
-def client(settings: Settings) -> Iterator[Client]:
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """One for all: no test here leaves anything behind."""
+    settings = Settings(data=tmp_path_factory.mktemp("body") / "data", jobs=False)
     with TestClient(create_app(settings, handlers=[take])) as running:
         yield running
 

@@ -5,8 +5,8 @@
 - `alert_rows`, `note_words`, `child_story`, `around_child`, `comparing` and `columns` turn records into the shapes
   of `views`; they change nothing.
 - `sign_in`, `alerts`, `alert_endings`, `alert_grading`, `children`, `reviews`, `pairs`, `same`, `search`,
-  `overview`, `noticing`, `transfers`, `open_case`, `scrutiny`, `audit`, `administration`, `telling` and `undelivered`
-  are the doors.
+  `overview`, `noticing`, `transfers`, `open_case`, `scrutiny`, `audit`, `administration`, `people`, `rules`,
+  `telling` and `undelivered` are the doors.
 - `errors` is the page of a failed request.
 """
 
@@ -21,7 +21,9 @@ from server.console.pages import (
     open_case,
     overview,
     pairs,
+    people,
     reviews,
+    rules,
     same,
     scrutiny,
     search,
@@ -50,6 +52,8 @@ HANDLERS = [
     *same.HANDLERS,
     *search.HANDLERS,
     *administration.HANDLERS,
+    *people.HANDLERS,
+    *rules.HANDLERS,
     *telling.HANDLERS,
     *undelivered.HANDLERS,
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from litestar.di import NamedDependency
 
@@ -72,8 +73,19 @@ class Desk:
         except NotAllowed as refused:
             raise missing(refused) from None
 
-    async def takes(self, template: str, place: str, work: Callable[[Transaction], View | Done]) -> Page:
-        """Do what a form asks. An alert that changed meanwhile sends one back to the queue, which says so."""
+    async def takes(
+        self,
+        template: str,
+        place: str,
+        work: Callable[[Transaction], View | Done],
+        *,
+        is_good: Callable[[Any], bool] = lambda view: False,
+    ) -> Page:
+        """Do what a form asks. An alert that changed meanwhile sends one back to the queue, which says so.
+
+        The page that comes back instead of a redirect says what is wrong, unless `is_good`: it shows what is shown
+        once only.
+        """
 
         def act(tx: Transaction) -> tuple[Shell, View] | Done:
             try:
@@ -86,7 +98,9 @@ class Desk:
             done = await self.services.store.write(act)
         except NotAllowed as refused:
             raise missing(refused) from None
-        return self.goes(done) if isinstance(done, Done) else page(template, *done, status=422)
+        if isinstance(done, Done):
+            return self.goes(done)
+        return page(template, *done, status=200 if is_good(done[1]) else 422)
 
     def goes(self, done: Done) -> Page:
         """Send the browser on, with the word to be said there."""

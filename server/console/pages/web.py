@@ -92,6 +92,8 @@ _NOTICES: dict[str, tuple[str, bool]] = {
     "pair-cannot_tell": ("Left open until more is known.", True),
     "pair-changed": ("This pair was decided, or its records changed, while you were looking.", False),
     "pair-undone": ("Undone. The pair waits for a decision again.", True),
+    "account-closed": ("The account is closed. Its alerts went to somebody else.", True),
+    "rules-changed": ("In force: in every process, from its next transaction on.", True),
     "password": ("Your password is changed. You were signed out everywhere else.", True),
 }
 """What may be said: the words, and whether it is good news."""
@@ -185,6 +187,10 @@ def navigation(
         places.append(
             NavItem(label="Quarantine", href="/quarantine", current=current == "quarantine", count=set_aside)
         )
+    if person.may(Permission.MANAGE_PEOPLE):
+        places.append(NavItem(label="People", href="/people", current=current == "people"))
+    if person.may(Permission.MANAGE_RULES):
+        places.append(NavItem(label="Rules", href="/rules", current=current == "rules"))
     if person.may(Permission.MANAGE_QUARANTINE):
         places.append(NavItem(label="Undelivered", href="/undelivered", current=current == "undelivered"))
     return tuple(places)
