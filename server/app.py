@@ -271,6 +271,7 @@ def create_app(
             "services": Provide(provide_services, sync_to_thread=False),
             "person": Provide(provide_person, sync_to_thread=False),
             "device": Provide(provide_device, sync_to_thread=False),
+            "desk": Provide(pages.provide_desk, sync_to_thread=False),
         },
         exception_handlers=problems.EXCEPTION_HANDLERS,
         lifespan=[running],

@@ -69,14 +69,6 @@ class Numbered(msgspec.Struct, frozen=True):
     seq: int
 
 
-class OpKey(msgspec.Struct, frozen=True, order=True):
-    """Where an op stands in its device's numbering. Unique for ever."""
-
-    device: str
-    epoch: str
-    seq: int
-
-
 _encoder = msgspec.json.Encoder()
 _envelope_decoder = msgspec.json.Decoder(Envelope)
 _numbered_decoder = msgspec.json.Decoder(Numbered)

@@ -6,7 +6,7 @@ import msgspec
 
 from server.access.identity import Person
 from server.audit import Actor, Verb, audited, impersonal, record
-from server.records import notes
+from server.records import note_subjects
 from server.storage.port import Transaction
 
 
@@ -36,7 +36,7 @@ def decide(tx: Transaction, person: Person, subject_id: int, apart: bool, reason
             "reason": reason,
         },
     )  # fmt: skip
-    note_id = notes.id_of_subject(tx, subject_id)
+    note_id = note_subjects.id_of_subject(tx, subject_id)
     record(
         tx, Actor("person", person.username), Verb.ALTERATION, "note", [note_id], now=now, reason="incident"
     )
