@@ -30,6 +30,7 @@ from server.alerts.stream import Hub
 from server.alerts.ways import channels_of, open_ways
 from server.casework.boroughs import Force, default_force, load_force
 from server.casework.pack import Pack, default_pack_text, load_pack
+from server.checkpoints import Totals
 from server.clock import now_ms
 from server.console import pages
 from server.http import (
@@ -53,13 +54,14 @@ from server.http import (
     telling,
     transfers,
 )
+from server.http.at_once import AtOnce
 from server.http.auth import OPEN, authenticate, provide_device, provide_person, provide_services
 from server.http.csrf import COOKIE, HEADER, CSRFCheck
 from server.http.docs import StrictStructSchemaPlugin, openapi_config
 from server.http.live import Streams
 from server.http.media import CheckedRequest, no_options, read_expected_type
 from server.http.metrics import Metrics
-from server.http.notes_first import NotesFirst, OnePush
+from server.http.notes_first import Answered, NotesFirst, OnePush
 from server.http.observe import Observe
 from server.http.services import Services
 from server.http.turns import Turns
@@ -164,6 +166,8 @@ def make_services(settings: Settings, store: Store, metrics: Metrics, pack: Pack
         turns=Turns(),
         notes_first=NotesFirst(),
         one_push=OnePush(),
+        totals=Totals(),
+        answered=Answered(),
         hub=Hub(
             store,
             steps.TOPIC,
@@ -269,6 +273,7 @@ def create_app(
             "services": Provide(provide_services, sync_to_thread=False),
             "person": Provide(provide_person, sync_to_thread=False),
             "device": Provide(provide_device, sync_to_thread=False),
+            "desk": Provide(pages.provide_desk, sync_to_thread=False),
         },
         exception_handlers=problems.EXCEPTION_HANDLERS,
         lifespan=[running],
@@ -280,5 +285,6 @@ def create_app(
         logging_config=None,
         debug=False,
     )
-    app.asgi_handler = Streams(Observe(app.asgi_handler, metrics, behind_tls=settings.behind_tls))
+    at_once = AtOnce(app.asgi_handler, app.state)
+    app.asgi_handler = Streams(Observe(at_once, metrics, behind_tls=settings.behind_tls))
     return app

@@ -7,7 +7,7 @@ import msgspec
 
 from server.access.identity import Person
 from server.audit import Actor, Verb, audited, impersonal, record
-from server.records import notes
+from server.records import note_subjects
 from server.storage.port import Transaction
 
 
@@ -79,7 +79,7 @@ def _write(
         },
         "decision_id",
     )  # fmt: skip
-    note_id = notes.id_of_subject(tx, subject_id)
+    note_id = note_subjects.id_of_subject(tx, subject_id)
     record(
         tx, Actor("person", person.username), Verb.ALTERATION, "note", [note_id], now=now, reason="incident"
     )

@@ -57,6 +57,9 @@ class PostgresTransaction(TransactionState):
         super().__init__(writable=writable, notes=notes)
         self._cursor = cursor
 
+    def each(self, name: str) -> str:
+        return f"(SELECT jsonb_array_elements_text((:{name})::jsonb))"
+
     def execute(self, sql: str, params: Params = NO_PARAMS) -> int:
         return self._run(sql, params).rowcount
 

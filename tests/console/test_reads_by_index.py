@@ -18,6 +18,7 @@ import pytest
 from server import pulling, searching
 from server.alerts.presets import load_presets
 from server.audit import Actor
+from server.checkpoints import Totals
 from server.jobs import escalation
 from server.linkage.asking import understand
 from server.records import absences, dead_letters, spreading
@@ -98,7 +99,9 @@ def test_what_is_asked_all_day_looks_where_it_must(
     for typed in ("amara okoye 2013", "ending 900123", "E1 4AA"):
         road.store.read_now(_searching(road, typed))
     here = Cursor("", f"notes:{officer.identity.username}", 0, 0)
-    road.store.read_now(lambda tx: pulling.page(tx, officer.identity, None, here, (), 500, now=road.now))
+    road.store.read_now(
+        lambda tx: pulling.page(tx, officer.identity, None, here, (), 500, now=road.now, totals=Totals())
+    )
     road.store.read_now(lambda tx: dead_letters.health(tx, ("push",), now=road.now))
     road.store.write_now(lambda tx: spreading.spread(tx, POLICY, load_presets(), [Way("push")], now=road.now))
     road.store.write_now(lambda tx: absences.pass_on(tx, SYSTEM, POLICY, road.pack, now=road.now))

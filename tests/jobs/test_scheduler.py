@@ -15,6 +15,7 @@ from server.access.sessions import SessionRules
 from server.access.throttle import Limits
 from server.alerts.channels import Channel, Message
 from server.alerts.presets import load_presets
+from server.audit import Verb, record, trail
 from server.jobs import escalation, lease, scheduler
 from server.jobs.scheduler import Jobs
 from server.records import registry
@@ -95,7 +96,10 @@ def told(road: Road) -> int:
     return road.count("alert_event", "kind = 'escalated'")
 
 
-def test_an_unanswered_alert_climbs_and_is_delivered_by_itself(road: Road) -> None:
+def test_an_unanswered_alert_climbs_and_is_delivered_by_itself(
+    road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "RENEW_SECONDS", 0.02)  # the clock leaps past the lease's end
     road.officer().writes(AMARA, danger_now=True)
 
     async def main() -> None:
@@ -264,3 +268,21 @@ def test_the_index_of_search_is_left_to_an_import_that_is_at_work_and_not_to_one
 
 def test_a_stop_before_a_start_does_no_harm(road: Road) -> None:
     go(lambda: make(road).stop())
+
+
+def test_the_index_of_the_audit_log_follows_by_itself(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduler, "TRAIL_INDEX_SECONDS", 0.02)
+    monkeypatch.setattr(scheduler, "TRAIL_ENTRIES_AT_ONCE", 1)
+    ids = [f"n-{number}" for number in range(trail.INDEXED_AT_ONCE_MAX + 1)]
+    for _ in range(3):
+        road.store.write_now(
+            lambda tx: record(tx, REGISTRY, Verb.DISCLOSURE, "note", ids, now=road.now, index_later=True)
+        )
+
+    async def main() -> None:
+        async with running(road) as jobs:
+            await until(lambda: road.count("audit_unindexed") == 0)
+            assert road.count("audit_subject", "id = 'n-0'") == 3
+            assert await jobs.index_trail() == 0
+
+    go(main)

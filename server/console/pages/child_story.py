@@ -30,7 +30,7 @@ from server.records.child import Standing
 from server.records.clusters import Action as Joining
 from server.records.incident_decisions import IncidentDecision, Word
 from server.records.links import Action
-from server.records.notes import Written
+from server.records.notes_shown import Written
 from server.records.overview import Undone
 from server.records.steps import INVESTIGATORS, AlertEvent, EventKind
 from server.showing import Entry, Timeline

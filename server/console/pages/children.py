@@ -40,7 +40,7 @@ from server.console.views import Shell
 from server.console.views_child import ChildPage
 from server.http.auth import requires
 from server.http.services import Services
-from server.records import children_shown, incident_decisions, links, notes, overview
+from server.records import children_shown, incident_decisions, links, note_subjects, overview
 from server.records.alerts import State
 from server.records.child import Child
 from server.records.incident_decisions import Word
@@ -129,7 +129,7 @@ def child_page(
         may_undo=person.may(Permission.DECIDE_LINKS),
         may_see_originals=person.may(Permission.SEE_ORIGINALS),
         address=_addresses(services, person, shown.child, now),
-        incidents=find_incidents(notes.facts_together(tx, shown.child.child_id), world.pack),
+        incidents=find_incidents(note_subjects.facts_together(tx, shown.child.child_id), world.pack),
         decisions=incident_decisions.newest(tx, [entry.note.subject_id for entry in shown.entries]),
         may_group=person.may(Permission.WORK_CASES),
     )

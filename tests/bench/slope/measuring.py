@@ -21,6 +21,7 @@ from server.access import devices
 from server.access.identity import DeviceIdentity
 from server.app import make_services
 from server.casework.pack import default_pack
+from server.checkpoints import Totals
 from server.clock import now_ms
 from server.console.pages.alerts import Asked, queue_page
 from server.demo.misspell import mistyped
@@ -117,7 +118,7 @@ class Measured:
         start = Cursor(self._services.incarnation, f"notes:{device.username}", 0, 0)
 
         def look(tx: Transaction) -> pulling.Page:
-            return pulling.page(tx, device, asked, start, (), 100_000, now=now_ms())
+            return pulling.page(tx, device, asked, start, (), 100_000, now=now_ms(), totals=Totals())
 
         return spent(lambda: self._store.read_now(look))
 
