@@ -155,7 +155,9 @@ def waiting(tx: Transaction, person: Person) -> list[Proposal]:
 
 
 def _in_danger(tx: Transaction, pair: Proposal) -> bool:
-    return any(in_danger(note_subjects.facts_of_child(tx, child_id)) for child_id in (pair.child_a, pair.child_b))
+    return any(
+        in_danger(note_subjects.facts_of_child(tx, child_id)) for child_id in (pair.child_a, pair.child_b)
+    )
 
 
 @impersonal("a count")

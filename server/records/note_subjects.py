@@ -53,14 +53,16 @@ def facts_together(tx: Transaction, kept_id: int) -> list[NoteFact]:
 
 def _facts_where(tx: Transaction, condition: str, child_id: int) -> list[NoteFact]:
     found = []
-    for encoded, withdrawn_at, apart in tx.rows(
-        "SELECT s.facts, n.withdrawn_at, s.apart FROM subject s JOIN note n ON n.note_key = s.note_key"
+    for encoded, withdrawn_at, apart, event in tx.rows(
+        "SELECT s.facts, n.withdrawn_at, s.apart, s.event FROM subject s JOIN note n ON n.note_key = s.note_key"
         f" WHERE {condition} ORDER BY n.note_key",
         {"child": child_id},
     ):
         fact = _facts_decoder.decode(encoded)
-        if apart or withdrawn_at is not None:
-            fact = msgspec.structs.replace(fact, withdrawn=withdrawn_at is not None, apart=bool(apart))
+        if apart or event is not None or withdrawn_at is not None:
+            fact = msgspec.structs.replace(
+                fact, withdrawn=withdrawn_at is not None, apart=bool(apart), event=event
+            )
         found.append(fact)
     return found
 

@@ -6,6 +6,7 @@ from server.console.views import Choice, View
 from server.console.views_overview import (
     Bar,
     Measure,
+    NoiseRow,
     NoticePage,
     NoticeRow,
     OverviewPage,
@@ -72,7 +73,13 @@ PAGES: dict[str, View] = {
                 sentence="This phone owes note 7.", last_seen_at=NOW, revoked=True,
             ),
         ),
-        measures=(_MEASURE,), since=NOW,
+        measures=(_MEASURE,), since=NOW, noise_days=7,
+        noise=(
+            NoiseRow(
+                name="DC Ruth Adeyemi", role="Borough investigator", borough="Lambeth", at_once=(3, 1, 0, 0),
+                total=4, in_digests=9,
+            ),
+        ),
     ),
     "transfer.html": TransferPage(row=_ROW, boroughs=_BOROUGHS, error="Choose a borough."),
     "transfers.html": TransfersPage(

@@ -102,7 +102,9 @@ def test_what_is_asked_of_a_note_by_its_number(road: Road) -> None:
     assert read(lambda tx: notes.taken_ids(tx, [])) == set()
     subjects = read(lambda tx: note_subjects.subjects_of(tx, stored.note_key))
     assert [child for _, child in subjects] == [road.child_of(note_id, 0), road.child_of(note_id, 1)]
-    assert read(lambda tx: note_subjects.children_of(tx, stored.note_key)) == sorted(child for _, child in subjects)
+    assert read(lambda tx: note_subjects.children_of(tx, stored.note_key)) == sorted(
+        child for _, child in subjects
+    )
     subject = subjects[1][0]
     record, note_key, ordinal = read(lambda tx: note_subjects.subject_record(tx, subject))
     assert (record.given, note_key, ordinal) == ("jonas", stored.note_key, 1)
