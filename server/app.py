@@ -27,7 +27,7 @@ from server.alerts.channels import Channel
 from server.alerts.presets import load_presets
 from server.alerts.push import VapidKey
 from server.alerts.stream import Hub
-from server.alerts.ways import channels_of, open_ways, queued
+from server.alerts.ways import channels_of, open_ways
 from server.casework.boroughs import Force, default_force, load_force
 from server.casework.pack import Pack, default_pack_text, load_pack
 from server.checkpoints import Totals
@@ -41,8 +41,11 @@ from server.http import (
     devices,
     health,
     merging,
+    noticing,
+    overview,
     problems,
     reviews,
+    scrutiny,
     search,
     shown_attachments,
     sign_in,
@@ -91,6 +94,9 @@ HANDLERS: list[ControllerRouterHandler] = [
     *administration.HANDLERS,
     *telling.HANDLERS,
     *transfers.HANDLERS,
+    *overview.HANDLERS,
+    *noticing.HANDLERS,
+    *scrutiny.HANDLERS,
     problems.problem_page,
 ]
 
@@ -121,14 +127,14 @@ def make_data_folder(settings: Settings) -> None:
 
 
 def make_services(settings: Settings, store: Store, metrics: Metrics, pack: Pack) -> Services:
-    """Put together what the doors use. Raises `PolicyError`, `TellingError`, and `PackError` for rules that do not
-    fit the policy."""
+    """Put together what the doors use. Raises `PolicyError`, `TellingError`, `WebhooksError`, and `PackError` for
+    rules that do not fit the policy."""
     make_data_folder(settings)
     secret = load_secret(settings.data, settings.secret)
     policy = load_policy(settings.policy, settings.boroughs)
     session_rules = SessionRules(settings.session_idle_minutes * 60_000, settings.session_hours * 3_600_000)
     escalation.check_roles(pack, policy)
-    worlds = Worlds(pack, queued(settings))
+    worlds = Worlds(pack)
     store.write_now(lambda tx: publish(tx, policy.force))
     store.read_now(worlds.current)  # loaded now, so that the first push does not wait for it
     worlds.load_beside(store)

@@ -457,7 +457,7 @@ def _follow_up(
             notes.recount(tx, note.note_key, facts)
             placing.place_again(tx, trip.world, note.note_key, subjects, now=now)
     for child_id in notes.children_of(tx, note.note_key):
-        cases.reassess(tx, placing.SYSTEM, child_id, trip.world.pack, now=now, channels=trip.world.channels)
+        cases.reassess(tx, placing.SYSTEM, child_id, trip.world.pack, now=now)
     return rev
 
 

@@ -139,10 +139,10 @@ class Officer:
 class Road:
     """A server's insides on a store, with a clock that tests move."""
 
-    def __init__(self, store: Store, pack: Pack | None = None, channels: tuple[str, ...] = ()) -> None:
+    def __init__(self, store: Store, pack: Pack | None = None) -> None:
         self.store = store
         self.pack = pack or default_pack()
-        self.worlds = Worlds(self.pack, channels)
+        self.worlds = Worlds(self.pack)
         self.now = START_MS
 
     def passes(self, *, minutes: float = 0, hours: float = 0) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from litestar.enums import ScopeType
 
 from server import pulling
 from server.clock import now_ms
@@ -23,7 +24,7 @@ from sync.envelope import PullAnswer, PullRequest
 
 if TYPE_CHECKING:
     from litestar.datastructures import State
-    from litestar.types import ASGIApp, Message, Receive, Scope, Send
+    from litestar.types import ASGIApp, Receive, ReceiveMessage, Scope, Send
 
 PATH = "/api/sync/pull"
 BODY_BYTES_MAX = 4_096
@@ -41,7 +42,7 @@ class AtOnce:
         self.state = state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST":
+        if scope["type"] != ScopeType.HTTP or scope["path"] != PATH or scope["method"] != "POST":
             await self.app(scope, receive, send)
             return
         headers = dict(scope["headers"])
@@ -103,10 +104,10 @@ def _is_small_json(headers: dict[bytes, bytes]) -> bool:
     )
 
 
-async def _body(receive: Receive) -> tuple[bytes | None, list[Message]]:
+async def _body(receive: Receive) -> tuple[bytes | None, list[ReceiveMessage]]:
     """(The whole body, or None where it did not come whole or is longer than it said; what was received)."""
     parts: list[bytes] = []
-    came: list[Message] = []
+    came: list[ReceiveMessage] = []
     more = True
     while more:
         message = await receive()
@@ -118,11 +119,11 @@ async def _body(receive: Receive) -> tuple[bytes | None, list[Message]]:
     return b"".join(parts), came
 
 
-def _again(came: list[Message], receive: Receive) -> Receive:
+def _again(came: list[ReceiveMessage], receive: Receive) -> Receive:
     """What was received is received again, and then what comes next."""
     waiting = iter(came)
 
-    async def first_what_came() -> Message:
+    async def first_what_came() -> ReceiveMessage:
         for message in waiting:
             return message
         return await receive()

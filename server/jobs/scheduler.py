@@ -22,7 +22,7 @@ from server.alerts.channels import Channel
 from server.alerts.presets import Presets
 from server.audit import trail
 from server.jobs import delivery, escalation, housekeeping, lease, pictures, uploads
-from server.records import escalations, registry, search
+from server.records import absences, escalations, registry, search
 from server.storage.blobs import Blobs
 from server.storage.port import StorageError, StorageUnavailable, Store
 from server.world import Worlds
@@ -30,6 +30,9 @@ from server.world import Worlds
 LEASE = "jobs"
 ESCALATE_SECONDS = 1.0
 """How late a level may hear. A look costs one read of an index that holds only open alerts with a clock."""
+
+ABSENCE_SECONDS = 20.0
+"""How long a duty may be with somebody whose absence no page and no command brought about: their role was changed."""
 
 DELIVER_SECONDS = 1.0
 PICTURES_SECONDS = 2.0
@@ -49,7 +52,7 @@ TIDY_SECONDS = 600.0
 """Expired things are refused anyway; deleting them only keeps the tables small."""
 
 STOP_SECONDS_MAX = 15.0
-"""How long a stop waits for jobs that run. A delivery takes ten seconds at most."""
+"""How long a stop waits for jobs that run. Delivery takes messages for five seconds, and each has ten to arrive."""
 
 log = structlog.get_logger("server.jobs")
 
@@ -66,8 +69,8 @@ class Jobs:
         limits: Limits,
         clock: Callable[[], int],
         blobs: Blobs,
-        policy: Policy | None = None,
-        presets: Presets | None = None,
+        policy: Policy,
+        presets: Presets,
     ) -> None:
         self._store = store
         self._blobs = blobs
@@ -96,6 +99,7 @@ class Jobs:
         await self._run("lease", self.renew)
         self._add("lease", self.renew, lease.RENEW_SECONDS)
         self._add("escalation", self._leading(self.escalate), ESCALATE_SECONDS)
+        self._add("absence", self._leading(self.pass_on), ABSENCE_SECONDS)
         if self._channels:
             self._add("delivery", self._leading(self.deliver), DELIVER_SECONDS)
         self._add("pictures", self._leading(self.make_pictures), PICTURES_SECONDS)
@@ -139,11 +143,20 @@ class Jobs:
             told, more = told + done.told, done.more and done.told > 0
         return told
 
+    async def pass_on(self) -> int:
+        """Duties of people who are not there go to people who are; how many. Writes nothing where all are there."""
+        now = self._clock()
+        if not await self._store.read(lambda tx: absences.stranded(tx, self._policy, now=now)):
+            return 0
+        return await self._store.write(
+            lambda tx: absences.pass_on(
+                tx, escalation.ACTOR, self._policy, self._worlds.pack_in_force(tx), now=now
+            )
+        )
+
     async def deliver(self) -> int:
         """One round of delivery; how many messages arrived."""
-        return await delivery.run(
-            self._store, self._channels, self._clock, policy=self._policy, presets=self._presets
-        )
+        return await delivery.run(self._store, self._channels, self._clock, self._policy, self._presets)
 
     async def make_pictures(self) -> int:
         """One round of making what people are shown of attachments; how many were made."""

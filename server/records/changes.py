@@ -8,6 +8,8 @@ from server.audit import impersonal
 from server.storage.port import Transaction
 from sync.envelope import ChangeOp, RemoveReason
 
+_PUT = "changes"
+
 
 class Logged(msgspec.Struct, frozen=True, array_like=True):
     """One entry of the change log. (xid, seq) is its place in commit order."""
@@ -32,10 +34,20 @@ def put(
     op: ChangeOp,
     reason: RemoveReason | None = None,
 ) -> None:
-    """Log that a row came into, changed in or left a bucket."""
-    tx.execute(
+    """Log that a row came into, changed in or left a bucket. Written at the end of the transaction, in this order."""
+    if _PUT not in tx.notes:
+        tx.notes[_PUT] = []
+        tx.at_commit(_write)
+    tx.notes[_PUT].append(
+        {"bucket": bucket, "kind": kind, "id": id, "rev": rev, "op": op.value, "reason": reason}
+    )
+
+
+def _write(tx: Transaction) -> None:
+    """All that was put, in one statement: one for each would cost a push a hundred more."""
+    tx.executemany(
         "INSERT INTO change (bucket, kind, id, rev, op, reason) VALUES (:bucket, :kind, :id, :rev, :op, :reason)",
-        {"bucket": bucket, "kind": kind, "id": id, "rev": rev, "op": op.value, "reason": reason},
+        tx.notes.pop(_PUT, []),
     )
 
 
