@@ -26,7 +26,8 @@ from server.checkpoints import Totals
 from server.http import at_once, auth, problems, receiving
 from server.http import devices as device_doors
 from server.http import sync as sync_doors
-from server.http.notes_first import Answered, NotesFirst, OnePush
+from server.http.answered import BODY_KEY, Answered, key_of
+from server.http.notes_first import NotesFirst, OnePush
 from server.http.problems import Problem
 from server.http.services import Services
 from server.jobs import backup
@@ -34,7 +35,7 @@ from server.records import ledger, reference
 from server.settings import Settings
 from server.storage import StorageUnavailable, Store, Transaction
 from server.world import Worlds
-from sync.envelope import PullAnswer
+from sync.envelope import PullAnswer, PushAnswer
 from tests.road import REGISTRY
 from tests.simulation.engines import Engine
 from tests.simulation.phone import Call
@@ -62,7 +63,7 @@ class _Inline:
         return self._server.store.read_now(work)
 
     def glance(self, work: Callable[[Transaction], T]) -> T:
-        return self._server.store.read_now(work)
+        return self._server.store.glance(work)
 
     async def read_durable(self, work: Callable[[Transaction], T]) -> T:
         return await (self.write(work) if self._server.store.read_now(_several_write) else self.read(work))
@@ -154,6 +155,10 @@ class SimServer:
                 known = finished(at_once.nothing_new(self.services, call.token, call.said))
                 if known is not None:
                     return msgspec.json.decode(known, type=PullAnswer)
+            elif call.door == "push":
+                said_before = finished(at_once.said_before(self.services, call.token, key_of("", call.said)))
+                if said_before is not None:
+                    return msgspec.json.decode(said_before, type=PushAnswer)
             handler = {"hello": sync_doors.hello, "push": sync_doors.push, "pull": sync_doors.pull}[call.door]
             connection = SimpleNamespace(
                 headers={"authorization": f"Bearer {call.token}"},
@@ -164,7 +169,11 @@ class SimServer:
             device = connection.scope["user"]
             said: dict[str, Any] = {"device": device, "services": self.services}
             if call.door == "push":
-                said["request"] = SimpleNamespace(headers={}, stream=lambda: _pieces(call.said))
+                said["request"] = SimpleNamespace(
+                    headers={},
+                    stream=lambda: _pieces(call.said),
+                    scope={"state": {BODY_KEY: key_of("", call.said)}},
+                )
             elif call.door == "pull":
                 said["data"] = call.said
             return finished(handler.fn(**said))
