@@ -13,6 +13,7 @@ import msgspec
 from server.audit import Actor
 from server.casework.facts import NoteFact
 from server.linkage.decide import LINK, REVIEW, Decision
+from server.linkage.entries import index_entry
 from server.linkage.identifiable import identifiable
 from server.linkage.newly import Basis, new_evidence
 from server.linkage.standardise import Record, standardise
@@ -25,7 +26,7 @@ from server.records import (
     reviewing,
 )
 from server.records.child import Details, Standing
-from server.records.index import StoredIndex, index_entry
+from server.records.index import StoredIndex
 from server.records.links import Action
 from server.storage.port import Transaction
 from server.world import World

@@ -78,7 +78,7 @@ def page(
     scope = _scope(tx, device, lease, now)
     lent = {name: place for name, place in position.lent.items() if name not in emptied}
     if asked is not None:
-        _confirm(tx, device, lent, now)
+        _confirm(tx, device, lent, asked.issued_at, now)
     places = {one.name: lent.get(one.name, BEGINNING) for one in scope[1:]}
     own = scope[0].name
     places[own] = BEGINNING if own in emptied else (position.xid, position.seq)
@@ -111,7 +111,7 @@ def page(
     return Page(
         changes=tuple(found),
         removed=(*out, *begun),
-        after=Cursor(position.incarnation, position.scope_version, *own_place, places),
+        after=Cursor(position.incarnation, position.scope_version, *own_place, places, now),
         more=more,
         checkpoint=checkpoint,
         lease=Lease(bucket=briefing.bucket(lease.ward), until=lease.until, lasts=lease.until - now)
@@ -187,10 +187,16 @@ def _taken_off(tx: Transaction, device: DeviceIdentity, name: str) -> list[Chang
     ]  # fmt: skip
 
 
-def _confirm(tx: Transaction, device: DeviceIdentity, lent: dict[str, tuple[int, int]], now: int) -> None:
-    """What the phone's cursor and its own word prove of the briefing: where it is, or that nothing of it is left."""
+def _confirm(
+    tx: Transaction, device: DeviceIdentity, lent: dict[str, tuple[int, int]], issued_at: int, now: int
+) -> None:
+    """What the phone's cursor and its own word prove of the briefing: where it is, or that nothing of it is left.
+
+    A request may arrive long after the phone has asked again and been answered, so its cursor proves nothing of what
+    was sent since it was issued.
+    """
     here = [place for name, place in lent.items() if name.startswith(briefing.bucket(""))]
-    leases.confirm(tx, device.device_id, here[0] if here else None, now=now)
+    leases.confirm(tx, device.device_id, here[0] if here else None, sent_until=issued_at, now=now)
 
 
 def _write_down(

@@ -18,11 +18,11 @@ from server.access.policy import load_policy
 from server.audit import Actor
 from server.casework.facts import HOUR_MS, MINUTE_MS
 from server.casework.pack import Pack, default_pack
+from server.linkage.entries import encode_entry, index_entry
 from server.linkage.standardise import encode_record, standardise
 from server.records import alerts, children, links, notes, registry
 from server.records.alerts import Alert
-from server.records.child import Circumstances, Details, Standing
-from server.records.index import encode_entry, index_entry
+from server.records.child import Circumstances, Details, Standing, encode_details
 from server.records.registry_rows import Ready
 from server.storage import Store
 from server.world import World, Worlds
@@ -201,7 +201,9 @@ class Road:
 
         return self.store.write_now(add)
 
-    def registry_says(self, child_id: int, details: Details, home: str | None = None) -> None:
+    def registry_says(
+        self, child_id: int, details: Details, home: str | None = None, *, restricted: bool | None = None
+    ) -> None:
         """The registry's next file describes this child of its anew, at this home or in the borough it had."""
         (known,) = self.rows(
             "SELECT registry_id, home_borough, school_borough, responsible_authority, looked_after, restricted"
@@ -212,14 +214,14 @@ class Road:
         row = Ready(
             registry_id=known[0],
             digest=b"",
-            restricted=bool(known[5]),
+            restricted=bool(known[5]) if restricted is None else restricted,
             looked_after=bool(known[4]),
             home_borough=home or known[1],
             school_borough=known[2],
             responsible_authority=known[3],
             owner_borough=home or known[1],
             date_of_birth=details.date_of_birth.isoformat() if details.date_of_birth else None,
-            details=children.encode_details(details),
+            details=encode_details(details),
             record=encode_record(record),
             indexed=encode_entry(index_entry(record)),
         )

@@ -185,8 +185,8 @@ class _Again:
             self._came.append(message)
             if message["type"] != "http.request":
                 return None
-            parts.append(message["body"])
-            more = message["more_body"]
+            parts.append(message.get("body", b""))
+            more = message.get("more_body", False)
         return b"".join(parts)
 
     async def receive(self) -> ReceiveMessage:
@@ -194,8 +194,8 @@ class _Again:
             return self._came.pop(0)
         message = await self._receive()
         if self.on_end is not None and message["type"] == "http.request":
-            self._parts.append(message["body"])
-            if not message["more_body"]:
+            self._parts.append(message.get("body", b""))
+            if not message.get("more_body", False):
                 self.on_end(b"".join(self._parts))
                 self.on_end = None
         return message

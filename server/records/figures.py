@@ -151,11 +151,12 @@ _LOST = (
     f" SUM(CASE WHEN {_ENDED} > a.deadline_at THEN {_ENDED} - a.deadline_at ELSE 0 END)"
     f" FROM alert a WHERE a.started_at >= :from GROUP BY {_FIRST}, (a.started_at - :from) / :week"
 )
+# CROSS JOIN: SQLite then begins with the alerts of these weeks, by their index, and not with every event there is.
 _TOLD = (
     "SELECT e.borough, (e.at - :from) / :week, e.kind, COUNT(*) FROM alert a"
-    " JOIN alert_event e ON e.alert_id = a.alert_id WHERE a.started_at >= :from AND e.at >= :from"
+    " CROSS JOIN alert_event e WHERE e.alert_id = a.alert_id AND a.started_at >= :from AND e.at >= :from"
     " AND e.kind IN ('raised', 'grew', 'escalated') GROUP BY e.borough, (e.at - :from) / :week, e.kind"
     " UNION ALL SELECT c.borough, (a.started_at - :from) / :week, 'copied', COUNT(*) FROM alert a"
-    " JOIN alert_copy c ON c.alert_id = a.alert_id WHERE a.started_at >= :from"
+    " CROSS JOIN alert_copy c WHERE c.alert_id = a.alert_id AND a.started_at >= :from"
     " GROUP BY c.borough, (a.started_at - :from) / :week"
 )

@@ -66,9 +66,14 @@ class PostgresTransaction(TransactionState):
     def executemany(self, sql: str, rows: Iterable[Params]) -> None:
         if self.broken or self._ended:
             self._refuse()
+        given = list(rows)
+        if len(given) == 1:
+            # Most lists of a note have one row, and a pipeline of its own costs more than the statement.
+            self._run(sql, given[0])
+            return
         statement = with_psycopg_names(sql)
         try:
-            self._cursor.executemany(statement.text, (statement.bound(row) or {} for row in rows))
+            self._cursor.executemany(statement.text, [statement.bound(row) or {} for row in given])
         except ENGINE_ERRORS as error:
             raise self.note_failure(translated(error, sql)) from None
 

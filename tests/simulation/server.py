@@ -31,7 +31,7 @@ from server.http.notes_first import NotesFirst, OnePush
 from server.http.problems import Problem
 from server.http.services import Services
 from server.jobs import backup
-from server.records import ledger, reference
+from server.records import ledger, notes, reference
 from server.settings import Settings
 from server.storage import StorageUnavailable, Store, Transaction
 from server.world import Worlds
@@ -43,9 +43,12 @@ from tests.simulation.phone import Call
 T = TypeVar("T")
 
 SECRET = bytes(range(32))
-SETTINGS = Settings()
+SETTINGS = Settings(briefing_hours=2)
 WELL, FAILS, DIES_BEFORE, DIES_AFTER = "well", "fails", "dies before commit", "dies after commit"
 """How a request ends: answered; with a commit that the database refuses; with a server that dies around it."""
+DOORS: dict[str, Any] = {
+    "hello": sync_doors.hello, "push": sync_doors.push, "pull": sync_doors.pull, "condition": sync_doors.condition,
+}  # fmt: skip
 DOORS_WITH_CLOCKS: tuple[Any, ...] = (sync_doors, device_doors, auth, receiving, at_once)
 
 
@@ -60,7 +63,8 @@ class _Inline:
         self._server = server
 
     async def read(self, work: Callable[[Transaction], T]) -> T:
-        return self._server.store.read_now(work)
+        """What a read writes at its end (who was shown what) fails as a write does."""
+        return self._with_fate(self._server.store.read_now, work)
 
     def glance(self, work: Callable[[Transaction], T]) -> T:
         return self._server.store.glance(work)
@@ -69,11 +73,16 @@ class _Inline:
         return await (self.write(work) if self._server.store.read_now(_several_write) else self.read(work))
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
+        return self._with_fate(self._server.store.write_now, work)
+
+    def _with_fate(
+        self, run: Callable[[Callable[[Transaction], T]], T], work: Callable[[Transaction], T]
+    ) -> T:
         server = self._server
         if server.fate in (FAILS, DIES_BEFORE):
             with server.engine.commit_fails(server.store):
-                return server.store.write_now(work)
-        return server.store.write_now(work)
+                return run(work)
+        return run(work)
 
 
 class Copied:
@@ -97,6 +106,8 @@ class SimServer:
         self.fate = WELL
         self.committed = False
         """Whether the last request went all the way, its commit included."""
+        self.answered: Any = None
+        """What the last request came to, whether or not it left the server."""
         self.receipt_key = SigningKey(SECRET)
         self.start()
 
@@ -126,12 +137,12 @@ class SimServer:
 
         Raises Unexpected.
         """
-        self.committed = False
+        self.committed, self.answered = False, None
         if not self.up:
             return None
         self.fate = fate
         try:
-            answer = self._answer(call)
+            answer = self.answered = self._answer(call)
             self.committed = fate in (WELL, DIES_AFTER)
         except StorageUnavailable:
             answer = Busy("The server is busy.", None, "") if fate != DIES_BEFORE else None
@@ -159,7 +170,7 @@ class SimServer:
                 said_before = finished(at_once.said_before(self.services, call.token, key_of("", call.said)))
                 if said_before is not None:
                     return msgspec.json.decode(said_before, type=PushAnswer)
-            handler = {"hello": sync_doors.hello, "push": sync_doors.push, "pull": sync_doors.pull}[call.door]
+            handler = DOORS[call.door]
             connection = SimpleNamespace(
                 headers={"authorization": f"Bearer {call.token}"},
                 app=SimpleNamespace(state=SimpleNamespace(services=self.services)),
@@ -174,9 +185,10 @@ class SimServer:
                     stream=lambda: _pieces(call.said),
                     scope={"state": {BODY_KEY: key_of("", call.said)}},
                 )
-            elif call.door == "pull":
+            elif call.door in ("pull", "condition"):
                 said["data"] = call.said
-            return finished(handler.fn(**said))
+            answer = finished(handler.fn(**said))
+            return True if call.door == "condition" else answer
 
     def identity(self, device_id: str) -> Any:
         return self.store.read_now(lambda tx: devices.by_id(tx, device_id))
@@ -202,6 +214,20 @@ class SimServer:
         self.store = self.engine.from_copy(copied.copy)
         self.store.write_now(lambda tx: backup.begin_again(tx, self._new_id))
         self.start()
+
+    def texts(self) -> list[tuple[str, str]]:
+        """(note id, what was seen or heard) of every note, as it is read to be shown."""
+
+        def read(tx: Transaction) -> list[tuple[str, str]]:
+            found = tx.rows(
+                "SELECT n.note_id, s.subject_id FROM note n JOIN subject s ON s.note_key = n.note_key"
+            )
+            return [
+                (note_id, notes.body_of_subject(tx, subject_id)[0].saw_or_heard)
+                for note_id, subject_id in found
+            ]
+
+        return self.store.read_now(read)
 
     def rows(self, sql: str, **params: object) -> list[tuple[Any, ...]]:
         return self.store.read_now(lambda tx: tx.rows(sql, params))

@@ -247,6 +247,7 @@ CREATE TABLE link_event (
     basis $bytes -- of "not the same": what both descriptions were
 ) $strict;
 CREATE INDEX link_event_by_subject ON link_event (subject_id, event_id);
+CREATE INDEX link_event_by_child ON link_event (child_id);
 
 -- Reviews ----------------------------------------------------------------------------------------------
 
