@@ -4,9 +4,9 @@ push that came before.
 Two thousand phones ask every few minutes, and nearly always there is nothing; and a phone whose answer was lost sends
 its notes once more. What Litestar does for a request, and the way to a thread of the database and back, cost several
 times what such a question costs. So this layer stands before the application: it looks once, and where the answer is
-plain, it gives it in the very words in which the door would have (`sync.pull`, `sync.push`). In any other case (a
-refusal, a first pull, a briefing, anything new) it has done nothing, and the door takes the request as if nobody had
-looked.
+plain, it gives it in the very words in which the door would have (`sync.pull`, `sync.push`; the phone keeps the cursor
+that it has). In any other case (a refusal, a first pull, a briefing, anything new) it has done nothing, and the door
+takes the request as if nobody had looked.
 """
 
 from __future__ import annotations
