@@ -112,7 +112,9 @@ async def find_device(connection: Connection, services: Services) -> DeviceIdent
     if token is None:
         raise TokenRefused("A phone has to send its token: Authorization: Bearer ...")
     now = now_ms()
-    return await look(services, lambda tx: devices.identify(tx, token, now))
+    device = await look(services, lambda tx: devices.identify(tx, token, now))
+    services.answered.met(token)
+    return device
 
 
 def requires(*permissions: Permission) -> Guard:

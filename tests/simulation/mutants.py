@@ -19,9 +19,10 @@ from client_stub.conversation import Stopped
 from client_stub.lending import Lending as PhoneLending
 from client_stub.store import Store as PhoneStore
 from server import intake, placing, pulling
+from server.checkpoints import Totals
 from server.http import sync as doors
 from server.jobs import backup
-from server.records import briefing, changes, leases, ledger, notes, reference
+from server.records import briefing, changes, leases, ledger, notes, reference, standstill
 from server.storage import StorageUnavailable
 from server.storage.bookkeeping import Savepoint
 from server.storage.postgres_transaction import PostgresTransaction
@@ -244,6 +245,24 @@ def page_ends_one_too_far() -> AbstractContextManager[Any]:
         return msgspec.structs.replace(sent, after=after)
 
     return _replaced(pulling, "page", far)
+
+
+@_mutant(6, SIMULATED)
+def nothing_new_said_unseen() -> AbstractContextManager[Any]:
+    """A phone that had everything once is told that nothing has come since."""
+    return _replaced(standstill, "stands", lambda *_, **__: True)
+
+
+@_mutant(9, SIMULATED)
+def total_of_another_place() -> AbstractContextManager[Any]:
+    """What a bucket held at one place in the log is told at any."""
+
+    def stale(self: Totals, tx: Any, bucket: str, place: Any, revisions: Any, **named: Any) -> Any:
+        known = self._known.get(bucket)
+        return known.total if known is not None else counted(self, tx, bucket, place, revisions, **named)
+
+    counted = Totals.of
+    return _replaced(Totals, "of", stale)
 
 
 @_mutant(8, SIMULATED)
