@@ -335,8 +335,7 @@ class World(Desk):
         """The officer opens the phone's program, with signal or without, also while a sync is under way."""
         self._say(f"{phone.name} is looked at")
         before = self.lending.observe(phone)
-        self._on(phone, lambda: self.lending.open_program(phone))
-        if not phone.gone:
+        if self._on(phone, lambda: self.lending.open_program(phone)):
             self.lending.check_erased(phone, before)
 
     def boot_again(self, phone: Phone) -> None:
@@ -361,9 +360,9 @@ class World(Desk):
         self._say(f"{phone.name} gives up waiting")
         self._on(phone, phone.lose_signal)
 
-    def _on(self, phone: Phone, act: Any, dies_in: int | None = None) -> None:
-        """Let a phone act until it waits, ends or dies; take what it asks to the network."""
-        before = phone.waiting
+    def _on(self, phone: Phone, act: Any, dies_in: int | None = None) -> bool:
+        """Let a phone act until it waits, ends or dies; take what it asks to the network. Whether it lives."""
+        before, lives = phone.waiting, True
         if dies_in is not None:
             phone.dies_in = dies_in
         try:
@@ -373,6 +372,7 @@ class World(Desk):
             self.oracle.check_closed(phone.enrolled_as)
         except Died as died:
             self._say(f"    {phone.name} dies: {died}")
+            lives = False
             phone.kill()
             if not phone.gone:
                 self.oracle.check_all_sent(phone.name, phone.device.status().all_sent)
@@ -386,6 +386,7 @@ class World(Desk):
             self._check_question(phone, phone.waiting)
         elif phone.report is not None and not phone.syncing:
             self._after_sync(phone)
+        return lives
 
     def _check_question(self, phone: Phone, call: Call) -> None:
         if call.door != "pull":
