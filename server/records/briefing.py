@@ -148,7 +148,7 @@ def _write(tx: Transaction, key: tuple[str, int], rev: int, digest: str, *, gone
     tx.execute(
         "INSERT INTO briefed (ward, child_id, rev, digest, gone) VALUES (:ward, :child, :rev, :digest, :gone)"
         " ON CONFLICT (ward, child_id) DO UPDATE SET rev = excluded.rev, digest = excluded.digest,"
-        " gone = excluded.gone",
+        " gone = excluded.gone, swept_at = NULL",
         {"ward": ward, "child": child_id, "rev": rev, "digest": digest, "gone": int(gone)},
     )
     op, reason = (ChangeOp.REMOVE, RemoveReason.LEFT_SCOPE) if gone else (ChangeOp.PUT, None)
