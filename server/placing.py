@@ -13,6 +13,7 @@ import msgspec
 from server.audit import Actor
 from server.casework.facts import NoteFact
 from server.linkage.decide import LINK, REVIEW, Decision
+from server.linkage.entries import index_entry
 from server.linkage.identifiable import identifiable
 from server.linkage.newly import Basis, new_evidence
 from server.linkage.standardise import Record, standardise
@@ -25,7 +26,7 @@ from server.records import (
     reviewing,
 )
 from server.records.child import Details, Standing
-from server.records.index import StoredIndex, index_entry
+from server.records.index import StoredIndex
 from server.records.links import Action
 from server.storage.port import Transaction
 from server.world import World
@@ -153,7 +154,6 @@ def place(
             world.pack,
             now=now,
             arrival=cause,
-            channels=world.channels,
             made_for=(subject.details, fact) if is_new else None,
         )
         if action is Action.REVIEW:
@@ -283,6 +283,6 @@ def relocate(
     links.move(tx, subject_id, to_child)
     if children.retire_if_empty(tx, actor, from_child, now=now):
         open_ids = duties.open_ids(tx, from_child)
-        duties.close(tx, actor, open_ids, MOVED, now=now, channels=world.channels)
-    cases.reassess(tx, actor, from_child, world.pack, now=now, channels=world.channels)
-    cases.reassess(tx, actor, to_child, world.pack, now=now, channels=world.channels, running_since=running)
+        duties.close(tx, actor, open_ids, MOVED, now=now)
+    cases.reassess(tx, actor, from_child, world.pack, now=now)
+    cases.reassess(tx, actor, to_child, world.pack, now=now, running_since=running)

@@ -18,11 +18,11 @@ from server.access.policy import load_policy
 from server.audit import Actor
 from server.casework.facts import HOUR_MS, MINUTE_MS
 from server.casework.pack import Pack, default_pack
+from server.linkage.entries import encode_entry, index_entry
 from server.linkage.standardise import encode_record, standardise
 from server.records import alerts, children, links, notes, registry
 from server.records.alerts import Alert
-from server.records.child import Circumstances, Details, Standing
-from server.records.index import encode_entry, index_entry
+from server.records.child import Circumstances, Details, Standing, encode_details
 from server.records.registry_rows import Ready
 from server.storage import Store
 from server.world import World, Worlds
@@ -139,10 +139,10 @@ class Officer:
 class Road:
     """A server's insides on a store, with a clock that tests move."""
 
-    def __init__(self, store: Store, pack: Pack | None = None, channels: tuple[str, ...] = ()) -> None:
+    def __init__(self, store: Store, pack: Pack | None = None) -> None:
         self.store = store
         self.pack = pack or default_pack()
-        self.worlds = Worlds(self.pack, channels)
+        self.worlds = Worlds(self.pack)
         self.now = START_MS
 
     def passes(self, *, minutes: float = 0, hours: float = 0) -> None:
@@ -221,7 +221,7 @@ class Road:
             responsible_authority=known[3],
             owner_borough=home or known[1],
             date_of_birth=details.date_of_birth.isoformat() if details.date_of_birth else None,
-            details=children.encode_details(details),
+            details=encode_details(details),
             record=encode_record(record),
             indexed=encode_entry(index_entry(record)),
         )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import subprocess
+import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +18,7 @@ from server.demo.describe import as_subject, describe
 from server.demo.population import csv_row, population
 from server.demo.strata import Stratum
 from server.importing import STAGES, Imported, import_registry, writing
+from server.importing.check import Named
 from server.linkage.blocking import blocking_keys
 from server.linkage.csv_rows import TableError
 from server.linkage.inverting import unpack_terms
@@ -600,3 +603,21 @@ def test_whoever_watches_hears_of_the_named_stages_and_no_other(night: Night) ->
     heard: list[str] = []
     night.brings(*many(30), progress=lambda stage, rows, of: heard.append(stage))
     assert set(heard) <= set(STAGES) and {"checked", "written", "searchable"} <= set(heard)
+
+
+def test_a_helper_holds_nothing_of_the_server_but_what_standardises() -> None:
+    work = "import server.helping, server.linkage.inverting, server.records.registry_rows, sys\n"
+    heavy = ("numpy", "shapely", "litestar", "sqlite3", "server.storage.sqlite", "server.records.cases")
+    ran = subprocess.run(
+        [sys.executable, "-c", work + f"print([one for one in {heavy} if one in sys.modules])"],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert ran.stdout.strip() == "[]"
+
+
+def test_an_id_of_a_new_child_is_told_from_every_other_one() -> None:
+    named = Named()
+    ids = [f"R{number}" for number in range(5_000)]
+    assert not any(named.saw(one) for one in ids)
+    assert all(named.saw(one) for one in ids)
+    assert not named.saw("R5000")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import time
 from collections import deque
@@ -10,15 +9,15 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import islice
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
-from threading import Thread
 from typing import TypeVar
 
 import msgspec
 
 from server.audit import Actor
 from server.casework.pack import Pack
+from server.helping import begin_helping
 from server.importing.check import CHANGED, DONE, NEW, REJECTED, RETURNED, Checked, Progress
 from server.importing.searchable import Searchable
 from server.linkage.csv_rows import BadCell, Row, Rows, TableError
@@ -40,7 +39,6 @@ PROCESSES_MAX = 3
 BATCHES_WAITING_MAX = 5
 """Batches that are being made ready at once, some 5 MB each."""
 
-OBJECTS_BETWEEN_SEARCHES = (100_000, 50, 100)
 CHANGED_MEANWHILE = "changed while it was read. Import it again once it is whole."
 
 PAUSE_SECONDS = 0.01
@@ -71,12 +69,11 @@ class Import:
         found: Checked,
         actor: Actor,
         pack: Pack,
-        channels: Sequence[str],
         now: int,
         progress: Progress,
     ) -> None:
         self.store, self.rows, self.found, self.progress = store, rows, found, progress
-        self.actor, self.pack, self.channels, self.now = actor, pack, channels, now
+        self.actor, self.pack, self.now = actor, pack, now
         self.run_id = 0
         self.began = time.monotonic()
         self.written = 0
@@ -135,7 +132,7 @@ class Import:
         """Other processes, for as long as the stack is open."""
         processes = max(1, min(os.cpu_count() or 1, PROCESSES_MAX))
         pool = stack.enter_context(
-            ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_begin_helping)
+            ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=begin_helping)
         )
         stack.callback(pool.shutdown, wait=False, cancel_futures=True)
         return pool
@@ -175,7 +172,7 @@ class Import:
             new = [row for row in ready if row.registry_id not in here]
             old = [row for row in ready if row.registry_id in here]
             registry.add(tx, self.actor, batch, new, now=self.now)
-            registry.alter(tx, self.actor, old, self.pack, now=self.now, channels=self.channels)
+            registry.alter(tx, self.actor, old, self.pack, now=self.now)
             registry.count_run(tx, self.run_id, added=len(new), changed=len(old))
 
         self._write(work)
@@ -224,20 +221,6 @@ class Import:
         answer = self.store.write_now(guarded)
         self.free_since = time.monotonic()
         return answer
-
-
-def _begin_helping() -> None:
-    """Work without searches for cycles, which rows never make; end when the import is killed, for nobody would
-    ever give this helper work again."""
-    gc.set_threshold(*OBJECTS_BETWEEN_SEARCHES)
-    parent = parent_process()
-    assert parent is not None, "only a process of the pool runs this"
-
-    def wait() -> None:
-        parent.join()
-        os._exit(1)
-
-    Thread(target=wait, daemon=True).start()
 
 
 def _runs(tx: Transaction) -> int:

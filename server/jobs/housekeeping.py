@@ -1,4 +1,4 @@
-"""Housekeeping: what can no longer be used is deleted: sessions, tokens, codes, spent assertions, attempts, old holdings.
+"""Housekeeping: what can no longer be used is deleted: sessions, tokens, codes, spent assertions, attempts, holdings.
 
 And what nobody will say any more is written down: that a phone which began to wipe itself must have done so."""
 

@@ -57,7 +57,6 @@ def _key(rule: int, a: int, b: int = 0, c: int = 0) -> int:
     return ((mixed ^ (mixed >> 31)) * _A & _MASK) - _HALF
 
 
-@lru_cache(WORD_CACHE)
 def _text_code(text: str) -> int:
     return crc32(text.encode("utf-8", "surrogatepass"))
 

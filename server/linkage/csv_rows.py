@@ -216,7 +216,12 @@ def _shown(line: bytes) -> str:
     return text + " ..." if len(line) > TEXT_SHOWN_MAX else text
 
 
+_APART = ((";", "semicolons"), ("\t", "tabs"), ("|", "upright strokes"))
+
+
 def _checked_header(name: str, header: list[str], columns: tuple[str, ...]) -> list[str]:
+    if len(header) == 1 and (apart := next((words for mark, words in _APART if mark in header[0]), "")):
+        raise TableError(f"{name}, line 1: {apart} between the columns. Save it as CSV with commas.")
     # A header may itself be data (a file without one): only words that look like column names are repeated.
     unknown = [c for c in header if c not in columns]
     if unknown:

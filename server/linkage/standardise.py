@@ -121,9 +121,8 @@ _DIGITS_AS_LETTERS = str.maketrans("013458", "oleasb")
 _HAS_DIGIT = re.compile(r"[0-9]")
 
 
-@lru_cache(WORD_CACHE)
-def name_words(text: str) -> str:
-    """The words of a name, without titles and without words for "not known"."""
+def _words_in(text: str) -> str:
+    """The same as `name_words`, for what hardly two children share: to remember it would push out what they do."""
     words = [w[:WORD_LENGTH_MAX] for w in fold(text, NAME_LENGTH_MAX) if w not in NOT_NAMES]
     if not words or (len(words) == 2 and words[0] == "n" and words[1] in "ak"):
         return ""
@@ -131,6 +130,12 @@ def name_words(text: str) -> str:
     if _HAS_DIGIT.search(text):
         words = [w.translate(_DIGITS_AS_LETTERS) for w in words]
     return " ".join(words)
+
+
+@lru_cache(WORD_CACHE)
+def name_words(text: str) -> str:
+    """The words of a name, without titles and without words for "not known"."""
+    return _words_in(text)
 
 
 # "Henry (known as Harry)", "Harry aka H": what stands after is another name of the child.
@@ -220,7 +225,7 @@ def _school(text: str) -> str:
 
 
 def _guardian(text: str) -> str:
-    words = [w for w in _name(text).split() if w not in _GUARDIAN_NOISE]
+    words = [w for w in _words_in(text[:NAME_LENGTH_MAX]).split() if w not in _GUARDIAN_NOISE]
     return " ".join(words)
 
 

@@ -62,6 +62,9 @@ class Details(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         )
 
 
+encode_details = msgspec.json.Encoder().encode
+
+
 class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
     """What decides which borough owns a child, beside where they were found. GSS codes."""
 

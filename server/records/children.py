@@ -2,19 +2,14 @@
 
 from collections.abc import Collection, Iterable
 
-import msgspec
-
 from server.audit import Actor, Verb, audited, impersonal, record
+from server.linkage.entries import Entry, decode_entry, encode_entry, index_entry
 from server.linkage.standardise import Record, decode_record, encode_record
 from server.records import briefing, index, search
-from server.records.child import Circumstances, Details, Standing
-from server.records.index import Entry, index_entry
+from server.records.child import Circumstances, Details, Standing, encode_details
 from server.storage.port import Transaction
 
 YEAR_MS = 365.25 * 24 * 3600 * 1000
-
-
-encode_details = msgspec.json.Encoder().encode
 
 _INSERT = (
     "INSERT INTO child (registry_id, standing, restricted, looked_after, home_borough, school_borough,"
@@ -51,7 +46,7 @@ def add(
         "date_of_birth": details.date_of_birth.isoformat() if details.date_of_birth else None,
         "details": encode_details(details),
         "record": encode_record(record_),
-        "indexed": index.encode_entry(entry) if entry else None,
+        "indexed": encode_entry(entry) if entry else None,
         "now": now,
     }
     child_id = tx.insert(_INSERT, values, "child_id")
@@ -81,7 +76,7 @@ def set_standing(tx: Transaction, actor: Actor, child_id: int, standing: Standin
     assert row is not None, "a standing is given to a child that there is"
     briefing.touch(tx, child_id)
     if row[1] is not None:
-        index.leave(tx, child_id, index.decode_entry(row[1]))
+        index.leave(tx, child_id, decode_entry(row[1]))
     entry = index_entry(decode_record(row[0])) if findable else None
     if entry:
         index.enter(tx, [(child_id, entry)])
@@ -90,7 +85,7 @@ def set_standing(tx: Transaction, actor: Actor, child_id: int, standing: Standin
         " WHERE child_id = :child",
         {
             "standing": standing.value,
-            "indexed": index.encode_entry(entry) if entry else None,
+            "indexed": encode_entry(entry) if entry else None,
             "now": now,
             "child": child_id,
         },

@@ -15,7 +15,7 @@ from itertools import repeat
 import msgspec
 
 from server.audit import impersonal
-from server.linkage.blocking import blocking_keys
+from server.linkage.entries import Entry, Run
 from server.linkage.model import TermFrequencies, count_terms
 from server.linkage.standardise import Record, decode_record
 from server.records import reference
@@ -39,45 +39,6 @@ CHILDREN_READ = 5_000
 """Records read at once where the whole registry is counted: some megabytes."""
 
 _RUNS = "index.runs"
-
-
-class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Everything under which one child is found: made by `index_entry`, written by `enter`, taken out by
-    `leave`, and kept beside the child, so that what is taken out is what was written."""
-
-    keys: tuple[int, ...]
-
-
-class Run(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The index rows of many children at once, sorted: made by `run_of`, written by `enter_run`.
-
-    `keys` and `places` are arrays of 64-bit and 32-bit integers; a place is a child's position in its batch.
-    """
-
-    keys: bytes
-    places: bytes
-
-
-encode_entry = msgspec.msgpack.Encoder().encode
-decode_entry = msgspec.msgpack.Decoder(Entry).decode
-
-
-@impersonal("reads nothing and writes nothing")
-def index_entry(record: Record) -> Entry:
-    """What a child is to be found by. Pure: an import works it out in another process."""
-    return Entry(blocking_keys(record))
-
-
-@impersonal("reads nothing and writes nothing")
-def run_of(entries: Sequence[Entry]) -> Run:
-    """The entries of a batch as a run. Pure: an import works it out in another process."""
-    keys = [key for entry in entries for key in entry.keys]
-    places = [place for place, entry in enumerate(entries) for _ in entry.keys]
-    order = sorted(range(len(keys)), key=keys.__getitem__)  # half the time of sorting pairs
-    return Run(
-        array("q", [keys[one] for one in order]).tobytes(),
-        array("I", [places[one] for one in order]).tobytes(),
-    )
 
 
 @impersonal("numbers, for the server's own work; the change of the child is logged by its caller")

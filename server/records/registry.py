@@ -12,6 +12,7 @@ import msgspec
 
 from server.audit import Actor, Verb, audited, impersonal, record
 from server.casework.pack import Pack
+from server.linkage.entries import decode_entry
 from server.records import briefing, cases, children, index, search
 from server.records.child import Standing
 from server.records.registry_rows import Batch, Ready
@@ -182,7 +183,7 @@ def add(tx: Transaction, actor: Actor, batch: Batch, new: Sequence[Ready], *, no
     if len(new) >= RUN_CHILDREN_MIN:
         index.enter_run(tx, batch.run, [ids.get(row.registry_id) for row in batch.rows])
     else:
-        index.enter(tx, [(ids[row.registry_id], index.decode_entry(row.indexed)) for row in new])
+        index.enter(tx, [(ids[row.registry_id], decode_entry(row.indexed)) for row in new])
     tx.insert_many(
         "child_borough",
         ("child_id", "borough"),
@@ -201,7 +202,6 @@ def alter(
     pack: Pack,
     *,
     now: int,
-    channels: Sequence[str] = (),
 ) -> list[int]:
     """Bring children up to date, index included; their ids. One that had left the registry is back.
 
@@ -214,11 +214,11 @@ def alter(
     for row in rows:
         child_id, standing, was, *circumstances, has_notes = here[row.registry_id]
         entry = (
-            index.decode_entry(row.indexed)
+            decode_entry(row.indexed)
             if standing in (Standing.KNOWN.value, Standing.PROVISIONAL.value)
             else None
         )
-        index.replace(tx, child_id, index.decode_entry(was) if was is not None else None, entry)
+        index.replace(tx, child_id, decode_entry(was) if was is not None else None, entry)
         values = _values(row, now)
         tx.execute(_UPDATE, {**values, "indexed": row.indexed if entry else None, "child": child_id})
         children.add_boroughs(tx, child_id, row.boroughs())
@@ -236,7 +236,7 @@ def alter(
                 {"owner": row.owner_borough, "child": child_id},
             )
     for child_id in judged:
-        cases.reroute(tx, actor, child_id, pack, now=now, channels=channels)
+        cases.reroute(tx, actor, child_id, pack, now=now)
     ids = [here[row.registry_id][0] for row in rows]
     search.changed(tx, ids)
     record(tx, actor, Verb.ALTERATION, "child", ids, now=now, reason=ADDED)

@@ -12,11 +12,10 @@ import msgspec
 
 from server.audit import impersonal
 from server.linkage.csv_rows import BadCell, described
+from server.linkage.entries import Run, decode_entry, encode_entry, index_entry, run_of
 from server.linkage.standardise import encode_record, standardise
 from server.linkage.table import KNOWN_COLUMNS
-from server.records.child import Circumstances, Details
-from server.records.children import encode_details
-from server.records.index import Run, decode_entry, encode_entry, index_entry, run_of
+from server.records.child import Circumstances, Details, encode_details
 
 REGISTRY_COLUMNS = (
     *KNOWN_COLUMNS,
@@ -49,7 +48,7 @@ class Ready(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True
     details: bytes
     record: bytes
     indexed: bytes
-    """Its `index.Entry`, encoded."""
+    """Its `entries.Entry`, encoded."""
 
     def boroughs(self) -> tuple[str, ...]:
         """Every borough that has to do with the child."""

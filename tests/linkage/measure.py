@@ -104,13 +104,31 @@ def by_stratum(outcomes: Iterable[Outcome]) -> list[Row]:
     return rows
 
 
+class Judged(NamedTuple):
+    """The best candidate of a note: its probability, whether it is right, and the weight of the note."""
+
+    probability: float
+    right: bool
+    weight: float
+
+
+def judged(decided: Iterable[tuple[Case, Decision]]) -> Iterator[Judged]:
+    """The best candidates of notes that have any."""
+    for case, decision in decided:
+        if decision.candidates:
+            best = decision.candidates[0]
+            yield Judged(best.probability, best.child_id == case.truth, case.weight)
+
+
 class Decile(NamedTuple):
-    """The notes whose best candidate has a probability from `low` on, by a tenth."""
+    """The notes whose best candidate has a probability from `low` on, by a tenth. `worth`: as many notes of one
+    weight would tell as much."""
 
     low: float
     notes: int
     said: float
     true: float
+    worth: float
 
     @property
     def error(self) -> float:
@@ -120,8 +138,8 @@ class Decile(NamedTuple):
     @property
     def within(self) -> float:
         """Half the width of the 95 % confidence interval of the share that was right (Agresti and Coull), in points."""
-        notes = self.notes + 4
-        share = (self.true * self.notes + 2) / notes
+        notes = self.worth + 4
+        share = (self.true * self.worth + 2) / notes
         return 196 * sqrt(share * (1 - share) / notes)
 
     def __str__(self) -> str:
@@ -133,19 +151,17 @@ class Decile(NamedTuple):
 
 def calibration(decided: Iterable[tuple[Case, Decision]]) -> list[Decile]:
     """Whether the best candidate's probability means what it says."""
-    bins: list[list[tuple[float, bool]]] = [[] for _ in range(DECILES)]
-    for case, decision in decided:
-        if decision.candidates:
-            best = decision.candidates[0]
-            at = min(int(best.probability * DECILES), DECILES - 1)
-            bins[at].append((best.probability, best.child_id == case.truth))
-    return [
-        Decile(
-            at / DECILES, len(held), sum(p for p, _ in held) / len(held), sum(r for _, r in held) / len(held)
-        )
-        for at, held in enumerate(bins)
-        if held
-    ]
+    bins: list[list[Judged]] = [[] for _ in range(DECILES)]
+    for one in judged(decided):
+        bins[min(int(one.probability * DECILES), DECILES - 1)].append(one)
+    return [_decile(at / DECILES, held) for at, held in enumerate(bins) if held]
+
+
+def _decile(low: float, held: list[Judged]) -> Decile:
+    weight = sum(one.weight for one in held)
+    said = sum(one.weight * one.probability for one in held) / weight
+    true = sum(one.weight * one.right for one in held) / weight
+    return Decile(low, len(held), said, true, weight**2 / sum(one.weight**2 for one in held))
 
 
 def knots(decided: Iterable[tuple[Case, Decision]]) -> list[tuple[float, float]]:

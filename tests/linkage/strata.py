@@ -37,13 +37,15 @@ HOME = ("address", "postcode", "school", "phone", "guardian", "upn", "nhs_number
 class Case:
     """One note: its stratum, what it says, and the registered child it is about (None: not registered).
 
-    `identifiable`: it names the child and says enough more that a person would be sure.
+    `identifiable`: it names the child and says enough more that a person would be sure. `weight`: for how many
+    notes it stands where kinds of notes are drawn more or less often than they come.
     """
 
     stratum: str
     note: Description
     truth: int | None
     identifiable: bool
+    weight: float = 1.0
 
 
 @dataclass
@@ -414,6 +416,8 @@ NATURAL: dict[str, float] = {
     "name and date": 4, "no given name": 4, "other family name": 2, "middle name": 3, "first of January": 1,
 }  # fmt: skip
 """How often a note is written in each way, whomever it is about: shares are these over their sum."""
+DRAWN: dict[str, float] = {"age only": 8, "vague": 2, "no given name": 2}
+"""So much more often such notes are drawn than they come: of the probabilities in the middle, most are theirs."""
 UNREGISTERED_SHARE, UNREGISTERED_KIN_SHARE = 0.20, 0.15
 """Of all notes: about a child nobody of whose home is registered, and about one whose brother or sister is. Those
 of the trial in LINKAGE.md."""
@@ -492,7 +496,8 @@ def make_cases(registry: Registry, each: int, seed: int) -> Iterator[Case]:
 
 
 def natural_cases(registry: Registry, notes: int, seed: int) -> Iterator[Case]:
-    """Notes as they come: children and ways of writing as often as in life, so that a share means something.
+    """Notes as they come: children and ways of writing as often as in life, so that a share of their weights means
+    something; but those of `DRAWN` are drawn more often, each with less weight.
 
     Twins are as many as the city has. The stratum of a note about a child who is not registered says which.
     """
@@ -502,7 +507,7 @@ def natural_cases(registry: Registry, notes: int, seed: int) -> Iterator[Case]:
     for home in registry.homes.values():
         missing = [person for person in home if person.person_id not in registry.known]
         (alone if len(missing) == len(home) else with_kin).extend(missing)
-    ways, shares = list(NATURAL), list(NATURAL.values())
+    ways, shares = list(NATURAL), [share * DRAWN.get(way, 1.0) for way, share in NATURAL.items()]
     for _ in range(notes):
         about, way = random.random(), random.choices(ways, shares)[0]
         if about < UNREGISTERED_SHARE:
@@ -515,4 +520,4 @@ def natural_cases(registry: Registry, notes: int, seed: int) -> Iterator[Case]:
             person, stratum = people[random.choice(known)], way
             truth = person.person_id
         note = WRITERS[way](person, told_of(person), random)
-        yield Case(stratum, note, truth, way not in NOT_IDENTIFIABLE)
+        yield Case(stratum, note, truth, way not in NOT_IDENTIFIABLE, 1 / DRAWN.get(way, 1.0))

@@ -97,6 +97,11 @@ def test_a_file_without_a_header_is_not_repeated(tmp_path: Path) -> None:
     assert "not names of columns" in refused(tmp_path, known="\n".join(KNOWN.splitlines()[1:]))
 
 
+@pytest.mark.parametrize(("mark", "says"), [(";", "semicolons"), ("\t", "tabs"), ("|", "upright strokes")])
+def test_a_file_with_other_marks_than_commas_says_which(tmp_path: Path, mark: str, says: str) -> None:
+    assert f"line 1: {says} between the columns" in refused(tmp_path, known=KNOWN.replace(",", mark))
+
+
 def test_a_missing_column_is_named(tmp_path: Path) -> None:
     assert "child_id is missing" in refused(tmp_path, known=KNOWN.replace("child_id,", "", 1))
 

@@ -104,13 +104,11 @@ def receipt_before_custody() -> AbstractContextManager[Any]:
 @_mutant(3, SIMULATED)
 def verdict_computed_anew() -> AbstractContextManager[Any]:
     """A duplicate gets the verdict that its body would get now, and not the one that it had."""
-    against = sync.inbox.against_ledger
 
-    def anew(arrival: Any, recorded: Any) -> Verdict | None:
-        same = recorded is not None and recorded.digest == arrival.digest
-        return arrival.verdict(Outcome.APPLIED, rev=1) if same else against(arrival, recorded)
+    def anew(epoch: str, seq: int, _recorded: Any, _current: Any = None) -> Verdict:
+        return Verdict(epoch=epoch, seq=seq, v=Outcome.APPLIED, rev=1)
 
-    return _replaced(sync.inbox, "against_ledger", anew)
+    return _replaced(sync.inbox, "said_again", anew)
 
 
 @_mutant(3, SIMULATED)
@@ -253,9 +251,10 @@ def notes_of_others_sent() -> AbstractContextManager[Any]:
     """A pull reads the whole log instead of the officer's."""
     after, send = changes.after, notes.send_own
 
-    def everything(tx: Any, _buckets: Sequence[str], *rest: Any) -> Any:
+    def everything(tx: Any, _bucket: str, xid: int, seq: int, limit: int) -> Any:
         authors = [f"notes:{author}" for (author,) in tx.rows("SELECT DISTINCT author FROM note")]
-        return after(tx, authors or ["none"], *rest)
+        found = [entry for one in authors for entry in after(tx, one, xid, seq, limit)]
+        return sorted(found, key=lambda entry: (entry.xid, entry.seq))[:limit]
 
     def anybodys(tx: Any, actor: Any, _author: str, ids: Sequence[str], *, now: int) -> Any:
         sent: dict[str, Any] = {}

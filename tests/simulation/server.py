@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
+import msgspec
+
 from client_stub.transport import (
     Busy,
     ClockWrong,
@@ -20,10 +22,11 @@ from server.access import devices
 from server.access.errors import AccessError
 from server.access.signing import SigningKey
 from server.casework.pack import default_pack
-from server.http import auth, problems, receiving
+from server.checkpoints import Totals
+from server.http import at_once, auth, problems, receiving
 from server.http import devices as device_doors
 from server.http import sync as sync_doors
-from server.http.notes_first import NotesFirst, OnePush
+from server.http.notes_first import Answered, NotesFirst, OnePush
 from server.http.problems import Problem
 from server.http.services import Services
 from server.jobs import backup
@@ -31,6 +34,7 @@ from server.records import ledger, notes, reference
 from server.settings import Settings
 from server.storage import StorageUnavailable, Store, Transaction
 from server.world import Worlds
+from sync.envelope import PullAnswer
 from tests.road import REGISTRY
 from tests.simulation.engines import Engine
 from tests.simulation.phone import Call
@@ -44,7 +48,7 @@ WELL, FAILS, DIES_BEFORE, DIES_AFTER = "well", "fails", "dies before commit", "d
 DOORS: dict[str, Any] = {
     "hello": sync_doors.hello, "push": sync_doors.push, "pull": sync_doors.pull, "condition": sync_doors.condition,
 }  # fmt: skip
-DOORS_WITH_CLOCKS: tuple[Any, ...] = (sync_doors, device_doors, auth, receiving)
+DOORS_WITH_CLOCKS: tuple[Any, ...] = (sync_doors, device_doors, auth, receiving, at_once)
 
 
 class Unexpected(Exception):
@@ -60,6 +64,12 @@ class _Inline:
     async def read(self, work: Callable[[Transaction], T]) -> T:
         """What a read writes at its end (who was shown what) fails as a write does."""
         return self._with_fate(self._server.store.read_now, work)
+
+    def glance(self, work: Callable[[Transaction], T]) -> T:
+        return self._server.store.read_now(work)
+
+    async def read_durable(self, work: Callable[[Transaction], T]) -> T:
+        return await (self.write(work) if self._server.store.read_now(_several_write) else self.read(work))
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
         return self._with_fate(self._server.store.write_now, work)
@@ -79,6 +89,10 @@ class Copied:
 
     def __init__(self, marks: list[tuple[int, int]], copy: Any, begun_at: int) -> None:
         self.marks, self.copy, self.begun_at = marks, copy, begun_at
+
+
+def _several_write(tx: Transaction) -> bool:
+    return not tx.sole_writer
 
 
 class SimServer:
@@ -112,6 +126,8 @@ class SimServer:
                 receipt_key=self.receipt_key,
                 notes_first=NotesFirst(),
                 one_push=OnePush(),
+                totals=Totals(),
+                answered=Answered(),
             ),
         )
 
@@ -145,6 +161,10 @@ class SimServer:
                 asked = device_doors.TokenRequest(grant_type=device_doors.JWT_BEARER, assertion=call.said)
                 given: Any = finished(device_doors.token.fn(data=asked, services=self.services)).content
                 return Token(access_token=given.access_token, expires_in=given.expires_in)
+            if call.door == "pull":
+                known = finished(at_once.nothing_new(self.services, call.token, call.said))
+                if known is not None:
+                    return msgspec.json.decode(known, type=PullAnswer)
             handler = DOORS[call.door]
             connection = SimpleNamespace(
                 headers={"authorization": f"Bearer {call.token}"},
