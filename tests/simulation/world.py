@@ -335,7 +335,8 @@ class World(Desk):
         """The officer opens the phone's program, with signal or without, also while a sync is under way."""
         self._say(f"{phone.name} is looked at")
         before = self.lending.observe(phone)
-        if self._on(phone, lambda: self.lending.open_program(phone)):
+        lives = self._on(phone, lambda: self.lending.open_program(phone))
+        if not phone.gone and (lives or (before and not self.lending.observe(phone))):
             self.lending.check_erased(phone, before)
 
     def boot_again(self, phone: Phone) -> None:
