@@ -3,6 +3,7 @@
     world.py    phones, network, server, time; each event is one method
     server.py   the real doors, intake and records on a real store, without HTTP
     phone.py    the real phone (`client_stub`) over a store in memory, stopped at any boundary
+    beginnings.py  who and what there is when a world begins
     desk.py     what people at desks do meanwhile
     lending.py  every page, every lease and the ledger of holdings, checked as they happen
     oracle.py   what must hold: short, and of no code of the product; lent.py the same of what phones are lent
