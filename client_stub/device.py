@@ -237,6 +237,11 @@ class Device:
             named = (*body.attachments, *(one.attached for one in chosen))
             body = msgspec.structs.replace(body, attachments=named)
         with self.store.transaction():
+            if self.store.get("closed"):
+                raise DeviceError(
+                    "This device is about to be wiped, as the server told it, and keeps nothing more.",
+                    "Write it on another device, or ask the administrator.",
+                )
             epoch = self.current_epoch()
             self.append_frozen(identity, epoch, kind, entity_id, body)
             Album(self.store).keep(chosen, entity_id)

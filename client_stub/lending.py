@@ -12,7 +12,7 @@ import msgspec
 
 from client_stub.device import BRIEFING, Device
 from sync.envelope import Lease
-from sync.holdings import Held, Holdings, Kept, lease_is_over
+from sync.holdings import Clocks, Held, Holdings, Kept, lease_is_over
 
 AREAS = "areas"
 
@@ -36,13 +36,12 @@ class Lending:
         text = self._store.get("lease")
         return msgspec.json.decode(text, type=Kept | None) if text else None
 
-    def keep(self, lease: Lease | None) -> None:
-        """Store what the server says of the lease, with this device's clocks. In a transaction."""
+    def keep(self, lease: Lease | None, since: Clocks) -> None:
+        """Store what the server says of the lease; `since`: this device's clocks when it asked, for `lasts` was counted
+        after that, and before the answer came. In a transaction."""
         kept = None
         if lease is not None:
-            kept = Kept(
-                bucket=lease.bucket, until=lease.until, lasts=lease.lasts, since=self._device.clocks()
-            )
+            kept = Kept(bucket=lease.bucket, until=lease.until, lasts=lease.lasts, since=since)
         self._store.put("lease", msgspec.json.encode(kept).decode())
 
     def erase_if_over(self) -> int:
@@ -59,7 +58,7 @@ class Lending:
             self._store.replace_holdings(held, after)
             self.mark_emptied(over)
             if kept is None:
-                self.keep(None)
+                self._store.put("lease", "null")
         return sum(len(held[name]) for name in over)
 
     def emptied(self) -> tuple[str, ...]:
@@ -71,10 +70,11 @@ class Lending:
         """Remember to say that these are empty. In a transaction."""
         self._store.put("emptied", msgspec.json.encode(sorted({*self.emptied(), *names})).decode())
 
-    def heard(self) -> None:
-        """The server has answered to what was emptied. In a transaction."""
-        if self.emptied():
-            self._store.put("emptied", "[]")
+    def heard(self, said: tuple[str, ...]) -> None:
+        """The server has answered to what it was told to be empty; what was emptied since waits. In a transaction."""
+        if said:
+            left = sorted({*self.emptied()} - {*said})
+            self._store.put("emptied", msgspec.json.encode(left).decode())
 
     def briefing(self) -> list[Child]:
         """The children of the briefing, the gravest and oldest first. Ask `erase_if_over` before."""

@@ -91,6 +91,8 @@ class Sync:
         self._encodings: tuple[str, ...] = ()
         self._epochs_left: set[str] = set()
         """Epochs that this sync has found taken by another installation."""
+        self._life: str | None = None
+        """The incarnation of the server that answered this sync's hello."""
         self.report = Report()
         self._talk = Conversation(device, transport, self._patience, self.report)
 
@@ -128,6 +130,7 @@ class Sync:
             fewest = min(hello.limits.ops_per_push, self._patience.ops_per_push)
             limits_now = msgspec.structs.replace(hello.limits, ops_per_push=fewest)
             self._encodings = hello.encodings
+            self._life = hello.incarnation
             revoked = hello.wipe
         except Revoked:
             revoked = True
@@ -146,8 +149,7 @@ class Sync:
             except Revoked:
                 revoked = True
         if revoked:
-            if sync_state(self._store.all_entries()).waiting:
-                raise Stopped("The server wants this device wiped; that waits until your notes have arrived.")
+            self._close_to_writing()
             begins = self._condition(Wipe.BEGINS)
             with contextlib.suppress(Refused):  # an older server has no such door
                 self._talk.persistently(lambda token: self._transport.condition(token, begins))
@@ -158,6 +160,14 @@ class Sync:
             # Best effort: the notes are safe, and the next sync says it again.
             with contextlib.suppress(TransportError):
                 self._talk.once(lambda token: self._transport.condition(token, self._condition()))
+
+    def _close_to_writing(self) -> None:
+        """Before a wipe, in one transaction with the look at what is left: a note that another command of this device
+        writes meanwhile is sent first, or is refused while its officer looks. Raises Stopped."""
+        with self._store.transaction():
+            if not sync_state(self._store.all_entries()).all_sent:
+                raise Stopped("The server wants this device wiped; that waits until your notes have arrived.")
+            self._store.put("closed", "yes")
 
     def _condition(self, wipe: Wipe | None = None) -> Condition:
         """What the server is told of this device."""
@@ -201,6 +211,8 @@ class Sync:
             self._store.keep(on_hello(self._store.all_entries(), hello, known))
             self._store.put_durable(hello.durable_through, anew=known != hello.incarnation)
             self._store.put("incarnation", hello.incarnation)
+            if not hello.wipe:
+                self._store.put("closed", "")
         self._around.reached("hello.stored")
         return hello
 
@@ -261,6 +273,10 @@ class Sync:
     def _store_answer(self, batch: Sequence[Entry], answer: PushAnswer) -> list[Entry]:
         """Keep what the answer changes, in one transaction; gives the entries as they are now."""
         receipt = None if answer.receipt is None else self._open_receipt(answer.receipt)
+        if receipt is not None and self._life not in (None, receipt.incarnation):
+            # Numbers and promises of one life of the server say nothing in another: hello first, and all again.
+            self._lost(batch)
+            raise Stopped("The server was restored from a backup meanwhile. Sync again.")
         after = on_answer(batch, answer, receipt)
         if must_rotate_epoch(answer) and len(self._epochs_left) >= ROTATIONS_MAX:
             self._problem("The numbers of this device are taken again and again. Tell the administrator.")
@@ -272,7 +288,8 @@ class Sync:
             if answer.receipt is not None and covered:
                 self._store.keep_receipt(answer.receipt, covered, now)
             self._keep_places(batch, answer)
-            if answer.epoch is not None:
+            same_life = receipt is not None and receipt.incarnation == self._store.get("incarnation")
+            if answer.epoch is not None and same_life:
                 self._store.put_durable({answer.epoch: answer.durable_through})
             if must_rotate_epoch(answer) and len(self._epochs_left) < ROTATIONS_MAX:
                 self._rotate(after)
@@ -324,6 +341,7 @@ class Sync:
                 lease="begin" if self._begin_lease else None,
             )
             self._begin_lease = False
+            since = self._device.clocks()
             page = self._talk.persistently(partial(self._pull, request))
             self._around.reached("pull.answered")
             after = apply_page(held if cursor is not None else {}, page)
@@ -331,8 +349,8 @@ class Sync:
             with self._store.transaction():
                 self._store.replace_holdings(held, after)
                 self._store.put("cursor", cursor)
-                self._lending.heard()
-                self._lending.keep(page.lease)
+                self._lending.heard(request.emptied)
+                self._lending.keep(page.lease, since)
             self._around.reached("pull.stored")
             held = after
             self.report.pulled += len(page.changes)

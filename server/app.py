@@ -27,9 +27,10 @@ from server.alerts.channels import Channel
 from server.alerts.presets import load_presets
 from server.alerts.push import VapidKey
 from server.alerts.stream import Hub
-from server.alerts.ways import channels_of, open_ways, queued
+from server.alerts.ways import channels_of, open_ways
 from server.casework.boroughs import Force, default_force, load_force
 from server.casework.pack import Pack, default_pack_text, load_pack
+from server.checkpoints import Totals
 from server.clock import now_ms
 from server.console import pages
 from server.http import (
@@ -40,8 +41,11 @@ from server.http import (
     devices,
     health,
     merging,
+    noticing,
+    overview,
     problems,
     reviews,
+    scrutiny,
     search,
     shown_attachments,
     sign_in,
@@ -49,13 +53,14 @@ from server.http import (
     telling,
     transfers,
 )
+from server.http.at_once import AtOnce
 from server.http.auth import OPEN, authenticate, provide_device, provide_person, provide_services
 from server.http.csrf import COOKIE, HEADER, CSRFCheck
 from server.http.docs import StrictStructSchemaPlugin, openapi_config
 from server.http.live import Streams
 from server.http.media import CheckedRequest, no_options, read_expected_type
 from server.http.metrics import Metrics
-from server.http.notes_first import NotesFirst, OnePush
+from server.http.notes_first import Answered, NotesFirst, OnePush
 from server.http.observe import Observe
 from server.http.services import Services
 from server.http.turns import Turns
@@ -89,6 +94,9 @@ HANDLERS: list[ControllerRouterHandler] = [
     *administration.HANDLERS,
     *telling.HANDLERS,
     *transfers.HANDLERS,
+    *overview.HANDLERS,
+    *noticing.HANDLERS,
+    *scrutiny.HANDLERS,
     problems.problem_page,
 ]
 
@@ -119,14 +127,14 @@ def make_data_folder(settings: Settings) -> None:
 
 
 def make_services(settings: Settings, store: Store, metrics: Metrics, pack: Pack) -> Services:
-    """Put together what the doors use. Raises `PolicyError`, `TellingError`, and `PackError` for rules that do not
-    fit the policy."""
+    """Put together what the doors use. Raises `PolicyError`, `TellingError`, `WebhooksError`, and `PackError` for
+    rules that do not fit the policy."""
     make_data_folder(settings)
     secret = load_secret(settings.data, settings.secret)
     policy = load_policy(settings.policy, settings.boroughs)
     session_rules = SessionRules(settings.session_idle_minutes * 60_000, settings.session_hours * 3_600_000)
     escalation.check_roles(pack, policy)
-    worlds = Worlds(pack, queued(settings))
+    worlds = Worlds(pack)
     store.write_now(lambda tx: publish(tx, policy.force))
     store.read_now(worlds.current)  # loaded now, so that the first push does not wait for it
     worlds.load_beside(store)
@@ -156,6 +164,8 @@ def make_services(settings: Settings, store: Store, metrics: Metrics, pack: Pack
         turns=Turns(),
         notes_first=NotesFirst(),
         one_push=OnePush(),
+        totals=Totals(),
+        answered=Answered(),
         hub=Hub(
             store,
             steps.TOPIC,
@@ -272,5 +282,6 @@ def create_app(
         logging_config=None,
         debug=False,
     )
-    app.asgi_handler = Streams(Observe(app.asgi_handler, metrics, behind_tls=settings.behind_tls))
+    at_once = AtOnce(app.asgi_handler, app.state)
+    app.asgi_handler = Streams(Observe(at_once, metrics, behind_tls=settings.behind_tls))
     return app

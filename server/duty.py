@@ -6,21 +6,30 @@ everybody who must hear of it does (the author of a note hears that it was seen)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from server.access import people
 from server.access.errors import NotAllowed
 from server.access.identity import Person, person_from_row
 from server.access.policy import Permission, Policy
 from server.audit import Actor
-from server.casework.clocks import deadline, escalations
+from server.casework.clocks import deadline, first_hearing_at
 from server.casework.grades import decided, highest
 from server.casework.pack import Pack
 from server.casework.routing import OTHER_FORCE
 from server.placing import WHO_IS_WHO
-from server.records import alerts, cases, children_shown, duties, force_contacts, grades, notes, outcomes
+from server.records import (
+    alerts,
+    cases,
+    children_shown,
+    duties,
+    force_contacts,
+    grades,
+    notes,
+    outcomes,
+    telling,
+)
 from server.records.alerts import Alert, AlertConflict, State
 from server.records.grades import NewClock
+from server.records.staff import Staff
 from server.storage.port import Transaction
 from server.world import World
 from sync.vocabulary import Grade, NoteOutcome
@@ -33,11 +42,13 @@ class ContactNeeded(NotAllowed):
 def acknowledge(
     tx: Transaction, person: Person, alert_id: int, *, now: int, from_rev: int | None = None
 ) -> Alert:
-    """Answer an alert, and let the authors of its notes know that the borough has seen them.
+    """Answer an alert, and let the authors of its notes know that the borough has seen them. Whoever had said that
+    they are away is there again.
 
     Raises NotAllowed, and AlertConflict where it is closed or `from_rev` is no longer its revision.
     """
     alert = alerts.acknowledge(tx, person, alert_id, now=now, from_rev=from_rev)
+    telling.is_here(tx, person, now=now)
     notes.set_status(tx, alerts.note_ids(tx, alert_id), notes.Status.SEEN)
     return alert
 
@@ -52,7 +63,6 @@ def hand_over(
     *,
     now: int,
     from_rev: int | None = None,
-    channels: Sequence[str] = (),
 ) -> Alert:
     """Give an alert to somebody else of its borough, by username, with the reason.
 
@@ -72,7 +82,12 @@ def hand_over(
             "That person cannot take this alert.",
             "Choose somebody who answers alerts of this borough; check the username.",
         )
-    return alerts.hand_over(tx, person, alert_id, taker.username, reason, now=now, channels=channels)
+    if Staff(tx, policy, now).is_away(taker):
+        raise NotAllowed(
+            "That person has said that they are away.",
+            "Choose somebody who is there, or whoever stands in for them.",
+        )
+    return alerts.hand_over(tx, person, alert_id, taker.username, reason, now=now)
 
 
 def close(
@@ -133,9 +148,7 @@ def grade(
     floor = highest(found for found in (alert.grade, said) if found is not None)
     decided(floor, to, rationale=rationale, supervisor=person.may(Permission.LOWER_GRADES))
     clock = _regraded(alert, to, world.pack, now)
-    grades.decide(
-        tx, person, alert, to, rationale.strip(), clock, said=said, now=now, channels=world.channels
-    )
+    grades.decide(tx, person, alert, to, rationale.strip(), clock, said=said, now=now)
     return alerts.show(tx, person, alert_id, now=now)
 
 
@@ -152,9 +165,10 @@ def _regraded(alert: Alert, to: Grade, pack: Pack, now: int) -> NewClock:
     ends_at = min((at for at in ends if at is not None), default=None)
     if alert.state is not State.OPEN:
         return NewClock(ends_at, alert.level, alert.escalates_at)
-    ladder = escalations(to, preset, begins_at, ends_at, pack)
-    hears = [at for at in (ladder[0].at if ladder else None, alert.warns_at) if at is not None]
-    return NewClock(ends_at, 0, max(now, min(hears)) if hears else None)
+    hears_at = first_hearing_at(to, preset, begins_at, ends_at, pack)
+    if alert.warns_at is not None:
+        hears_at = min(hears_at, alert.warns_at)
+    return NewClock(ends_at, 0, max(now, hears_at))
 
 
 def set_marker(
@@ -177,7 +191,7 @@ def set_marker(
     tx.lock(WHO_IS_WHO)
     marker_id = children_shown.set_marker(tx, person, child_id, kind, reason, now=now, expires_at=expires_at)
     actor = Actor("person", person.username)
-    cases.reassess(tx, actor, child_id, world.pack, now=now, channels=world.channels)
+    cases.reassess(tx, actor, child_id, world.pack, now=now)
     return marker_id
 
 

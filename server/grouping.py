@@ -23,7 +23,7 @@ def keep_apart(
     child_id = child_of(tx, person, subject_id, sight)
     if incident_decisions.decide(tx, person, subject_id, apart, reason, now=now):
         actor = Actor("person", person.username)
-        cases.reassess(tx, actor, child_id, world.pack, now=now, channels=world.channels)
+        cases.reassess(tx, actor, child_id, world.pack, now=now)
     return child_id
 
 

@@ -29,7 +29,7 @@ from sync import inbox, limits
 from sync.envelope import CUSTODY, Code, Outcome, Verdict
 from sync.inbox import Arrival
 from sync.note import Amendment, Note, Withdrawal
-from sync.operations import Envelope, attachments_of, parse_envelope
+from sync.operations import Envelope, attachments_of, digest, numbered, parse_envelope
 
 log = structlog.get_logger()
 
@@ -85,6 +85,42 @@ def prepare_alone(line: bytes) -> Prepared:
 def _prepared(arrival: Arrival) -> Prepared:
     note = arrival.body.note if isinstance(arrival.body, Amendment) else arrival.body
     return Prepared(arrival, placing.describe(note) if isinstance(note, Note) else ())
+
+
+def repeated(tx: Transaction, sender: DeviceIdentity, lines: Sequence[bytes]) -> Received | None:
+    """The answer to a push that came before, whole: every line of it is in the ledger, byte for byte, and was applied.
+
+    It reads, and writes nothing; of a line it needs its number and its digest, since the same bytes were found to be
+    in order then. None: there is something new in it, something that may have come to another end since, or anything
+    out of the ordinary, and the push takes the road.
+    """
+    keys = [numbered(line) for line in lines]
+    epoch = keys[0].epoch if keys and keys[0] is not None else ""
+    seqs = [
+        key.seq for key in keys if key is not None and (key.device, key.epoch) == (sender.device_id, epoch)
+    ]
+    stream = ledger.stream(tx, sender.device_id, epoch) if len(seqs) == len(lines) > 0 else None
+    if stream is None:
+        return None
+    known = ledger.recorded(tx, stream, seqs)
+    verdicts, custody = [], []
+    for seq, line in zip(seqs, lines, strict=True):
+        entry = known.get(seq)
+        if entry is None or entry.recorded.outcome is not Outcome.APPLIED:
+            return None
+        sha = digest(line)
+        if sha != entry.recorded.digest:
+            return None
+        verdicts.append(inbox.said_again(epoch, seq, entry.recorded))
+        custody.append((epoch, seq, sha))
+    return Received(
+        verdicts=tuple(verdicts),
+        epoch=epoch,
+        contiguous_through=stream.contiguous_through,
+        durable_through=stream.durable_through,
+        custody=tuple(custody),
+        rotate_epoch=False,
+    )
 
 
 def receive(
@@ -421,7 +457,7 @@ def _follow_up(
             notes.recount(tx, note.note_key, facts)
             placing.place_again(tx, trip.world, note.note_key, subjects, now=now)
     for child_id in notes.children_of(tx, note.note_key):
-        cases.reassess(tx, placing.SYSTEM, child_id, trip.world.pack, now=now, channels=trip.world.channels)
+        cases.reassess(tx, placing.SYSTEM, child_id, trip.world.pack, now=now)
     return rev
 
 

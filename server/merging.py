@@ -204,12 +204,12 @@ def _group_anew(
     tx: Transaction, world: World, actor: Actor, record_ids: Collection[int], kind: EventKind, now: int
 ) -> None:
     """Read these records as the children that they are now, and see that nothing of it is lost."""
-    duties.tell(tx, record_ids, kind, actor.id, now=now, channels=world.channels)
+    duties.tell(tx, record_ids, kind, actor.id, now=now)
     before = {children.kept(tx, child_id) for child_id in record_ids}
     groups = clusters.regroup(tx, record_ids)
     joint.carry(tx, before, groups, now=now)
     for kept_id in sorted(before | {group.kept_id for group in groups}):
-        cases.reassess_together(tx, actor, kept_id, world.pack, now=now, channels=world.channels)
+        cases.reassess_together(tx, actor, kept_id, world.pack, now=now)
 
 
 def _both(

@@ -154,7 +154,6 @@ def place(
             world.pack,
             now=now,
             arrival=cause,
-            channels=world.channels,
             made_for=(subject.details, fact) if is_new else None,
         )
         if action is Action.REVIEW:
@@ -284,6 +283,6 @@ def relocate(
     links.move(tx, subject_id, to_child)
     if children.retire_if_empty(tx, actor, from_child, now=now):
         open_ids = duties.open_ids(tx, from_child)
-        duties.close(tx, actor, open_ids, MOVED, now=now, channels=world.channels)
-    cases.reassess(tx, actor, from_child, world.pack, now=now, channels=world.channels)
-    cases.reassess(tx, actor, to_child, world.pack, now=now, channels=world.channels, running_since=running)
+        duties.close(tx, actor, open_ids, MOVED, now=now)
+    cases.reassess(tx, actor, from_child, world.pack, now=now)
+    cases.reassess(tx, actor, to_child, world.pack, now=now, running_since=running)

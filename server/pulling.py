@@ -12,16 +12,18 @@ import msgspec
 
 from server.access.identity import DeviceIdentity
 from server.audit import Actor
-from server.records import briefing, changes, leases, notes, published
+from server.checkpoints import Totals
+from server.records import briefing, changes, leases, notes, published, standstill
 from server.records.changes import Logged
 from server.records.leases import Running
 from server.storage.port import Transaction
 from sync.cursor import Cursor
 from sync.envelope import Change, ChangeOp, Lease, RemoveReason
-from sync.holdings import checksum
 
 Rows = dict[str, tuple[int, dict[str, Any]]]
 BEGINNING = (0, 0)
+SHARED = (published.VOCABULARY, published.AREAS)
+"""Buckets that every phone has beside its officer's own notes."""
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,17 +37,40 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     lease: Lease | None
 
 
+def nothing_new(tx: Transaction, token: str, asked: Cursor, *, now: int) -> bool:
+    """Whether a phone with this token may pull, is lent no briefing, and has heard everything up to its cursor: one
+    look at the database. The cursor is one of which `checkpoint_known` knows something."""
+    names = (asked.scope_version, *SHARED)
+    places = [(asked.xid, asked.seq), *(asked.lent[name] for name in SHARED)]
+    return standstill.stands(tx, token, names, places, now=now)
+
+
+def checkpoint_known(asked: Cursor, *, now: int, totals: Totals) -> dict[str, tuple[int, str]] | None:
+    """The checkpoint of a phone at this cursor, if nothing has changed since. None: this process has not counted its
+    buckets there, or it holds more than every phone does; then `page` says what there is."""
+    if asked.lent.keys() != set(SHARED):
+        return None
+    told = {}
+    for name, place in ((asked.scope_version, (asked.xid, asked.seq)), *asked.lent.items()):
+        total = totals.at(name, place, now=now)
+        if total is None:
+            return None
+        told[name] = total.told
+    return told
+
+
 class _Lending(msgspec.Struct, frozen=True):
     """A bucket in scope: how its rows are sent, and which there are."""
 
     name: str
     send: Callable[[Sequence[str]], Rows]
     revisions: Callable[[], list[tuple[str, str, int]]]
+    only_grows: bool = False
 
 
 def page(
     tx: Transaction, device: DeviceIdentity, asked: Cursor | None, start: Cursor, emptied: Sequence[str],
-    limit: int, *, now: int,
+    limit: int, *, now: int, totals: Totals,
 ) -> Page:  # fmt: skip
     """The changes after `asked`, or from `start` (a cursor at the beginning) where there is none that is good."""
     position = asked or start
@@ -53,7 +78,7 @@ def page(
     scope = _scope(tx, device, lease, now)
     lent = {name: place for name, place in position.lent.items() if name not in emptied}
     if asked is not None:
-        _confirm(tx, device, lent, now)
+        _confirm(tx, device, lent, asked.issued_at, now)
     places = {one.name: lent.get(one.name, BEGINNING) for one in scope[1:]}
     own = scope[0].name
     places[own] = BEGINNING if own in emptied else (position.xid, position.seq)
@@ -63,7 +88,7 @@ def page(
     more = False
     for one in scope:
         room = limit - len(found)
-        logged = changes.after(tx, [one.name], *places[one.name], room + 1)
+        logged = changes.after(tx, one.name, *places[one.name], room + 1)
         if len(logged) > room:
             more, logged = True, logged[:room]
         if logged:
@@ -72,14 +97,21 @@ def page(
         if more:
             break
     _write_down(tx, device, lease, found, places, now)
-    own_place = places.pop(own)
     checkpoint = None
+    for name in emptied:
+        totals.forget(name)
     if not more and not changes.unsettled(tx, [one.name for one in scope]):
-        checkpoint = {one.name: _counted(one.revisions()) for one in scope}
+        checkpoint = {
+            one.name: totals.of(
+                tx, one.name, places[one.name], one.revisions, only_grows=one.only_grows, now=now
+            ).told
+            for one in scope
+        }
+    own_place = places.pop(own)
     return Page(
         changes=tuple(found),
         removed=(*out, *begun),
-        after=Cursor(position.incarnation, position.scope_version, *own_place, places),
+        after=Cursor(position.incarnation, position.scope_version, *own_place, places, now),
         more=more,
         checkpoint=checkpoint,
         lease=Lease(bucket=briefing.bucket(lease.ward), until=lease.until, lasts=lease.until - now)
@@ -106,9 +138,9 @@ def _scope(tx: Transaction, device: DeviceIdentity, lease: Running | None, now: 
             notes.bucket(author),
             lambda ids: notes.send_own(tx, actor, author, ids, now=now),
             lambda: notes.own_revisions(tx, author),
+            only_grows=True,
         ),
-        shared(published.VOCABULARY),
-        shared(published.AREAS),
+        *map(shared, SHARED),
     ]
     if lease is not None and lease.ward == device.ward:
         ward = lease.ward
@@ -155,10 +187,16 @@ def _taken_off(tx: Transaction, device: DeviceIdentity, name: str) -> list[Chang
     ]  # fmt: skip
 
 
-def _confirm(tx: Transaction, device: DeviceIdentity, lent: dict[str, tuple[int, int]], now: int) -> None:
-    """What the phone's cursor and its own word prove of the briefing: where it is, or that nothing of it is left."""
+def _confirm(
+    tx: Transaction, device: DeviceIdentity, lent: dict[str, tuple[int, int]], issued_at: int, now: int
+) -> None:
+    """What the phone's cursor and its own word prove of the briefing: where it is, or that nothing of it is left.
+
+    A request may arrive long after the phone has asked again and been answered, so its cursor proves nothing of what
+    was sent since it was issued.
+    """
     here = [place for name, place in lent.items() if name.startswith(briefing.bucket(""))]
-    leases.confirm(tx, device.device_id, here[0] if here else None, now=now)
+    leases.confirm(tx, device.device_id, here[0] if here else None, sent_until=issued_at, now=now)
 
 
 def _write_down(
@@ -179,7 +217,3 @@ def _write_down(
     for change in told:
         if change.op is ChangeOp.REMOVE:
             leases.leaving(tx, device.device_id, int(change.id), places[name])
-
-
-def _counted(rows: Sequence[tuple[str, str, int]]) -> tuple[int, str]:
-    return len(rows), checksum(rows)

@@ -7,6 +7,7 @@ happens: the only thing written is that somebody looked.
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Protocol
@@ -62,6 +63,28 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
 
     flags: tuple[Flag, ...]
     changes: tuple[Change, ...]
+
+
+class Tally:
+    """Changes counted by rule and kind, with the first children of each. Children come in order."""
+
+    def __init__(self, children_named: int) -> None:
+        self.flags: Counter[tuple[str, str]] = Counter()
+        self.children: Counter[tuple[str, str]] = Counter()
+        self.first: dict[tuple[str, str], list[int]] = {}
+        self._named = children_named
+        self._last: dict[tuple[str, str], int] = {}
+
+    def add(self, change: Change) -> None:
+        """Count one more."""
+        key = change.rule, change.kind.value
+        self.flags[key] += 1
+        if self._last.get(key) == change.child_id:
+            return
+        self._last[key] = change.child_id
+        self.children[key] += 1
+        if self.children[key] <= self._named:
+            self.first.setdefault(key, []).append(change.child_id)
 
 
 def difference(

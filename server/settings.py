@@ -7,7 +7,6 @@ A test fails when a field has no description. Nothing else in the server reads t
 
 from __future__ import annotations
 
-import base64
 import os
 import re
 from collections.abc import Mapping
@@ -205,20 +204,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             le=1_000_000,
         ),
     ] = 512
-    webhook_url: Annotated[
-        str,
+    webhooks: Annotated[
+        Path | None,
         Meta(
-            description="Address to which each alert is also sent, signed by the Standard Webhooks specification. "
-            "It names nobody: numbers, a borough code, a grade and a link. Empty: none."
+            description="A TOML file with the other systems to which alerts are also sent, each with an address, a key "
+            "and, if wanted, its own boroughs and grades (`server/alerts/webhooks.py` shows the form). Only the "
+            "server's account should read it. Messages are signed by the Standard Webhooks specification and name "
+            "nobody."
         ),
-    ] = ""
-    webhook_secret: Annotated[
-        str,
-        Meta(
-            description="The key that the webhook's signatures are made with: 24 to 64 bytes in base64, with or "
-            "without `whsec_` in front."
-        ),
-    ] = ""
+    ] = None
     telling: Annotated[
         Path | None,
         Meta(
@@ -413,7 +407,6 @@ def _check(settings: Settings) -> None:
         raise SettingsError(
             "EARLYSIGN_DATABASE must be empty (SQLite in the data folder) or begin with postgresql://"
         )
-    _check_webhook(settings)
     _check_mail(settings)
     if settings.secret:
         try:
@@ -427,28 +420,6 @@ def _check(settings: Settings) -> None:
     for variable, file in (("EARLYSIGN_POLICY", settings.policy), ("EARLYSIGN_BOROUGHS", settings.boroughs)):
         if file is not None and not file.is_file():
             raise SettingsError(f"{variable} names a file that does not exist.")
-
-
-def _check_webhook(settings: Settings) -> None:
-    """A webhook goes over TLS, or stays on this machine, and is signed with a key that cannot be guessed."""
-    if bool(settings.webhook_url) != bool(settings.webhook_secret):
-        raise SettingsError(
-            "EARLYSIGN_WEBHOOK_URL and EARLYSIGN_WEBHOOK_SECRET go together: set both or none."
-        )
-    if not settings.webhook_url:
-        return
-    parts = urlsplit(settings.webhook_url)
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
-        raise SettingsError("EARLYSIGN_WEBHOOK_URL must begin with https:// (http:// only on this machine).")
-    try:
-        text = settings.webhook_secret.removeprefix("whsec_")
-        length = len(base64.b64decode(text + "=" * (-len(text) % 4), validate=True))
-    except ValueError:
-        length = 0
-    if not 24 <= length <= 64:
-        raise SettingsError(
-            "EARLYSIGN_WEBHOOK_SECRET must be 24 to 64 bytes in base64: `openssl rand -base64 32` makes one."
-        )
 
 
 def _check_mail(settings: Settings) -> None:

@@ -9,7 +9,7 @@ from server.access.identity import Person, person_from_row
 from server.access.policy import Permission, Policy
 from server.casework.routing import OTHER_FORCE
 from server.placing import WHO_IS_WHO
-from server.records import alerts, children, children_shown, force_contacts, open_cases, transfers
+from server.records import alerts, children, children_shown, force_contacts, open_cases, telling, transfers
 from server.records.alerts import Alert, AlertConflict, State
 from server.records.open_cases import Case
 from server.records.transfers import Answer, Transfer
@@ -69,6 +69,8 @@ def answer(
         raise TransferRefused("Say why, in a few words.")
     if not transfers.answer(tx, person, asked, how, reason, now=now):
         raise TransferRefused("This was answered before.")
+    if how is Answer.ACCEPTED:
+        telling.is_here(tx, person, now=now)
     if how is Answer.ACCEPTED and asked.alert_id is None and asked.to_borough != OTHER_FORCE:
         children.set_owner(tx, asked.child_id, asked.to_borough)
         live = open_case(tx, person, asked.child_id, now=now)
@@ -102,10 +104,9 @@ def other_force_alert(tx: Transaction, person: Person, alert_id: int) -> Alert:
 
 
 def open_case(tx: Transaction, person: Person, child_id: int, *, now: int) -> Case | None:
-    """The case of a child that is open."""
-    return next(
-        (one for one in open_cases.of_child(tx, person, child_id, now=now) if one.closed_at is None), None
-    )
+    """The case of a child that is open, by any of its records."""
+    found = open_cases.of_child(tx, person, children.kept(tx, child_id), now=now)
+    return next((one for one in found if one.closed_at is None), None)
 
 
 def begin_case(

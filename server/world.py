@@ -1,4 +1,4 @@
-"""What the road needs beside the database: the model, the rules, the map, and where alerts go."""
+"""What the road needs beside the database: the model, the rules and the map."""
 
 import re
 from threading import Lock, Thread
@@ -22,12 +22,11 @@ GSS_CODE = re.compile(r"[A-Z][0-9]{8}")
 
 
 class World(msgspec.Struct, frozen=True, kw_only=True):
-    """What the road needs beside the database: the model, the rules, the map, and where alerts go."""
+    """What the road needs beside the database: the model, the rules and the map."""
 
     decider: Decider
     pack: Pack
     areas: AreaHistory
-    channels: tuple[str, ...] = ()
 
     def borough_of(self, note: Note, observed_at: int) -> str | None:
         """Where it was observed: by position and the boundaries of that day, else as the officer chose."""
@@ -47,11 +46,10 @@ class Worlds:
     `pack` holds until another is put in force in the database (`earlysign rules reload`).
     """
 
-    def __init__(self, pack: Pack, channels: tuple[str, ...] = (), model: Model | None = None) -> None:
+    def __init__(self, pack: Pack, model: Model | None = None) -> None:
         self._pack = pack
         self._in_force: tuple[str | None, Pack] = (None, pack)
         """The text of the pack that was last found in the database, and what it says."""
-        self._channels = channels
         self._model = model or default_model()
         self._loaded: tuple[int, World] | None = None
         self._beside: Store | None = None
@@ -100,7 +98,6 @@ class Worlds:
             decider=Decider(model),
             pack=self.pack_in_force(tx),
             areas=AreaHistory(reference.areas(tx)),
-            channels=self._channels,
         )
         self._loaded = (generation, world)
         return world

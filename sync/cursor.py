@@ -23,7 +23,8 @@ class CursorError(ValueError):
 class Cursor(msgspec.Struct, frozen=True, array_like=True):
     """A place in the change log: everything in scope at or before it has been sent.
 
-    (xid, seq) is the place in the officer's own notes; `lent` has the place in each further bucket on the phone.
+    (xid, seq) is the place in the officer's own notes; `lent` has the place in each further bucket on the phone, and
+    `issued_at` is when its page was sent (ms): of what was sent later it proves nothing.
     """
 
     incarnation: str
@@ -31,6 +32,7 @@ class Cursor(msgspec.Struct, frozen=True, array_like=True):
     xid: int
     seq: int
     lent: dict[str, tuple[int, int]] = {}
+    issued_at: int = 0
 
 
 _encoder = msgspec.json.Encoder()

@@ -32,13 +32,40 @@ Holdings = dict[str, dict[RowKey, Held]]
 """By bucket, then by row."""
 
 
+class Total(msgspec.Struct, frozen=True):
+    """How many rows there are, and the sum that their checksum is of: a row is put in or taken out alone."""
+
+    rows: int = 0
+    sum: int = 0
+
+    def put(self, kind: str, row_id: str, rev: int) -> "Total":
+        """With one more row."""
+        return Total(self.rows + 1, self.sum + _share(kind, row_id, rev))
+
+    def moved(self, kind: str, row_id: str, rev: int) -> "Total":
+        """With a row that was here with the revision before, and has this one now."""
+        return Total(self.rows, self.sum + _share(kind, row_id, rev) - _share(kind, row_id, rev - 1))
+
+    @property
+    def told(self) -> tuple[int, str]:
+        """As a checkpoint says it."""
+        return self.rows, f"{self.sum % CHECKSUM_MODULUS:016x}"
+
+
+def total(rows: Iterable[tuple[str, str, int]]) -> Total:
+    """Of (kind, id, rev), in any order."""
+    shares = [_share(kind, row_id, rev) for kind, row_id, rev in rows]
+    return Total(len(shares), sum(shares))
+
+
 def checksum(rows: Iterable[tuple[str, str, int]]) -> str:
     """Of (kind, id, rev), in any order: a sum, so that one row can be added or taken away alone."""
-    total = 0
-    for kind, row_id, rev in rows:
-        raw = hashlib.sha256(f"{kind}\0{row_id}\0{rev}".encode()).digest()
-        total += int.from_bytes(raw[:8], "big")
-    return f"{total % CHECKSUM_MODULUS:016x}"
+    return total(rows).told[1]
+
+
+def _share(kind: str, row_id: str, rev: int) -> int:
+    raw = hashlib.sha256(f"{kind}\0{row_id}\0{rev}".encode()).digest()
+    return int.from_bytes(raw[:8], "big")
 
 
 def apply_page(holdings: Holdings, page: PullAnswer) -> Holdings:

@@ -96,11 +96,19 @@ def against_ledger(arrival: Arrival, recorded: Recorded | None) -> Verdict | Non
     if recorded is None:
         return None
     if recorded.digest == arrival.digest:
-        then = arrival.verdict(recorded.outcome, recorded.code, recorded.rev)
-        return msgspec.structs.replace(
-            then, v=Outcome.DUPLICATE, code=recorded.outcome.value, why=recorded.code
-        )
+        envelope = arrival.envelope
+        assert envelope is not None, "what is recorded has a key"
+        current = arrival.verdict(recorded.outcome, recorded.code).current
+        return said_again(envelope.epoch, envelope.seq, recorded, current)
     return arrival.verdict(Outcome.QUARANTINED, Code.KEY_REUSED)
+
+
+def said_again(epoch: str, seq: int, recorded: Recorded, current: object = None) -> Verdict:
+    """The verdict on an op that came before, byte for byte: the one that it had then, for ever."""
+    return Verdict(
+        epoch=epoch, seq=seq, v=Outcome.DUPLICATE, code=recorded.outcome.value, why=recorded.code,
+        rev=recorded.rev, current=current,
+    )  # fmt: skip
 
 
 def contiguous_through(start: int, seqs_above: Iterable[int]) -> int:

@@ -22,7 +22,7 @@ from server.linkage.entries import encode_entry, index_entry
 from server.linkage.standardise import encode_record, standardise
 from server.records import alerts, children, links, notes, registry
 from server.records.alerts import Alert
-from server.records.child import Circumstances, Details, Standing
+from server.records.child import Circumstances, Details, Standing, encode_details
 from server.records.registry_rows import Ready
 from server.storage import Store
 from server.world import World, Worlds
@@ -139,10 +139,10 @@ class Officer:
 class Road:
     """A server's insides on a store, with a clock that tests move."""
 
-    def __init__(self, store: Store, pack: Pack | None = None, channels: tuple[str, ...] = ()) -> None:
+    def __init__(self, store: Store, pack: Pack | None = None) -> None:
         self.store = store
         self.pack = pack or default_pack()
-        self.worlds = Worlds(self.pack, channels)
+        self.worlds = Worlds(self.pack)
         self.now = START_MS
 
     def passes(self, *, minutes: float = 0, hours: float = 0) -> None:
@@ -201,7 +201,9 @@ class Road:
 
         return self.store.write_now(add)
 
-    def registry_says(self, child_id: int, details: Details, home: str | None = None) -> None:
+    def registry_says(
+        self, child_id: int, details: Details, home: str | None = None, *, restricted: bool | None = None
+    ) -> None:
         """The registry's next file describes this child of its anew, at this home or in the borough it had."""
         (known,) = self.rows(
             "SELECT registry_id, home_borough, school_borough, responsible_authority, looked_after, restricted"
@@ -212,14 +214,14 @@ class Road:
         row = Ready(
             registry_id=known[0],
             digest=b"",
-            restricted=bool(known[5]),
+            restricted=bool(known[5]) if restricted is None else restricted,
             looked_after=bool(known[4]),
             home_borough=home or known[1],
             school_borough=known[2],
             responsible_authority=known[3],
             owner_borough=home or known[1],
             date_of_birth=details.date_of_birth.isoformat() if details.date_of_birth else None,
-            details=children.encode_details(details),
+            details=encode_details(details),
             record=encode_record(record),
             indexed=encode_entry(index_entry(record)),
         )

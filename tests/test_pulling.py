@@ -10,6 +10,7 @@ import pytest
 
 from server import duty, placing, pulling
 from server.audit import Actor
+from server.checkpoints import Totals
 from server.records import briefing, conditions, leases, notes, published
 from server.records.child import Details
 from server.storage import Store
@@ -32,6 +33,7 @@ class Phone:
         self.cursor: Cursor | None = None
         self.held: holdings.Holdings = {}
         self.emptied: tuple[str, ...] = ()
+        self.totals = Totals()
 
     @property
     def device_id(self) -> str:
@@ -45,7 +47,9 @@ class Phone:
         identity = self.officer.identity
         start = Cursor("life", f"notes:{identity.username}", 0, 0)
         return self.road.store.read_now(
-            lambda tx: pulling.page(tx, identity, self.cursor, start, self.emptied, limit, now=self.road.now)
+            lambda tx: pulling.page(
+                tx, identity, self.cursor, start, self.emptied, limit, now=self.road.now, totals=self.totals
+            )
         )
 
     def take(self, page: pulling.Page) -> None:

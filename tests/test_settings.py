@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from server.alerts.ways import channels_of
 from server.settings import (
     Settings,
     SettingsError,
@@ -99,31 +98,3 @@ def test_postgresql_is_not_migrated_unless_asked() -> None:
     assert not load_settings({"EARLYSIGN_DATABASE": "postgresql://x/y"}).migrates_on_start
     both = {"EARLYSIGN_DATABASE": "postgresql://x/y", "EARLYSIGN_MIGRATE_ON_START": "yes"}
     assert load_settings(both).migrates_on_start
-
-
-@pytest.mark.parametrize(
-    ("url", "secret", "says"),
-    [
-        ("https://hook.example", "", "go together"),
-        ("", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "go together"),
-        ("http://hook.example", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "https://"),
-        ("ftp://127.0.0.1", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "https://"),
-        ("https://hook.example", "whsec_c2hvcnQ=", "24 to 64 bytes"),
-        ("https://hook.example", "not base64!", "24 to 64 bytes"),
-    ],
-)
-def test_a_webhook_that_is_not_safe_is_refused_without_repeating_its_key(
-    url: str, secret: str, says: str
-) -> None:
-    with pytest.raises(SettingsError, match=says) as caught:
-        load_settings({"EARLYSIGN_WEBHOOK_URL": url, "EARLYSIGN_WEBHOOK_SECRET": secret})
-    assert not secret or secret not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "url", ["https://hook.example/a", "http://127.0.0.1:9000", "http://localhost:9000/x"]
-)
-def test_a_webhook_over_tls_or_on_this_machine_is_taken(url: str) -> None:
-    for secret in ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"):
-        settings = load_settings({"EARLYSIGN_WEBHOOK_URL": url, "EARLYSIGN_WEBHOOK_SECRET": secret})
-        assert [way.name for way in channels_of(settings, bytes(32))] == ["push", "webhook"]

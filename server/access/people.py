@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from server.access.errors import AccountError
-from server.access.identity import PersonRow
-from server.access.policy import Policy, Scope
+from server.access.identity import Person, PersonRow, person_from_row
+from server.access.policy import Permission, Policy, Scope
 from server.audit import Actor, Verb, record
 from server.storage.port import Transaction
 
@@ -57,6 +57,12 @@ def by_id(tx: Transaction, person_id: int) -> PersonRow | None:
 def everybody(tx: Transaction) -> list[PersonRow]:
     """All people, by username."""
     return [from_row(row) for row in tx.rows(f"SELECT {COLUMNS} FROM person ORDER BY username")]
+
+
+def who_may(tx: Transaction, policy: Policy, permission: Permission) -> list[Person]:
+    """Everybody with an open account whose role has a permission, by name."""
+    found = [person_from_row(policy, row) for row in everybody(tx) if row.active and row.role in policy.roles]
+    return sorted((one for one in found if one.may(permission)), key=lambda one: one.name.casefold())
 
 
 def stored_hash(tx: Transaction, username: str) -> tuple[int, str] | None:

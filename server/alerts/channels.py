@@ -2,21 +2,28 @@
 
 A message names nobody: it holds numbers, a borough code, a grade, and a link at which those who may see more
 sign in. A new channel is a class with `name` and `send`.
-`PEOPLE` is not one: what is queued for it is turned into deliveries to persons (`records/telling.py`).
+`EVERYBODY` is not one: every step of an alert is queued for it, and `records/telling.py` turns that into deliveries
+to the people and the other systems whom it concerns. So no caller can forget to tell.
 """
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 import httpx
 import msgspec
-from standardwebhooks import Webhook
+from standardwebhooks import Webhook as Signer
 
-PEOPLE = "people"
+from server.alerts.webhooks import Webhook
+from sync.vocabulary import Grade
+
+EVERYBODY = "everybody"
 """In the outbox: to be told to whoever it concerns, each as they have chosen."""
+
+WEBHOOK = "webhook"
+"""What the names of channels to other systems begin with, before a colon."""
 
 SEND_SECONDS_MAX = 10.0
 """A receiver that takes longer is asked again later: a message must not hold up those behind it."""
@@ -64,11 +71,14 @@ class ChannelTrouble(Exception):
 
 
 class Channel(Protocol):
-    """A way out. `name` is kept with each delivery, and is what the audit trail says was told (`webhook:main`)
+    """A way out. `name` is kept with each delivery, and is what the audit trail says was told (`webhook:mash`)
     where the delivery is to nobody in particular."""
 
     @property
     def name(self) -> str: ...
+
+    def hears(self, boroughs: Collection[str], grades: Collection[Grade]) -> bool:
+        """Whether a step of these boroughs and grades goes out here by itself, to no person in particular."""
 
     async def send(self, message: Message, *, now: int) -> None:
         """Hand a message over. Raises ChannelTrouble, and nothing else, when that fails."""
@@ -88,21 +98,23 @@ class _Payload(msgspec.Struct, frozen=True, kw_only=True):
 class WebhookChannel:
     """Sends alerts to one address, signed by the Standard Webhooks specification (HMAC-SHA256).
 
-    `secret` is base64, with or without `whsec_` in front; raises ValueError where it is not. `transport` is for
-    tests. Redirects are not followed: what was agreed is this address.
+    Raises ValueError where its secret is not base64, with or without `whsec_` in front. `transport` is for tests.
+    Redirects are not followed: what was agreed is this address.
     """
 
-    name = "webhook"
-
     def __init__(
-        self, url: str, secret: str, base_url: str, transport: httpx.AsyncBaseTransport | None = None
+        self, name: str, agreed: Webhook, base_url: str, transport: httpx.AsyncBaseTransport | None = None
     ) -> None:
-        self._url = url
+        self.name = f"{WEBHOOK}:{name}"
+        self._agreed = agreed
         self._base_url = base_url.rstrip("/")
-        self._signer = Webhook(secret)
+        self._signer = Signer(agreed.secret)
         self._client = httpx.AsyncClient(
             timeout=SEND_SECONDS_MAX, follow_redirects=False, transport=transport, trust_env=False
         )
+
+    def hears(self, boroughs: Collection[str], grades: Collection[Grade]) -> bool:
+        return self._agreed.hears(boroughs, grades)
 
     async def send(self, message: Message, *, now: int) -> None:
         at = datetime.datetime.fromtimestamp(now // 1000, datetime.UTC)
@@ -115,7 +127,7 @@ class WebhookChannel:
             "webhook-signature": self._signer.sign(message.message_id, at, body.decode()),
         }
         try:
-            async with self._client.stream("POST", self._url, content=body, headers=headers) as answer:
+            async with self._client.stream("POST", self._agreed.url, content=body, headers=headers) as answer:
                 await _read_some(answer)
         except httpx.TimeoutException:
             raise ChannelTrouble("no answer in time") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Collection
 from email.message import EmailMessage
 from email.utils import format_datetime, localtime
 
@@ -11,6 +12,7 @@ import msgspec
 
 from server.alerts.channels import SEND_SECONDS_MAX, ChannelTrouble, Message
 from server.alerts.wording import lines_of, title_of
+from sync.vocabulary import Grade
 
 
 class MailSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +35,9 @@ class MailChannel:
         self._settings = settings
         self._base_url = base_url.rstrip("/")
         self._context = context or ssl.create_default_context()
+
+    def hears(self, boroughs: Collection[str], grades: Collection[Grade]) -> bool:
+        return False
 
     async def send(self, message: Message, *, now: int) -> None:
         settings = self._settings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections.abc import Collection
 from urllib.parse import urlsplit
 
 import msgspec
@@ -16,6 +17,7 @@ from pywebpush import WebPushException, webpush  # type: ignore[import-untyped] 
 from server.access.crypto import derive
 from server.alerts.channels import SEND_SECONDS_MAX, ChannelTrouble, Message
 from server.alerts.wording import lines_of, link_of, title_of
+from sync.vocabulary import Grade
 
 TTL_SECONDS = 12 * 3600
 """How long a push service keeps a message for a browser that is away. The library's own default is not at all."""
@@ -53,6 +55,9 @@ class PushChannel:
         self._signer = Vapid02(key.private)
         self._contact = contact
         self._base_url = base_url.rstrip("/")
+
+    def hears(self, boroughs: Collection[str], grades: Collection[Grade]) -> bool:
+        return False
 
     async def send(self, message: Message, *, now: int) -> None:
         """The library blocks, so it works in a thread."""

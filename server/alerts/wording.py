@@ -10,6 +10,16 @@ WHAT = {
     "grew": "An alert has grown",
     "escalated": "Nobody has answered an alert",
     "handed_over": "An alert was given to you",
+    "passed_on": "The owner of an alert is away or gone: it waits for an answer again",
+    "graded": "A person has changed the grade of an alert",
+    "offered": "Another borough asks you to take an alert",
+    "transfer_refused": "Another borough did not take an alert: it stays with you",
+    "transfer_taken_back": "An alert that was offered to you was taken back",
+    "transferred": "Another borough has taken an alert",
+    "lessened": "Part of what an alert says does not hold any more",
+    "closed": "An alert was closed",
+    "joined": "The record of an alert was joined with another",
+    "separated": "The record of an alert was taken apart from another",
 }
 
 

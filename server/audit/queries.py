@@ -72,9 +72,20 @@ def history_of(
     """
     record(tx, actor, Verb.CONSULTATION, KIND, [f"{kind}:{record_id}"], now=now)
     found = tx.rows(
-        f"SELECT {_COLUMNS} FROM audit_subject s JOIN audit_entry e ON e.position = s.position "
-        "WHERE s.kind = :kind AND s.id = :id AND s.position < :before ORDER BY s.position DESC LIMIT :n",
-        {"kind": kind, "id": str(record_id), "before": _or_newest(before), "n": _page(limit)},
+        f"SELECT {_COLUMNS} FROM ("
+        "SELECT position FROM audit_subject WHERE kind = :kind AND id = :id "
+        # Those that the index does not have yet. Not LIKE: on SQLite it takes capitals for small letters.
+        "UNION SELECT w.position FROM audit_unindexed w JOIN audit_entry u ON u.position = w.position "
+        "WHERE u.kind = :kind AND REPLACE(u.ids, :quoted, '') <> u.ids"
+        ") s JOIN audit_entry e ON e.position = s.position "
+        "WHERE s.position < :before ORDER BY s.position DESC LIMIT :n",
+        {
+            "kind": kind,
+            "id": str(record_id),
+            "quoted": msgspec.json.encode(str(record_id)).decode(),
+            "before": _or_newest(before),
+            "n": _page(limit),
+        },
     )
     return list(map(_entry, found))
 

@@ -28,6 +28,9 @@ RECIPIENTS_MAX: Final = 100
 SUBJECTS_MANY: Final = 500
 """So many ids in one transaction (an import) are worth the way that is made for thousands of rows."""
 
+INDEXED_AT_ONCE_MAX: Final = 20
+"""Ids of an entry that are worth no waiting, though its writer does not mind (`index_later`)."""
+
 GENESIS: Final = "0" * 64
 """What the first entry follows."""
 
@@ -39,8 +42,9 @@ _VERBS: Final = "audit.verbs"
 _REASON: Final = re.compile(r"[A-Za-z0-9 _.:,;/()&'-]{1,80}")
 _RECIPIENT: Final = re.compile(r"[A-Za-z0-9_.:/=+-]{1,120}")
 _encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(list[str]).decode
 
-Noted = tuple[int, Verb, str, str, str, list[str], str | None, str]
+Noted = tuple[int, Verb, str, str, str, list[str], str | None, str, bool]
 
 
 def record(
@@ -53,6 +57,7 @@ def record(
     now: int,
     reason: str | None = None,
     recipients: Sequence[str] = (),
+    index_later: bool = False,
 ) -> None:
     """Note that `actor` did `verb` to the records `ids` of `kind`, to be written at commit.
 
@@ -60,6 +65,10 @@ def record(
     `recipients` are ids such as `person:12` or `webhook:3`, not addresses. No ids, no entry: but the
     call still satisfies `@audited`, because a search that finds nothing shows nobody. Calls of one
     transaction that differ only in their ids become one entry.
+
+    `index_later`: of many ids, as of a page for a phone. The entry itself is written as any other, ids and all; only
+    the index by record gets them a little later, in one go with others, for in it they lie far apart and each costs
+    a page of the disk. Whoever searches finds them all the same (`history_of`).
 
     Raises ValueError when reason or recipients could hold a text.
     """
@@ -79,7 +88,7 @@ def record(
     named = [str(one) for one in ids]
     told = _encode(recipients).decode() if recipients else "[]"
     if named:
-        notes[_BUFFER].append((now, verb, actor.kind, actor.id, kind, named, reason, told))
+        notes[_BUFFER].append((now, verb, actor.kind, actor.id, kind, named, reason, told, index_later))
 
 
 def verbs_recorded(tx: Transaction) -> Sequence[Verb]:
@@ -122,7 +131,8 @@ def _write(tx: Transaction) -> None:
     position, previous = (0, GENESIS) if head is None else (int(head[0]), str(head[1]))
     entries: list[dict[str, Any]] = []
     subjects: list[dict[str, Any]] = []
-    for at, verb, actor_kind, actor_id, kind, ids, reason, recipients in _together(noted):
+    waiting: list[dict[str, Any]] = []
+    for at, verb, actor_kind, actor_id, kind, ids, reason, recipients, later in _together(noted):
         position += 1
         ids_text = _encode(ids).decode()
         digest = entry_hash(previous, at, verb, actor_kind, actor_id, kind, ids_text, reason, recipients)
@@ -141,14 +151,41 @@ def _write(tx: Transaction) -> None:
                 "hash": digest,
             }
         )
-        subjects.extend([{"kind": kind, "id": one, "position": position} for one in ids])
+        if later and len(ids) > INDEXED_AT_ONCE_MAX:
+            waiting.append({"position": position})
+        else:
+            subjects.extend([{"kind": kind, "id": one, "position": position} for one in ids])
         previous = digest
     tx.executemany(_INSERT_ENTRY, entries)
     if len(subjects) >= SUBJECTS_MANY:
         tx.insert_many("audit_subject", ("kind", "id", "position"), [tuple(one.values()) for one in subjects])
     else:
         tx.executemany(_INSERT_SUBJECT, subjects)
+    if waiting:
+        tx.executemany("INSERT INTO audit_unindexed (position) VALUES (:position)", waiting)
     tx.execute(_MOVE_HEAD, {"entries": position, "hash": previous})
+
+
+def is_behind(tx: Transaction) -> bool:
+    """Whether entries wait for the index by record."""
+    return tx.row("SELECT 1 FROM audit_unindexed LIMIT 1") is not None
+
+
+def index_waiting(tx: Transaction, limit: int) -> int:
+    """Put the ids of up to `limit` entries that wait into the index by record, in its order; how many entries."""
+    found = tx.rows(
+        "SELECT e.kind, e.position, e.ids FROM audit_unindexed w JOIN audit_entry e ON e.position = w.position"
+        " ORDER BY w.position LIMIT :most",
+        {"most": limit},
+    )
+    rows = sorted((kind, one, position) for kind, position, ids in found for one in _decode(ids))
+    if rows:
+        tx.insert_many("audit_subject", ("kind", "id", "position"), rows)
+    tx.executemany(
+        "DELETE FROM audit_unindexed WHERE position = :position",
+        [{"position": position} for _, position, _ in found],
+    )
+    return len(found)
 
 
 def _together(noted: Sequence[Noted]) -> Iterator[Noted]:
@@ -158,17 +195,17 @@ def _together(noted: Sequence[Noted]) -> Iterator[Noted]:
     """
     alike: dict[tuple[object, ...], tuple[Noted, dict[str, None]]] = {}
     for one in noted:
-        at, verb, actor_kind, actor_id, kind, ids, reason, recipients = one
-        key = (at, verb, actor_kind, actor_id, kind, reason, recipients)
+        at, verb, actor_kind, actor_id, kind, ids, reason, recipients, later = one
+        key = (at, verb, actor_kind, actor_id, kind, reason, recipients, later)
         found = alike.get(key)
         if found is None:
             found = alike[key] = (one, {})
         found[1].update(dict.fromkeys(ids))
-    for (at, verb, actor_kind, actor_id, kind, _, reason, recipients), distinct in alike.values():
+    for (at, verb, actor_kind, actor_id, kind, _, reason, recipients, later), distinct in alike.values():
         ids = list(distinct)
         for start in range(0, len(ids), IDS_MAX):
             part = ids[start : start + IDS_MAX] if len(ids) > IDS_MAX else ids
-            yield at, verb, actor_kind, actor_id, kind, part, reason, recipients
+            yield at, verb, actor_kind, actor_id, kind, part, reason, recipients, later
 
 
 _INSERT_ENTRY: Final = """

@@ -4,7 +4,8 @@ A clock starts at the server's receipt, so `deadline_at` measures what people di
 the note waited on a phone, is kept apart in `sync_delay_ms` and `late_by_ms`: a note whose clock was spent
 before it arrived is shown as late at once, and is not escalated for a delay that nobody at a desk caused.
 All times are milliseconds since the epoch, UTC. A preset counts plain hours, or working hours for the grades that
-it says so of; minutes of an escalation are plain minutes, and its per cent are of the clock as it is counted.
+it says so of; minutes of an escalation are plain minutes, its per cent are of the clock as it is counted, and so are
+the minutes after which the last of a chain hears again.
 """
 
 import math
@@ -116,6 +117,32 @@ def steps_from(
         Escalation(level + number, step.role, due_at if number == 1 else max(at, due_at))
         for number, (at, step) in enumerate(left, start=1)
     )
+
+
+def first_hearing_at(grade: Grade, preset: str, started_at: int, deadline_at: int | None, pack: Pack) -> int:
+    """When somebody more hears of a duty that began then and that nobody acknowledges: the first of the chain, or
+    where it says nothing, those who know of it already. Raises as `deadline` does."""
+    steps = escalations(grade, preset, started_at, deadline_at, pack)
+    return steps[0].at if steps else again_at(grade, preset, started_at, started_at, pack)
+
+
+def again_at(grade: Grade, preset: str, due_at: int, now: int, pack: Pack) -> int:
+    """When whoever heard last, and was due to at `due_at`, hears again: always after `now`.
+
+    Times that were missed while no server ran are made up for by one: the next is then counted from now. Raises as
+    `deadline` does.
+    """
+    runs = _running(grade, preset, pack)
+    length_ms = math.ceil(pack.escalations.again.minutes(grade) * MINUTE_MS)
+    at = runs.after(due_at, length_ms)
+    return at if at > now else runs.after(now, length_ms)
+
+
+def last_role(grade: Grade, preset: str, started_at: int, deadline_at: int | None, pack: Pack) -> str | None:
+    """The role at the end of a chain; None where it is empty."""
+    steps = escalations(grade, preset, started_at, deadline_at, pack)
+    chain = pack.escalations.chain(grade)
+    return steps[-1].role if steps else chain[-1].role if chain else None
 
 
 def _ladder(

@@ -102,6 +102,12 @@ class Pack(msgspec.Struct, frozen=True, kw_only=True):
         """The name of the clock preset that a borough (GSS code) uses."""
         return self.clocks.boroughs.get(borough or "", self.clocks.preset)
 
+    def allowed_ms(self, borough: str | None) -> dict[Grade, int | None]:
+        """How long the clock of each grade runs in a borough, in milliseconds; None where it has none."""
+        preset = self.clocks.presets[self.preset_of(borough)]
+        hours = {grade: preset.hours(grade) for grade in Grade}
+        return {grade: None if long is None else round(long * HOUR_MS) for grade, long in hours.items()}
+
     def category_mask(self, categories: tuple[Category, ...]) -> int:
         """The bits of some categories, families left out."""
         mask = 0

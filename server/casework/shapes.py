@@ -17,6 +17,8 @@ Hours = Annotated[float, msgspec.Meta(gt=0, le=24 * 365)]
 Minutes = Annotated[int, msgspec.Meta(ge=1, le=7 * 24 * 60)]
 Wait = Annotated[float, msgspec.Meta(gt=0, le=7 * 24 * 60)]
 """Minutes until somebody hears; parts of a minute are allowed, for drills in which the clocks run fast."""
+Interval = Annotated[float, msgspec.Meta(ge=0.1, le=7 * 24 * 60)]
+"""Minutes between one time that somebody hears and the next: at least six seconds, or it would drown all else."""
 RoleId = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 """The id of a role of the access policy; whether there is such a role is checked where both are loaded."""
 Sentence = Annotated[str, msgspec.Meta(min_length=1, max_length=160)]
@@ -231,13 +233,29 @@ class EscalationStep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     percent: Annotated[int, msgspec.Meta(ge=1, le=1000)] | None = None
 
 
+class AgainSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Minutes after which whoever heard last hears again, while nobody answers. It never ends."""
+
+    red: Interval = 30
+    amber: Interval = 240
+    green: Interval = 1440
+    blue: Interval = 10080
+
+    def minutes(self, grade: Grade) -> float:
+        """Those of one grade."""
+        found: float = getattr(self, grade.value)
+        return found
+
+
 class EscalationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The chain of each grade; an empty one never escalates."""
+    """The chain of each grade, and how often the last of it hears again. With an empty chain the borough's
+    investigators are asked again."""
 
     red: tuple[EscalationStep, ...] = ()
     amber: tuple[EscalationStep, ...] = ()
     green: tuple[EscalationStep, ...] = ()
     blue: tuple[EscalationStep, ...] = ()
+    again: AgainSettings = AgainSettings()
 
     def chain(self, grade: Grade) -> tuple[EscalationStep, ...]:
         """The steps of one grade, in the order of the pack."""

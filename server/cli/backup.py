@@ -20,6 +20,7 @@ from server.cli.common import (
     settings_from,
 )
 from server.clock import now_ms
+from server.console.words import count
 from server.jobs.backup import BackupError
 from server.jobs.backup import check as check_backup
 from server.jobs.backup import make as make_backup
@@ -68,7 +69,8 @@ def backup(
             raise CommandError(str(error), error.hint) from None
     size = sum(path.stat().st_size for path in made.folder.iterdir())
     say(
-        f"Backup: {escape(str(made.folder))} ({size / 2**20:,.1f} MiB), and {made.attachments:,} attachments beside it."
+        f"Backup: {escape(str(made.folder))} ({size / 2**20:,.1f} MiB), and "
+        f"{count(made.attachments, 'attachment')} beside it."
     )
     say(
         "It holds personal data and the secret key: encrypt it, and take the whole folder to another machine."
@@ -103,7 +105,7 @@ def restore(
     for moved in done.moved:
         say(f"Moved aside: {escape(str(moved))}")
     if done.attachments:
-        say(f"{done.attachments:,} attachments put back.")
+        say(f"{count(done.attachments, 'attachment')} put back.")
     say(f"Restored: everything until {_when(done.begun_at)}. Phones send the rest at their next sync.")
     say("What was revoked, withdrawn or erased by hand since then has to be so again.")
 

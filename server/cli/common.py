@@ -15,6 +15,7 @@ from rich.markup import escape
 
 from server.access.errors import AccessError
 from server.access.policy import Policy, PolicyError, load_policy
+from server.alerts.webhooks import WebhooksError
 from server.app import make_store
 from server.audit import Actor, system
 from server.casework.days import instant
@@ -140,7 +141,7 @@ def run(app: typer.Typer) -> int:
         return _fail(str(error), error.hint, error.code)
     except AccessError as error:
         return _fail(str(error), error.hint)
-    except (SettingsError, PolicyError, PackError) as error:
+    except (SettingsError, PolicyError, PackError, WebhooksError) as error:
         return _fail(str(error), "earlysign doctor --settings lists every setting.", USAGE)
     except StorageUnavailable as error:
         return _fail(

@@ -25,6 +25,7 @@ from server.app import STATIC
 from server.cli.attachments import known
 from server.cli.common import FAILED, OK, DataOption, examples, out, settings_from
 from server.clock import now_ms
+from server.console.words import count
 from server.records import attachments, ledger, owing, quarantine
 from server.settings import LOOPBACK, Settings, settings_table
 from server.storage import StorageError, Store, open_store
@@ -286,7 +287,8 @@ def _phones(store: Store) -> Iterator[Finding]:
         todo = (
             "earlysign devices list names them. Have each synced; one that is lost has notes that are lost."
         )
-        yield Finding("Phones", Verdict.WARN, f"{len(owed)} owe {entries} entries", todo)
+        phones, notes = count(len(owed), "phone"), count(entries, "entry", "entries")
+        yield Finding("Phones", Verdict.WARN, f"{phones} {'owe' if len(owed) > 1 else 'owes'} {notes}", todo)
     else:
         yield Finding("Phones", Verdict.OK, "none is known to owe a note")
     waiting = store.read_now(quarantine.count)

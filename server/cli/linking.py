@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from server.cli.common import CommandError, err, examples, say
+from server.console.words import count as counted
 from server.linkage.csv_rows import TableError
 from server.linkage.model import Model, ModelError
 from server.linkage.splink_settings import model_from_json
@@ -68,7 +69,7 @@ def link(
         for stage, count in (("known", summary.known), ("notes", summary.notes)):
             bar.update(tasks[stage], total=count, completed=count)
     say(
-        f"{summary.notes:,} notes against {summary.known:,} known children: "
+        f"{counted(summary.notes, 'note')} against {counted(summary.known, 'known child', 'known children')}: "
         f"[bold]{summary.link:,}[/bold] linked, {summary.review:,} for review, {summary.new:,} new."
     )
     say(f"Written to {escape(str(out))}")

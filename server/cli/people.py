@@ -9,12 +9,12 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from server import accounts
 from server.access import people
 from server.access.crypto import new_password
-from server.access.errors import AccountError
 from server.access.passwords import Passwords, check_new_password
 from server.access.policy import Policy
-from server.audit import Actor
+from server.app import make_pack
 from server.cli.common import (
     DataOption,
     examples,
@@ -28,7 +28,7 @@ from server.cli.common import (
     settings_from,
 )
 from server.clock import now_ms
-from server.storage import Transaction
+from server.world import Worlds
 
 UsernameArgument = Annotated[str, typer.Argument(help="The name to sign in with.", show_default=False)]
 PasswordStdin = Annotated[
@@ -135,36 +135,28 @@ def reset(
     """Set a new password and sign the person out everywhere, or close the account with --close.
 
     A closed account's phones may hand in what they hold and read nothing. Setting a password opens it again.
+    The person's alerts go back to the queues of their boroughs.
     """
     settings = settings_from(data)
     actor, now = operator(), now_ms()
     if close:
-        in_database(settings, lambda tx: _close(tx, username, actor, now))
+        policy, usual = policy_from(settings), make_pack(settings)
+        in_database(
+            settings,
+            lambda tx: accounts.close(
+                tx, username, actor=actor, policy=policy, pack=Worlds(usual).pack_in_force(tx), now=now
+            ),
+        )
         say(f"Closed the account of {escape(username)}.")
         return
-    in_database(settings, lambda tx: _existing(tx, username))
+    in_database(settings, lambda tx: accounts.existing(tx, username))
     password, made = choose_password(username, ask=ask, from_stdin=password_stdin)
     hashed = hash_of(password)
-
-    def work(tx: Transaction) -> None:
-        person_id = _existing(tx, username)
-        people.set_password(tx, person_id, hashed, must_change=made, actor=actor, now=now)
-        people.set_active(tx, person_id, True, actor=actor, now=now)
-
-    in_database(settings, work)
+    in_database(
+        settings, lambda tx: accounts.renew(tx, username, hashed, must_change=made, actor=actor, now=now)
+    )
     say(f"New password for {escape(username)}; every session has ended.")
     show_password(password, made)
-
-
-def _existing(tx: Transaction, username: str) -> int:
-    person = people.find(tx, username)
-    if person is None:
-        raise AccountError("There is no such person.", "earlysign people list shows who is there.")
-    return person.person_id
-
-
-def _close(tx: Transaction, username: str, actor: Actor, now: int) -> None:
-    people.set_active(tx, _existing(tx, username), False, actor=actor, now=now)
 
 
 def borough_code(policy: Policy, given: str | None) -> str | None:

@@ -18,7 +18,6 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from server.alerts.ways import queued
 from server.app import make_pack
 from server.casework.areas import BYTES_MAX, Area, AreasError, parse_geojson
 from server.cli.common import (
@@ -34,6 +33,7 @@ from server.cli.common import (
 )
 from server.cli.linking import rows_about
 from server.clock import now_ms
+from server.console.words import count
 from server.importing import STAGES, Imported, import_registry
 from server.linkage.csv_rows import TableError
 from server.records import reference
@@ -83,7 +83,6 @@ def import_children(
     """
     settings = settings_from(data)
     pack = make_pack(settings)
-    channels = queued(settings)
     with import_bar() as bar, open_database(settings, STORAGE) as store:
         total = rows_about(file)
         tasks = {stage: bar.add_task(title, total=None, visible=False) for stage, title in STAGES.items()}
@@ -99,7 +98,6 @@ def import_children(
                 now=now_ms(),
                 actor=operator(),
                 pack=pack,
-                channels=channels,
                 rejects=rejects,
                 allow_vanish=allow_vanish,
                 progress=progress,
@@ -118,9 +116,9 @@ def import_children(
 
 def _say_what_was_done(done: Imported) -> None:
     say(
-        f"[bold]{done.added:,}[/bold] children added, {done.changed:,} brought up to date, "
+        f"{count(done.added, 'child', 'children')} added, {done.changed:,} brought up to date, "
         f"{done.unchanged:,} unchanged (done already), {done.gone:,} no longer in the registry, "
-        f"{done.returned:,} in it again, {done.rejected:,} rows rejected."
+        f"{done.returned:,} in it again, {count(done.rejected, 'row')} rejected."
     )
     if done.rejects is not None:
         say(f"Rejected rows, each with its line and reason: {escape(str(done.rejects))}")

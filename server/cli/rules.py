@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from rich.table import Table
 from server import replaying
 from server.app import make_pack
 from server.casework.pack import Pack, PackError, default_pack_text, load_pack
+from server.casework.words import hours_in_words
 from server.cli.common import (
     CommandError,
     DataOption,
@@ -32,7 +32,7 @@ from server.cli.linking import progress_bar
 from server.clock import now_ms
 from server.jobs.escalation import check_roles
 from server.records import packs
-from server.replaying import Change
+from server.replaying import Tally
 from server.settings import Settings
 from server.storage import Store
 from server.world import Worlds
@@ -105,7 +105,9 @@ def show(data: DataOption = None) -> None:
         boroughs = [code for code, chosen in pack.clocks.boroughs.items() if chosen == name]
         if name == pack.clocks.preset:
             boroughs.append("all others")
-        hours = [_hours(preset.hours(grade), grade in preset.working_hours) for grade in reversed(Grade)]
+        hours = [
+            hours_in_words(preset.hours(grade), grade in preset.working_hours) for grade in reversed(Grade)
+        ]
         clocks.add_row(escape(preset.label), *hours, ", ".join(boroughs))
     out.print(clocks)
 
@@ -158,7 +160,7 @@ def replay(
     children; it names nobody, and it is logged.
     """
     settings, now, first = settings_from(data), now_ms(), day_of(since)
-    tally, looked = _Tally(), 0
+    tally, looked = Tally(CHILDREN_SHOWN), 0
     with open_database(settings) as store, progress_bar(err) as bar:
         holding = in_force(store, settings)
         wanted, against = (read_pack(settings, pack)[0], holding) if pack else (holding, None)
@@ -171,35 +173,16 @@ def replay(
     other = f"against {against.version}" if against else "against the flags that stand"
     say(f"{escape(wanted.version)} {escape(other)}: {looked:,} children, {tally.flags.total():,} changes.")
     if tally.flags:
-        out.print(tally.table())
+        out.print(_table(tally))
 
 
-class _Tally:
-    """Changes counted by rule and kind, with the first children of each. Children come in order."""
-
-    def __init__(self) -> None:
-        self.flags: Counter[tuple[str, str]] = Counter()
-        self.children: Counter[tuple[str, str]] = Counter()
-        self.first: dict[tuple[str, str], list[int]] = {}
-        self._last: dict[tuple[str, str], int] = {}
-
-    def add(self, change: Change) -> None:
-        key = change.rule, change.kind.value
-        self.flags[key] += 1
-        if self._last.get(key) == change.child_id:
-            return
-        self._last[key] = change.child_id
-        self.children[key] += 1
-        if self.children[key] <= CHILDREN_SHOWN:
-            self.first.setdefault(key, []).append(change.child_id)
-
-    def table(self) -> Table:
-        table = Table("Rule", "Would be", "Flags", "Children")
-        for key, number in sorted(self.flags.items()):
-            left = self.children[key] - len(self.first[key])
-            said = ", ".join(map(str, self.first[key])) + (f" and {left:,} more" if left else "")
-            table.add_row(*key, f"{number:,}", said)
-        return table
+def _table(tally: Tally) -> Table:
+    table = Table("Rule", "Would be", "Flags", "Children")
+    for key, number in sorted(tally.flags.items()):
+        left = tally.children[key] - len(tally.first[key])
+        said = ", ".join(map(str, tally.first[key])) + (f" and {left:,} more" if left else "")
+        table.add_row(*key, f"{number:,}", said)
+    return table
 
 
 def read_pack(settings: Settings, file: Path | None) -> tuple[Pack, str]:
@@ -224,7 +207,3 @@ def in_force(store: Store, settings: Settings) -> Pack:
 
 def _when(at: int) -> str:
     return datetime.datetime.fromtimestamp(at / 1000, datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def _hours(hours: float | None, working: bool) -> str:
-    return "none" if hours is None else f"{hours:g} working h" if working else f"{hours:g} h"

@@ -15,6 +15,7 @@ from rich.markup import escape
 
 from server import logs
 from server.access.crypto import load_secret
+from server.alerts.ways import open_ways
 from server.app import create_app, make_pack
 from server.cli import workers as processes
 from server.cli.common import CommandError, DataOption, examples, open_database, policy_from, say
@@ -101,6 +102,7 @@ def serve(
     # Looked at before the server starts, so that what is wrong is one line and not a log of a failed start.
     policy_from(settings)
     make_pack(settings)
+    open_ways(settings)
     with open_database(settings):
         load_secret(settings.data, settings.secret)
     say(f"[bold]Earlysign[/bold] at [link={settings.base_url}]{escape(settings.base_url)}[/link]")

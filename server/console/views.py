@@ -62,6 +62,8 @@ class Shell(View, frozen=True, kw_only=True):
     person: str | None = None
     role: str | None = None
     nav: tuple[NavItem, ...] = ()
+    own: tuple[NavItem, ...] = ()
+    """The person's own settings, at the foot of the page."""
     notice: Notice | None = None
 
 
@@ -141,7 +143,13 @@ class QueueRow(View, frozen=True, kw_only=True):
     state: AlertState = "new"
     state_words: str = "Not acknowledged"
     acknowledged_at: int | None = None
-    escalated_to: str | None = None
+    waits_for: str | None = None
+    """Whose answer it waits for until `waits_until`, in words: "the supervisor", a name, "you"."""
+    waits_until: int | None = None
+    came_from: str | None = None
+    """Whose it was until they were away or gone, while nobody has answered since."""
+    escalated: bool = False
+    """Somebody above was told because nobody answered."""
     can_acknowledge: bool = False
     can_hand_over: bool = False
     can_close: bool = False

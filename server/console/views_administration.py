@@ -1,6 +1,6 @@
-"""The shapes of the administrator's pages: phones, and what was set aside."""
+"""The shapes of the administrator's pages: phones, what was set aside, people, and rules."""
 
-from server.console.views import View
+from server.console.views import Choice, View
 
 
 class PhoneRow(View, frozen=True, kw_only=True):
@@ -54,3 +54,79 @@ class QuarantinePage(View, frozen=True, kw_only=True):
     least: int
     wrong: int | None = None
     error: str | None = None
+
+
+class AccountRow(View, frozen=True, kw_only=True):
+    """Somebody who may sign in, or could. `own`: whose page it is."""
+
+    username: str
+    name: str
+    role: str
+    place: str
+    since: int
+    open: bool
+    must_change: bool
+    own: bool
+
+
+class PeoplePage(View, frozen=True, kw_only=True):
+    """`username` and `name` are what was typed where it could not be kept; `password` is shown this once."""
+
+    rows: tuple[AccountRow, ...]
+    roles: tuple[Choice, ...]
+    boroughs: tuple[Choice, ...]
+    units: tuple[Choice, ...]
+    username: str = ""
+    name: str = ""
+    error: str | None = None
+    made_for: str | None = None
+    password: str | None = None
+
+
+class RuleRow(View, frozen=True, kw_only=True):
+    name: str
+    grade: str
+    says: str
+    proposes: str | None
+
+
+class ClockRow(View, frozen=True, kw_only=True):
+    """A preset of clocks: how long each grade has, in words, and which boroughs use it."""
+
+    label: str
+    hours: tuple[str, ...]
+    places: str
+
+
+class PackRow(View, frozen=True, kw_only=True):
+    """A pack that was put in force."""
+
+    version: str
+    by: str
+    at: int
+
+
+class ReplayRow(View, frozen=True, kw_only=True):
+    """How many flags of a rule would be raised, dropped or regraded, of how many children."""
+
+    rule: str
+    would_be: str
+    flags: int
+    children: int
+
+
+class RulesPage(View, frozen=True, kw_only=True):
+    """The pack in force, and `text`, one to change. `tried_version` is missing where none was tried."""
+
+    version: str
+    rules: tuple[RuleRow, ...]
+    grades: tuple[str, ...]
+    clocks: tuple[ClockRow, ...]
+    history: tuple[PackRow, ...]
+    text: str
+    error: str | None
+    tried_version: str | None
+    tried_children: int
+    tried: tuple[ReplayRow, ...]
+    days_back: int
+    looked_at_most: int

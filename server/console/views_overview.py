@@ -27,11 +27,11 @@ class Bar(View, frozen=True, kw_only=True):
 
 
 class SmallChart(View, frozen=True, kw_only=True):
-    """One borough's weeks of one measure, on the scale of all boroughs. `sum` is all of them together, in words."""
+    """One borough's weeks of one measure, on the scale of all boroughs. `said` is what it shows, in words."""
 
     name: str
     title: str
-    sum: str
+    said: str
     bars: tuple[Bar, ...]
 
 
@@ -41,7 +41,6 @@ class Measure(View, frozen=True, kw_only=True):
     key: str
     title: str
     explains: str
-    scale: str
     weeks: tuple[str, ...]
     charts: tuple[SmallChart, ...]
     rows: tuple[tuple[str, tuple[str, ...], str], ...]

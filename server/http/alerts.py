@@ -27,7 +27,8 @@ from server.http.auth import PERSON_SECURITY, requires, session_of
 from server.http.live import Opening, Ticket
 from server.http.problems import Problem, documented
 from server.http.services import Services
-from server.http.views import AlertPage, AlertView, AlertWhole, alert_view, instant, step_view
+from server.http.views import instant
+from server.http.views_alert import AlertPage, AlertView, AlertWhole, alert_view, step_view
 from server.records import alerts
 from server.records import steps as alert_steps
 from server.records.alerts import AlertConflict, State
@@ -244,7 +245,6 @@ async def hand_over(
                 data.reason,
                 now=now,
                 from_rev=data.from_rev,
-                channels=services.worlds.current(tx).channels,
             )
         )
     except AlertConflict as error:

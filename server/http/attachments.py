@@ -319,9 +319,9 @@ async def _receive(
     await services.blobs.run(lambda: services.blobs.room_for(upload.length - offset))
     receiving = Receiving(services, upload, offset, turn, checksum)
     whole = await receiving.run(request)
-    if receiving.offset == upload.length:
-        await finish(services, device, upload)
-        return tus.answer(receiving.offset)
+    if receiving.came is not None:
+        await finish(services, device, upload, receiving.came)
+        return tus.answer(upload.length)
     if not whole:
         services.metrics.uploads.labels("cut").inc()
     return tus.answer(receiving.offset, receiving.expires_at)

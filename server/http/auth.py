@@ -31,7 +31,7 @@ from server.access.errors import (
 from server.access.identity import DeviceIdentity, Person
 from server.access.policy import Permission
 from server.clock import now_ms
-from server.http.services import Services, services_of
+from server.http.services import Services, look, services_of
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 
@@ -99,14 +99,20 @@ def _token(connection: Connection, services: Services) -> str:
     return token
 
 
+def bearer(authorization: str) -> str | None:
+    """The token of an Authorization header, or None where there is none that could be ours."""
+    scheme, _, token = authorization.partition(" ")
+    token = token.strip()
+    return token if scheme.lower() == "bearer" and 0 < len(token) <= TOKEN_LENGTH_MAX else None
+
+
 async def find_device(connection: Connection, services: Services) -> DeviceIdentity:
     """The phone behind the bearer token. Raises `TokenRefused`."""
-    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
-    token = token.strip()
-    if scheme.lower() != "bearer" or not token or len(token) > TOKEN_LENGTH_MAX:
+    token = bearer(connection.headers.get("authorization", ""))
+    if token is None:
         raise TokenRefused("A phone has to send its token: Authorization: Bearer ...")
     now = now_ms()
-    return await services.store.read(lambda tx: devices.identify(tx, token, now))
+    return await look(services, lambda tx: devices.identify(tx, token, now))
 
 
 def requires(*permissions: Permission) -> Guard:

@@ -26,7 +26,7 @@ from server.http import problems
 from server.http.auth import PERSON_SECURITY, requires
 from server.http.problems import Problem, documented
 from server.http.services import Services
-from server.http.views import ChildWhole, TimelineView, child_whole, timeline_view
+from server.http.views_child import ChildWhole, TimelineView, child_whole, timeline_view
 from server.storage.port import Transaction
 from sync import limits
 

@@ -22,7 +22,8 @@ from server.http.auth import PERSON_SECURITY, requires
 from server.http.children import READING, Id, Reason, Words, plain
 from server.http.problems import Problem, documented
 from server.http.services import Services
-from server.http.views import ChildView, Instant, View, child_view, instant
+from server.http.views import Instant, View, instant
+from server.http.views_child import ChildView, child_view
 from server.merging import Decided, Impossible
 from server.records import merges
 from server.storage.port import Transaction

@@ -110,7 +110,10 @@ UNSUPPORTED_TYPE = _kind(
     "The API pages under /docs say which type to send.",
 )
 UNSUPPORTED_ENCODING = _kind(
-    "unsupported-encoding", 415, "That compression is not read here", "Use Content-Encoding: gzip, or none."
+    "unsupported-encoding",
+    415,
+    "That compression is not read here",
+    "Use zstd or gzip, as the answer to hello says, or none.",
 )
 TUS_VERSION = _kind("tus-version", 412, "Another version of tus", "Send the header Tus-Resumable: 1.0.0.")
 OFFSET_MISMATCH = _kind(

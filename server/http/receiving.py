@@ -7,9 +7,11 @@ middle keeps what came; so does one that stands still.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 from litestar import Request
 from litestar.exceptions import InternalServerException
 
@@ -26,8 +28,8 @@ from server.storage.blobs import NoRoom, Part
 from server.storage.port import Transaction
 from sync import media
 
-GATHERED_BYTES = 256 * 1024
-"""Handed to the disk at once: with what the socket holds, an upload takes about half a megabyte."""
+GATHERED_BYTES = 384 * 1024
+"""Handed to the disk at once: with what the socket holds, an upload takes less than a megabyte."""
 SYNC_EVERY_BYTES = 8 * 1024 * 1024
 """So much at most is sent again after the server was killed, and no sync holds up the database's own for long."""
 STILL_SECONDS_MAX = 60.0
@@ -37,6 +39,14 @@ STILL_SECONDS_MAX = 60.0
 def lifetime(services: Services) -> int:
     """When an upload that moves now will be given up, in ms since the epoch."""
     return now_ms() + services.settings.attachment_upload_hours * 3_600_000
+
+
+class Came(msgspec.Struct, frozen=True):
+    """A file that has come to its end: its SHA-256 in hex where one request brought all of it, and how many of its
+    bytes no record has counted yet."""
+
+    digest: str | None
+    uncounted: int
 
 
 class Receiving:
@@ -52,8 +62,12 @@ class Receiving:
         self._checksum = checksum
         self._hasher = checksum.hasher() if checksum else None
         self._begun = offset
+        # Hashed as they come, where all of them come in one request: so the file need not be read again.
+        self._digest = hashlib.sha256() if offset == 0 else None
         self.offset = offset
         """How many bytes are on the disk and recorded."""
+        self.came: Came | None = None
+        """The whole file has come, and is neither synced nor recorded yet: `finish` does both in one."""
         self.expires_at = upload.expires_at
 
     async def run(self, request: Request[Any, Any, Any]) -> bool:
@@ -77,7 +91,10 @@ class Receiving:
                         CHECKSUM_MISMATCH, "The checksum does not match.", headers=tus.answer(self._begun)
                     )
                 return False
-            await self._settle(part)
+            if part.end == self._upload.length:
+                self.came = Came(self._digest.hexdigest() if self._digest else None, part.end - self.offset)
+            else:
+                await self._settle(part)
             return whole
         finally:
             await self._blobs.run(part.close)
@@ -112,9 +129,10 @@ class Receiving:
     async def _write(self, part: Part, pieces: list[bytes]) -> None:
         def write() -> None:
             part.write(pieces)
-            if self._hasher is not None:
-                for piece in pieces:
-                    self._hasher.update(piece)
+            for hasher in (self._hasher, self._digest):
+                if hasher is not None:
+                    for piece in pieces:
+                        hasher.update(piece)
 
         if pieces:
             await self._blobs.run(write)
@@ -132,7 +150,7 @@ class Receiving:
         self.offset = end
 
     async def _refuse_early(self, part: Part) -> None:
-        """End an upload at its first quarter of a megabyte where its beginning says that it will not be taken."""
+        """End an upload once its first bytes are written where its beginning says that it will not be taken."""
         head = await self._blobs.run(lambda: part.head(media.HEAD_BYTES))
         if media.by_head(head) is None:
             raise await refused(self._services, self._upload)
@@ -173,16 +191,21 @@ async def refused(services: Services, upload: Upload, *, declared_other: bool = 
     return Problem(MEDIA_REFUSED, "The content is of no type that is taken.", headers=tus.RESUMABLE)
 
 
-async def finish(services: Services, device: DeviceIdentity, upload: Upload) -> None:
-    """All bytes are on the disk and recorded: hash them as they lie there, look what they are, and keep them.
+async def finish(
+    services: Services, device: DeviceIdentity, upload: Upload, came: Came | None = None
+) -> None:
+    """All bytes have come: hash them (or they were, on their way), look what they are, and keep them.
 
-    The file is synced, then its directory, then the row. A crash in between leaves the part, and the next request
-    comes here again.
+    The file is synced, then its directory, then the row, and only then is the answer sent. A crash in between leaves
+    the part: where its end was recorded the next request comes here again, else it sends what was not.
     """
     blobs, upload_id = services.blobs, upload.upload_id
 
     def look() -> tuple[str, media.Media | None]:
-        return blobs.digest_of_part(upload_id), media.recognise(blobs.read_part(upload_id), upload.length)
+        digest = came.digest if came is not None else None
+        return digest or blobs.digest_of_part(upload_id), media.recognise(
+            blobs.read_part(upload_id), upload.length
+        )
 
     await services.notes_first.give_way()
     digest, found = await blobs.run(look)
@@ -199,6 +222,7 @@ async def finish(services: Services, device: DeviceIdentity, upload: Upload) -> 
         attachments.add(tx, device, digest, upload.length, found.type, now=now)
 
     await services.store.write(add)
+    services.metrics.upload_bytes.inc(came.uncounted if came is not None else 0)
     services.metrics.uploads.labels("complete").inc()
     await blobs.run(lambda: blobs.drop(upload_id))
 

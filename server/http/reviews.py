@@ -19,7 +19,7 @@ from server.http import problems
 from server.http.auth import PERSON_SECURITY, requires
 from server.http.problems import Problem, documented
 from server.http.services import Services
-from server.http.views import ReviewRow, ReviewWhole, review_row, review_whole
+from server.http.views_review import ReviewRow, ReviewWhole, review_row, review_whole
 from server.records import links
 from server.storage.port import Transaction
 from sync import limits

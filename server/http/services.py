@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import msgspec
 from litestar.connection import ASGIConnection
@@ -14,13 +15,16 @@ from server.access.signing import SigningKey
 from server.access.throttle import Limits
 from server.alerts.presets import Presets
 from server.alerts.stream import Hub
+from server.checkpoints import Totals
 from server.http.metrics import Metrics
-from server.http.notes_first import NotesFirst, OnePush
+from server.http.notes_first import Answered, NotesFirst, OnePush
 from server.http.turns import Turns
 from server.settings import Settings
 from server.storage.blobs import Blobs
-from server.storage.port import Store
+from server.storage.port import Store, Transaction, WouldWait
 from server.world import Worlds
+
+T = TypeVar("T")
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +53,21 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     turns: Turns
     notes_first: NotesFirst
     one_push: OnePush
+    totals: Totals
+    answered: Answered
+
+
+async def look(services: Services, work: Callable[[Transaction], T]) -> T:
+    """Read a few rows: at a glance where the event loop may stand still for that, or by a thread of the store.
+
+    While a push computes, each statement waits for the interpreter's lock, and so would everybody.
+    """
+    if not services.notes_first.under_way:
+        try:
+            return services.store.glance(work)
+        except WouldWait:
+            pass
+    return await services.store.read(work)
 
 
 def services_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Services:

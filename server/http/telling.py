@@ -72,7 +72,7 @@ class ResendRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """One (`delivery_id`), all of a `channel`, or, with neither, all."""
 
     delivery_id: Annotated[int, Meta(ge=1, le=limits.SEQ_MAX)] | None = None
-    channel: Annotated[str, Meta(min_length=1, max_length=20, pattern=r"^[a-z]+$")] | None = None
+    channel: Annotated[str, Meta(min_length=1, max_length=60, pattern=r"^[a-z0-9:_-]+$")] | None = None
 
 
 class Resent(msgspec.Struct, frozen=True):

@@ -17,10 +17,11 @@ from server.clock import now_ms
 from server.http import problems
 from server.http.alerts import CHANGING, Id, Rev, Words, conflict
 from server.http.auth import PERSON_SECURITY, requires
+from server.http.children import READING, Reason, plain
 from server.http.problems import Problem, documented
 from server.http.services import Services
 from server.http.views import Instant, View, instant, maybe
-from server.records import open_cases, transfers
+from server.records import children, children_shown, open_cases, transfers
 from server.records.alerts import AlertConflict
 from server.records.open_cases import Case
 from server.records.transfers import Answer, Transfer
@@ -28,6 +29,7 @@ from server.storage.port import Transaction
 from server.transferring import TransferRefused
 
 WORKS = requires(Permission.ACKNOWLEDGE_ALERTS, Permission.WORK_CASES)
+CASES = requires(Permission.SEE_CHILDREN, Permission.WORK_CASES)
 Short = Annotated[str, Meta(min_length=2, max_length=200, pattern=r"^[^\x00]*$")]
 Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00]*$")]
 
@@ -83,16 +85,28 @@ class TransferList(View, frozen=True, kw_only=True):
     transfers: list[TransferView]
 
 
+class LeadView(View, frozen=True, kw_only=True):
+    """Who led a case, of which borough, since when, and who gave it to them."""
+
+    lead: str
+    borough: str
+    since: Instant
+    given_by: str
+
+
 class CaseView(View, frozen=True, kw_only=True):
-    """A case of a child with its lead."""
+    """A case of a child with its lead. `leads`: all who led it, the first of them first."""
 
     case_id: int
     borough: str
     lead: str
     reason: str
+    opened_by: str
     opened_at: Instant
+    closed_by: str | None
     closed_at: Instant | None
     closed_reason: str | None
+    leads: list[LeadView]
 
 
 class CaseList(View, frozen=True, kw_only=True):
@@ -195,7 +209,7 @@ async def told_force(
 
 @post(
     "/api/children/{child_id:int}/case",
-    guards=[requires(Permission.SEE_CHILDREN, Permission.WORK_CASES)], security=PERSON_SECURITY, status_code=200,
+    guards=[CASES], security=PERSON_SECURITY, status_code=200,
     tags=["work"], summary="Open a child's case, give it another lead, or close it",
     responses=CHANGING | documented(problems.REASON_NEEDED),
 )  # fmt: skip
@@ -217,21 +231,49 @@ async def change_case(
             transferring.give_case(tx, services.policy, person, child_id, lead, now=now, sight=data.sight)
         else:
             transferring.end_case(tx, person, child_id, reason, now=now, sight=data.sight)
-        return open_cases.of_child(tx, person, child_id, now=now)
+        return open_cases.of_child(tx, person, children.kept(tx, child_id), now=now)
 
     try:
-        found = await services.store.write(change)
+        return case_list(await services.store.write(change))
     except TransferRefused as error:
         raise refused(error) from None
+
+
+@get(
+    "/api/children/{child_id:int}/case",
+    guards=[CASES], security=PERSON_SECURITY, tags=["work"], summary="A child's cases",
+    responses=READING,
+)  # fmt: skip
+async def list_cases(
+    child_id: Id, person: NamedDependency[Person], services: NamedDependency[Services],
+    access_reason: Reason = None,
+) -> CaseList:  # fmt: skip
+    """Newest first, each with who led it and since when."""
+    now, sight = now_ms(), plain(access_reason)
+
+    def look(tx: Transaction) -> list[Case]:
+        children_shown.require_sight(tx, person, child_id, sight)
+        return open_cases.of_child(tx, person, children.kept(tx, child_id), now=now)
+
+    return case_list(await services.store.read(look))
+
+
+def case_list(found: list[Case]) -> CaseList:
+    """Cases as JSON has them."""
     return CaseList(
         cases=[
             CaseView(
                 case_id=one.case_id, borough=one.borough, lead=one.lead, reason=one.reason,
-                opened_at=instant(one.opened_at), closed_at=maybe(one.closed_at), closed_reason=one.closed_reason,
+                opened_by=one.opened_by, opened_at=instant(one.opened_at), closed_by=one.closed_by,
+                closed_at=maybe(one.closed_at), closed_reason=one.closed_reason,
+                leads=[
+                    LeadView(lead=by.lead, borough=by.borough, since=instant(by.since), given_by=by.given_by)
+                    for by in one.leads
+                ],
             )
             for one in found
         ]
     )  # fmt: skip
 
 
-HANDLERS = [offer, list_transfers, answer, told_force, change_case]
+HANDLERS = [offer, list_transfers, answer, told_force, change_case, list_cases]

@@ -10,7 +10,6 @@ is simply run again: what is done already is unchanged by then.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from pathlib import Path
 
 from server.audit import Actor
@@ -34,14 +33,13 @@ def import_registry(
     now: int,
     actor: Actor = BY_ITSELF,
     pack: Pack | None = None,
-    channels: Sequence[str] = (),
     rejects: Path | None = None,
     allow_vanish: bool = False,
     progress: Progress = untold,
 ) -> Imported:
     """Bring the database up to date with a registry's file.
 
-    `pack` and `channels` are for children whose alerts a change concerns. Raises TableError with what to do for a
+    `pack` is for children whose alerts a change concerns. Raises TableError with what to do for a
     file that is refused, before anything is written, and `registry.Superseded` where another import has begun.
     """
     aside = rejects or path.with_name(path.name + ".rejects.csv")
@@ -52,7 +50,7 @@ def import_registry(
         refuse_harm(path, found, aside, allow_vanish)
         if _digest(path) != digest:
             raise TableError(f"{path.name}: {CHANGED_MEANWHILE}")
-        return Import(store, rows, found, actor, pack or default_pack(), channels, now, progress).run(
+        return Import(store, rows, found, actor, pack or default_pack(), now, progress).run(
             digest, aside if bad.written else None
         )
 

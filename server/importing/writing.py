@@ -69,12 +69,11 @@ class Import:
         found: Checked,
         actor: Actor,
         pack: Pack,
-        channels: Sequence[str],
         now: int,
         progress: Progress,
     ) -> None:
         self.store, self.rows, self.found, self.progress = store, rows, found, progress
-        self.actor, self.pack, self.channels, self.now = actor, pack, channels, now
+        self.actor, self.pack, self.now = actor, pack, now
         self.run_id = 0
         self.began = time.monotonic()
         self.written = 0
@@ -173,7 +172,7 @@ class Import:
             new = [row for row in ready if row.registry_id not in here]
             old = [row for row in ready if row.registry_id in here]
             registry.add(tx, self.actor, batch, new, now=self.now)
-            registry.alter(tx, self.actor, old, self.pack, now=self.now, channels=self.channels)
+            registry.alter(tx, self.actor, old, self.pack, now=self.now)
             registry.count_run(tx, self.run_id, added=len(new), changed=len(old))
 
         self._write(work)

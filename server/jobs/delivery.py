@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import structlog
 
 from server.access.policy import Policy
-from server.alerts.channels import PEOPLE, Channel, ChannelTrouble
+from server.alerts.channels import EVERYBODY, Channel, ChannelTrouble
 from server.alerts.presets import Presets
 from server.audit import Actor
-from server.records import deliveries, telling
+from server.records import deliveries, spreading, telling
 from server.records.deliveries import State, Taken
 from server.storage.port import Store, Transaction
 
@@ -20,6 +21,9 @@ ACTOR = Actor("system", "delivery")
 
 AT_ONCE_MAX = 8
 """Messages on their way over one channel at a time: a receiver is somebody's small server."""
+
+ROUND_SECONDS_MAX = 5.0
+"""So long one run goes on taking messages; the next run, a second later, takes what is left."""
 
 SPREADS_MAX = 10
 """Times in one round that up to 200 steps are turned into deliveries: more than any minute brings in a second."""
@@ -31,47 +35,55 @@ async def run(
     store: Store,
     channels: Sequence[Channel],
     clock: Callable[[], int],
+    policy: Policy,
+    presets: Presets,
     draw: Callable[[], float] = random.random,
-    *,
-    policy: Policy | None = None,
-    presets: Presets | None = None,
 ) -> int:
-    """Find out whom to tell, and send what is due, a round for each channel; how many messages arrived.
+    """Find out whom to tell, and send what is due on every channel; how many messages arrived.
 
     Raises StorageUnavailable.
     """
     now = clock()
     names = [channel.name for channel in channels]
-    if not await store.read(lambda tx: deliveries.is_due(tx, [*names, PEOPLE], now=now)):
+    if not await store.read(lambda tx: deliveries.is_due(tx, [*names, EVERYBODY], now=now)):
         return 0
-    places: dict[str, str] = {}
-    if policy is not None and presets is not None:
-        found_policy, found_presets = policy, presets
-        places = {code: borough.name for code, borough in policy.force.boroughs.items()}
-        for _ in range(SPREADS_MAX):  # each its own transaction, so that notes get in between
-            done = await store.write(
-                lambda tx: telling.spread(tx, found_policy, found_presets, names, now=now)
-            )
-            if done < telling.SPREAD_AT_ONCE_MAX:
-                break
-    arrived = await asyncio.gather(*[_round(store, channel, places, clock, draw) for channel in channels])
-    return sum(arrived)
+    places = {code: borough.name for code, borough in policy.force.boroughs.items()}
+    for _ in range(SPREADS_MAX):  # each its own transaction, so that notes get in between
+        done = await store.write(lambda tx: spreading.spread(tx, policy, presets, channels, now=now))
+        if done < spreading.SPREAD_AT_ONCE_MAX:
+            break
+    until = asyncio.get_running_loop().time() + ROUND_SECONDS_MAX
+    sent = await asyncio.gather(*[_send_due(store, one, places, clock, draw, until) for one in channels])
+    return sum(sent)
 
 
-async def _round(
+async def _send_due(
     store: Store,
     channel: Channel,
     places: dict[str, str],
     clock: Callable[[], int],
     draw: Callable[[], float],
+    until: float,
 ) -> int:
-    """Send up to `AT_ONCE_MAX` messages, all at the same time: the slowest decides how long it takes."""
-    now = clock()
-    taken = await store.write(
-        lambda tx: deliveries.take(tx, ACTOR, channel.name, now=now, limit=AT_ONCE_MAX, places=places)
-    )
-    sent = await asyncio.gather(*[_send(store, channel, one, clock, draw) for one in taken])
-    return sum(sent)
+    """Send what is due on one channel, red first, `AT_ONCE_MAX` at a time: a receiver that does not answer holds up
+    its own message and no other. How many arrived; `until` by the loop's clock."""
+    loop, turn = asyncio.get_running_loop(), asyncio.Lock()
+
+    async def one_after_another() -> int:
+        arrived = 0
+        while loop.time() < until:
+            async with turn:  # two that looked at the same moment would take the same message
+                take = partial(
+                    deliveries.take, actor=ACTOR, channel=channel.name, now=clock(), limit=1, places=places
+                )
+                taken = await store.write(take)
+            if not taken:
+                break
+            for one in taken:
+                arrived += await _send(store, channel, one, clock, draw)
+        return arrived
+
+    return sum(await asyncio.gather(*[one_after_another() for _ in range(AT_ONCE_MAX)]))
 
 
 async def _send(

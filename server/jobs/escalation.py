@@ -1,18 +1,19 @@
-"""Escalation: an alert that nobody answers is told to one level after the other, each when its time has come."""
+"""Escalation: an alert that nobody answers is told to one level after the other, each when its time has come, and then
+to the last of them again and again, until somebody answers."""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
 
 import msgspec
 
 from server.access.policy import Permission, Policy
 from server.audit import Actor
-from server.casework.clocks import steps_from
+from server.casework.clocks import again_at, last_role, steps_from
 from server.casework.pack import Pack, PackError
 from server.records import escalations
 from server.records.alerts import Alert, State
+from server.records.steps import INVESTIGATORS
 from server.storage.port import Transaction
 from server.world import World
 
@@ -31,7 +32,8 @@ def run(tx: Transaction, now: int, world: World) -> Round:
 
     After a time when no server ran, rounds follow one another until nothing is due: each level that was missed is
     told once, in the order of all the deadlines that were missed, whichever alert they are of. The steps after one
-    that was late keep their own times.
+    that was late keep their own times. Of the times at which the last of a chain should have heard again, all that
+    were missed are made up for by one.
     """
     found = escalations.due(tx, now=now)
     more = len(found) == escalations.ESCALATIONS_PER_ROUND_MAX
@@ -42,7 +44,7 @@ def run(tx: Transaction, now: int, world: World) -> Round:
     told = 0
     while waiting:
         _, _, alert = heapq.heappop(waiting)
-        moved = _climb(tx, alert, now, world.pack, world.channels)
+        moved = _climb(tx, alert, now, world.pack)
         if moved is None:
             continue
         told += 1
@@ -54,38 +56,37 @@ def run(tx: Transaction, now: int, world: World) -> Round:
     return Round(told, more)
 
 
-def _climb(tx: Transaction, alert: Alert, now: int, pack: Pack, channels: Sequence[str]) -> Alert | None:
+def _climb(tx: Transaction, alert: Alert, now: int, pack: Pack) -> Alert | None:
     """Tell the next level of one alert. The alert as it is then, or None where nobody was told."""
     assert alert.escalates_at is not None, "only alerts with a time are due"
     if alert.state is not State.OPEN:
-        return _warn(tx, alert, now, pack, channels)
-    preset, ends_at = pack.preset_of(alert.borough), alert.deadline_at
-    steps = steps_from(alert.grade, preset, alert.level, alert.escalates_at, ends_at, pack)
-    if not steps:
-        # Everybody was told and then it grew, or the pack has become shorter: whoever is last hears again.
-        steps = steps_from(alert.grade, preset, max(0, alert.level - 1), alert.escalates_at, ends_at, pack)[
-            -1:
-        ]
-    if not steps or steps[0].at > now:
-        if not steps:
-            escalations.end_escalation(tx, alert)
-        return None
-    step = steps[0]
-    next_at = steps[1].at if len(steps) > 1 else _warning_after(alert, now)
-    moved = escalations.escalate(
-        tx, ACTOR, alert, level=step.level, told=step.role, next_at=next_at, now=now, channels=channels
-    )
+        return _warn(tx, alert, now, pack)
+    due_at, preset, ends_at = alert.escalates_at, pack.preset_of(alert.borough), alert.deadline_at
+    above = steps_from(alert.grade, preset, alert.level, due_at, ends_at, pack)
+    if above:
+        level, told = above[0].level, above[0].role
+    else:
+        role = last_role(alert.grade, preset, alert.started_at, ends_at, pack)
+        level, told = alert.level, role or alert.owner or INVESTIGATORS
+    if len(above) > 1:
+        next_at = above[1].at
+    else:
+        hears = [again_at(alert.grade, preset, due_at, now, pack), *_warning_after(alert, now)]
+        next_at = min(hears)
+    moved = escalations.escalate(tx, ACTOR, alert, level=level, told=told, next_at=next_at, now=now)
     if not moved:
         return None
-    return msgspec.structs.replace(alert, level=step.level, escalates_at=next_at, rev=alert.rev + 1)
+    return msgspec.structs.replace(
+        alert, level=level, escalates_at=next_at, waits_for=told, rev=alert.rev + 1
+    )
 
 
-def _warning_after(alert: Alert, now: int) -> int | None:
-    """When the last of a chain hears once more, because a clock of the alert's own ends soon after."""
-    return alert.warns_at if alert.warns_at is not None and alert.warns_at > now else None
+def _warning_after(alert: Alert, now: int) -> list[int]:
+    """When the last of a chain hears all the same, because a clock of the alert's own ends soon after."""
+    return [alert.warns_at] if alert.warns_at is not None and alert.warns_at > now else []
 
 
-def _warn(tx: Transaction, alert: Alert, now: int, pack: Pack, channels: Sequence[str]) -> Alert | None:
+def _warn(tx: Transaction, alert: Alert, now: int, pack: Pack) -> Alert | None:
     """An alert that was answered has a clock of its own that ends soon: the first of the chain hears of it."""
     chain = pack.escalations.chain(alert.grade)
     if not chain:
@@ -100,7 +101,6 @@ def _warn(tx: Transaction, alert: Alert, now: int, pack: Pack, channels: Sequenc
         next_at=None,
         now=now,
         detail=alert.due_words,
-        channels=channels,
     )
     return msgspec.structs.replace(alert, escalates_at=None, rev=alert.rev + 1) if moved else None
 

@@ -20,8 +20,9 @@ from server.access.sessions import SessionRules
 from server.access.throttle import Limits
 from server.alerts.channels import Channel
 from server.alerts.presets import Presets
+from server.audit import trail
 from server.jobs import delivery, escalation, housekeeping, lease, pictures, uploads
-from server.records import escalations, registry, search
+from server.records import absences, escalations, registry, search
 from server.storage.blobs import Blobs
 from server.storage.port import StorageError, StorageUnavailable, Store
 from server.world import Worlds
@@ -30,11 +31,19 @@ LEASE = "jobs"
 ESCALATE_SECONDS = 1.0
 """How late a level may hear. A look costs one read of an index that holds only open alerts with a clock."""
 
+ABSENCE_SECONDS = 20.0
+"""How long a duty may be with somebody whose absence no page and no command brought about: their role was changed."""
+
 DELIVER_SECONDS = 1.0
 PICTURES_SECONDS = 2.0
 """How long a photograph that arrived may wait before its small picture is begun."""
 INDEX_SECONDS = 5.0
 """How far search's index may lag. Rounds that are fewer move more at once, at less for each child."""
+
+TRAIL_INDEX_SECONDS = 20.0
+"""How far the audit log's index by record may lag. Until then a search looks through the entries that wait."""
+TRAIL_ENTRIES_AT_ONCE = 20
+"""Of up to a thousand ids each: some twenty milliseconds in which no note is written."""
 
 INDEX_ROUNDS_MAX = 10
 """Rounds one after another where much waits, each its own transaction so that notes get in between."""
@@ -43,7 +52,7 @@ TIDY_SECONDS = 600.0
 """Expired things are refused anyway; deleting them only keeps the tables small."""
 
 STOP_SECONDS_MAX = 15.0
-"""How long a stop waits for jobs that run. A delivery takes ten seconds at most."""
+"""How long a stop waits for jobs that run. Delivery takes messages for five seconds, and each has ten to arrive."""
 
 log = structlog.get_logger("server.jobs")
 
@@ -60,8 +69,8 @@ class Jobs:
         limits: Limits,
         clock: Callable[[], int],
         blobs: Blobs,
-        policy: Policy | None = None,
-        presets: Presets | None = None,
+        policy: Policy,
+        presets: Presets,
     ) -> None:
         self._store = store
         self._blobs = blobs
@@ -90,10 +99,12 @@ class Jobs:
         await self._run("lease", self.renew)
         self._add("lease", self.renew, lease.RENEW_SECONDS)
         self._add("escalation", self._leading(self.escalate), ESCALATE_SECONDS)
+        self._add("absence", self._leading(self.pass_on), ABSENCE_SECONDS)
         if self._channels:
             self._add("delivery", self._leading(self.deliver), DELIVER_SECONDS)
         self._add("pictures", self._leading(self.make_pictures), PICTURES_SECONDS)
         self._add("search index", self._leading(self.index), INDEX_SECONDS)
+        self._add("audit index", self._leading(self.index_trail), TRAIL_INDEX_SECONDS)
         self._add("housekeeping", self._leading(self.tidy), TIDY_SECONDS)
         self._scheduler.start()
 
@@ -132,11 +143,20 @@ class Jobs:
             told, more = told + done.told, done.more and done.told > 0
         return told
 
+    async def pass_on(self) -> int:
+        """Duties of people who are not there go to people who are; how many. Writes nothing where all are there."""
+        now = self._clock()
+        if not await self._store.read(lambda tx: absences.stranded(tx, self._policy, now=now)):
+            return 0
+        return await self._store.write(
+            lambda tx: absences.pass_on(
+                tx, escalation.ACTOR, self._policy, self._worlds.pack_in_force(tx), now=now
+            )
+        )
+
     async def deliver(self) -> int:
         """One round of delivery; how many messages arrived."""
-        return await delivery.run(
-            self._store, self._channels, self._clock, policy=self._policy, presets=self._presets
-        )
+        return await delivery.run(self._store, self._channels, self._clock, self._policy, self._presets)
 
     async def make_pictures(self) -> int:
         """One round of making what people are shown of attachments; how many were made."""
@@ -154,6 +174,15 @@ class Jobs:
             done += moved
             if moved < search.INDEXED_PER_ROUND_MAX:
                 break  # what came meanwhile waits, so that rounds are few and large
+        return done
+
+    async def index_trail(self) -> int:
+        """Put entries of the audit log that wait for its index by record into it; how many."""
+        done = 0
+        for _ in range(INDEX_ROUNDS_MAX):
+            if not await self._store.read(trail.is_behind):
+                break
+            done += await self._store.write(lambda tx: trail.index_waiting(tx, TRAIL_ENTRIES_AT_ONCE))
         return done
 
     async def tidy(self) -> int:

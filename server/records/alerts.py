@@ -13,6 +13,7 @@ from server.access.identity import Person
 from server.access.policy import Permission
 from server.audit import Actor, Verb, audited, impersonal, record
 from server.records import steps
+from server.records.steps import INVESTIGATORS
 from server.records.whole import WHOLE
 from server.storage.port import Transaction
 from sync.vocabulary import Grade
@@ -38,7 +39,12 @@ class AlertConflict(Exception):
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """An alert as the queue needs it."""
+    """An alert as the queue needs it.
+
+    Open, it waits for `waited_for` until `escalates_at`; acknowledged, it has an owner; closed, it has a reason.
+    `waits_for` is whom it was told to last because nobody answered, `came_from` whose it was until they were away or
+    gone.
+    """
 
     alert_id: int
     child_id: int
@@ -57,12 +63,20 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     late_by_ms: int
     level: int
     escalates_at: int | None
+    waits_for: str | None
+    came_from: str | None
     acknowledged_at: int | None
     acknowledged_by: str | None
     closed_at: int | None
     closed_reason: str | None
     rev: int
     is_copy: bool = False
+
+    @property
+    def waited_for(self) -> str | None:
+        """Whose answer an open alert waits for until `escalates_at`: a username, the id of the role that heard last,
+        or the borough's investigators."""
+        return (self.waits_for or self.owner or INVESTIGATORS) if self.state is State.OPEN else None
 
 
 _COLUMNS = [name for name in Alert.__struct_fields__ if name != "is_copy"]
@@ -167,8 +181,9 @@ def acknowledge(
     if alert.state is State.ACKNOWLEDGED:
         return alert
     tx.execute(
-        "UPDATE alert SET state = 'acknowledged', owner = COALESCE(owner, :person), acknowledged_at = :now,"
-        " acknowledged_by = :person, escalates_at = :warns, rev = rev + 1 WHERE alert_id = :alert",
+        "UPDATE alert SET state = 'acknowledged', owner = :person, came_from = NULL,"
+        " acknowledged_at = COALESCE(acknowledged_at, :now), acknowledged_by = :person, escalates_at = :warns,"
+        " rev = rev + 1 WHERE alert_id = :alert",
         {
             "person": person.username,
             "now": now,
@@ -192,18 +207,18 @@ def hand_over(
     reason: str,
     *,
     now: int,
-    channels: Sequence[str] = (),
 ) -> Alert:
     """Give an alert to somebody else of the borough (a username). Raises NotAllowed and AlertConflict."""
     alert = _require(tx, person, alert_id, Permission.ACKNOWLEDGE_ALERTS, own=True)
     if alert.state is State.CLOSED:
         raise AlertConflict(alert.state, alert.rev)
     tx.execute(
-        "UPDATE alert SET owner = :to, rev = rev + 1 WHERE alert_id = :alert", {"to": to, "alert": alert_id}
+        "UPDATE alert SET owner = :to, waits_for = NULL, came_from = NULL, rev = rev + 1 WHERE alert_id = :alert",
+        {"to": to, "alert": alert_id},
     )
     steps.add(
         tx, alert_id, alert.borough, steps.EventKind.HANDED_OVER, alert.grade, person.username,
-        now=now, told=to, detail=reason, channels=channels,
+        now=now, told=to, detail=reason,
     )  # fmt: skip
     record(tx, Actor("person", person.username), Verb.ALTERATION, "alert", [alert_id], now=now)
     return get(tx, alert_id) or alert

@@ -134,25 +134,33 @@ def _settle(tx: Transaction) -> None:
         for ward in wards
     }
     # Those that leave first: a child is never in two wards' logs as present where it moved from one to the other.
-    for key, (rev, digest, gone) in sorted(stored.items()):
-        if key not in wanted and not gone:
-            _write(tx, key, rev + 1, digest, gone=True)
+    left = [
+        (key, rev + 1, digest, True)
+        for key, (rev, digest, gone) in sorted(stored.items())
+        if key not in wanted and not gone
+    ]
+    came = []
     for key, digest in sorted(wanted.items()):
         rev, was, gone = stored.get(key, (0, "", 1))
         if gone or was != digest:
-            _write(tx, key, rev + 1, digest, gone=False)
+            came.append((key, rev + 1, digest, False))
+    _write(tx, [*left, *came])
 
 
-def _write(tx: Transaction, key: tuple[str, int], rev: int, digest: str, *, gone: bool) -> None:
-    ward, child_id = key
-    tx.execute(
+def _write(tx: Transaction, briefed: Sequence[tuple[tuple[str, int], int, str, bool]]) -> None:
+    """Rows of ((ward, child), rev, digest, gone)."""
+    tx.executemany(
         "INSERT INTO briefed (ward, child_id, rev, digest, gone) VALUES (:ward, :child, :rev, :digest, :gone)"
         " ON CONFLICT (ward, child_id) DO UPDATE SET rev = excluded.rev, digest = excluded.digest,"
         " gone = excluded.gone",
-        {"ward": ward, "child": child_id, "rev": rev, "digest": digest, "gone": int(gone)},
+        [
+            {"ward": ward, "child": child_id, "rev": rev, "digest": digest, "gone": int(gone)}
+            for (ward, child_id), rev, digest, gone in briefed
+        ],
     )
-    op, reason = (ChangeOp.REMOVE, RemoveReason.LEFT_SCOPE) if gone else (ChangeOp.PUT, None)
-    changes.put(tx, bucket(ward), KIND, str(child_id), rev, op, reason)
+    for (ward, child_id), rev, _, gone in briefed:
+        op, reason = (ChangeOp.REMOVE, RemoveReason.LEFT_SCOPE) if gone else (ChangeOp.PUT, None)
+        changes.put(tx, bucket(ward), KIND, str(child_id), rev, op, reason)
 
 
 def _of_alerts(tx: Transaction, alert_ids: Collection[int]) -> set[int]:

@@ -14,7 +14,7 @@ import msgspec
 
 from server.audit import Actor, Verb, audited, impersonal, record
 from server.casework.assess import RaisedFlag, assess
-from server.casework.clocks import deadline, escalations
+from server.casework.clocks import deadline, first_hearing_at
 from server.casework.facts import ChildFacts, NoteFact, in_danger
 from server.casework.pack import CONCERN, Pack
 from server.casework.routing import Ownership, route
@@ -64,7 +64,6 @@ class _Ground(msgspec.Struct, frozen=True, kw_only=True):
     arrival: Arrival | None
     pack: Pack
     now: int
-    channels: Sequence[str]
     running_since: int | None
     first: bool = False
 
@@ -87,7 +86,6 @@ def reassess(
     *,
     now: int,
     arrival: Arrival | None = None,
-    channels: Sequence[str] = (),
     made_for: tuple[child.Details, NoteFact] | None = None,
     running_since: int | None = None,
 ) -> Outcome:
@@ -106,7 +104,7 @@ def reassess(
     # Nothing stands on a record before its first note, so there is nothing to read back.
     first = arrival is not None and len(facts) == 1 and child.kept_id is None
     ground = _Ground(
-        child=child, facts=facts, arrival=arrival, pack=pack, now=now, channels=channels,
+        child=child, facts=facts, arrival=arrival, pack=pack, now=now,
         running_since=running_since, first=first,
     )  # fmt: skip
     stored = {} if first else {flag.flag_key: flag for flag in flags.own(tx, child_id)}
@@ -130,17 +128,13 @@ def reassess(
 
 
 @audited(Verb.ALTERATION)
-def reassess_together(
-    tx: Transaction, actor: Actor, kept_id: int, pack: Pack, *, now: int, channels: Sequence[str] = ()
-) -> None:
+def reassess_together(tx: Transaction, actor: Actor, kept_id: int, pack: Pack, *, now: int) -> None:
     """The same for a child as a whole, whose records were put together or taken apart.
 
     What is joint ends where the child has one record only.
     """
     child = child_facts.facts(tx, kept_id, now=now)
-    ground = _Ground(
-        child=child, facts=[], arrival=None, pack=pack, now=now, channels=channels, running_since=None
-    )
+    ground = _Ground(child=child, facts=[], arrival=None, pack=pack, now=now, running_since=None)
     if child.kept_id == kept_id:
         _together(tx, actor, kept_id, ground)
     else:
@@ -149,20 +143,18 @@ def reassess_together(
 
 
 @audited(Verb.ALTERATION)
-def reroute(
-    tx: Transaction, actor: Actor, child_id: int, pack: Pack, *, now: int, channels: Sequence[str] = ()
-) -> Outcome:
+def reroute(tx: Transaction, actor: Actor, child_id: int, pack: Pack, *, now: int) -> Outcome:
     """Judge a child's notes anew because where it lives, who has its care or how it is kept is another now.
 
     A borough that had no part in the child before may see it and gets a copy of its live alerts. The duty stays
     where it is while an alert is live: a transfer needs acceptance, and the sender owns until then.
     """
-    outcome = reassess(tx, actor, child_id, pack, now=now, channels=channels)
+    outcome = reassess(tx, actor, child_id, pack, now=now)
     child, facts = child_facts.facts(tx, child_id, now=now), notes.facts_of_child(tx, child_id)
     ownership = sight.owner(tx, child, facts, pack)
     for alert_id in duties.open_ids(tx, child_id):
         concerned = (ownership.owner, *ownership.copies)
-        duties.copy_to(tx, actor, alert_id, concerned, now=now, channels=channels)
+        duties.copy_to(tx, actor, alert_id, concerned, now=now)
     return outcome
 
 
@@ -227,11 +219,11 @@ def _judge(
     wanted = {flag.flag_key for flag in assessment.flags}
     gone = [flag for key, flag in stored.items() if key not in wanted]
     groundless = flags.retract(tx, child_id, gone, why, now, joint=joint)
-    duties.close(tx, actor, groundless, why, now=now, channels=ground.channels)
+    duties.close(tx, actor, groundless, why, now=now)
     less = bool(gone) or flags.became_less(stored, assessment.flags)
     fresh = flags.write(tx, child_id, assessment.flags, stored, now, joint=joint, said=said)
     if less:
-        duties.lessen(tx, child_id, [flag.flag_id for flag in gone], now=now, channels=ground.channels)
+        duties.lessen(tx, child_id, [flag.flag_id for flag in gone], now=now)
     record(tx, actor, Verb.ALTERATION, "child", [child_id], now=now)
     return assessment.grade, fresh
 
@@ -262,9 +254,9 @@ def _alert(
     timed = min(running, key=lambda flag: flag.due_at or 0, default=None)
     ends = [at for at in (clock.deadline_at, timed.due_at if timed else None) if at is not None]
     deadline_at = min(ends, default=None)
-    ladder = [step.at for step in escalations(gravest.grade, preset, starts_at, deadline_at, pack)]
+    hears_at = first_hearing_at(gravest.grade, preset, starts_at, deadline_at, pack)
     if timed is not None and timed.warns_at is not None:
-        ladder[:1] = [min([max(now, timed.warns_at), *ladder[:1]])]
+        hears_at = min(max(now, timed.warns_at), hears_at)
     urgent = any(flag.flag_key not in stored for _, flag in fresh)
     duty = duties.Duty(
         child_id=ground.child.child_id,
@@ -276,7 +268,7 @@ def _alert(
         started_at=clock.starts_at,
         deadline_at=deadline_at,
         late_by_ms=clock.late_by_ms,
-        ladder=tuple(ladder),
+        hears_at=hears_at,
         due_at=timed.due_at if timed else None,
         due_words=timed.due_words if timed else None,
         warns_at=timed.warns_at if timed else None,
@@ -285,4 +277,4 @@ def _alert(
         first=ground.first,
         joint=joint,
     )
-    return duties.put(tx, duty, now=now, urgent=urgent, channels=ground.channels)
+    return duties.put(tx, duty, now=now, urgent=urgent)

@@ -8,6 +8,8 @@ from server.audit import impersonal
 from server.storage.port import Transaction
 from sync.envelope import ChangeOp, RemoveReason
 
+_PUT = "changes"
+
 
 class Logged(msgspec.Struct, frozen=True, array_like=True):
     """One entry of the change log. (xid, seq) is its place in commit order."""
@@ -32,25 +34,47 @@ def put(
     op: ChangeOp,
     reason: RemoveReason | None = None,
 ) -> None:
-    """Log that a row came into, changed in or left a bucket."""
-    tx.execute(
+    """Log that a row came into, changed in or left a bucket. Written at the end of the transaction, in this order."""
+    if _PUT not in tx.notes:
+        tx.notes[_PUT] = []
+        tx.at_commit(_write)
+    tx.notes[_PUT].append(
+        {"bucket": bucket, "kind": kind, "id": id, "rev": rev, "op": op.value, "reason": reason}
+    )
+
+
+def _write(tx: Transaction) -> None:
+    """All that was put, in one statement: one for each would cost a push a hundred more."""
+    tx.executemany(
         "INSERT INTO change (bucket, kind, id, rev, op, reason) VALUES (:bucket, :kind, :id, :rev, :op, :reason)",
-        {"bucket": bucket, "kind": kind, "id": id, "rev": rev, "op": op.value, "reason": reason},
+        tx.notes.pop(_PUT, []),
     )
 
 
 @impersonal("ids and revisions")
-def after(tx: Transaction, buckets: Sequence[str], xid: int, seq: int, limit: int) -> list[Logged]:
-    """Up to `limit` entries of these buckets after (xid, seq), in commit order, only those whose place is final."""
-    marks: dict[str, object] = {f"b{index}": bucket for index, bucket in enumerate(buckets)}
-    wanted = ", ".join(f":{name}" for name in marks)
-    rows = tx.rows(
+def after(tx: Transaction, bucket: str, xid: int, seq: int, limit: int) -> list[Logged]:
+    """Up to `limit` entries of a bucket after (xid, seq), in commit order, only those whose place is final.
+
+    Two searches, for SQLite finds its way in the index by `(xid, seq) > (...)` no further than to the xid, which is
+    the same in every row there: it would read the bucket from its beginning each time.
+    """
+    here = (
         "SELECT xid, seq, bucket, kind, id, rev, op, reason FROM change"
-        f" WHERE bucket IN ({wanted}) AND (xid, seq) > (:xid, :seq) AND {tx.settled}"
-        " ORDER BY xid, seq LIMIT :most",
-        marks | {"xid": xid, "seq": seq, "most": limit},
+        f" WHERE bucket = :bucket AND {tx.settled} AND xid"
     )
-    return [msgspec.convert(row, Logged) for row in rows]
+    place = {"bucket": bucket, "xid": xid, "seq": seq}
+    rows = tx.rows(f"{here} = :xid AND seq > :seq ORDER BY seq LIMIT :most", place | {"most": limit})
+    if len(rows) < limit:
+        rest = {"bucket": bucket, "xid": xid, "most": limit - len(rows)}
+        rows += tx.rows(f"{here} > :xid ORDER BY xid, seq LIMIT :most", rest)
+    return [
+        Logged(xid, seq, bucket, kind, id, rev, _OPS[op], None if reason is None else _REASONS[reason])
+        for xid, seq, bucket, kind, id, rev, op, reason in rows
+    ]
+
+
+_OPS = {op.value: op for op in ChangeOp}
+_REASONS = {reason.value: reason for reason in RemoveReason}
 
 
 @impersonal("a yes or a no")

@@ -28,7 +28,7 @@ _COLUMNS = ", ".join(Said.__struct_fields__)
 
 @impersonal("a phone's clocks and counts, nothing of a child; the wipe has its entry in `devices`")
 def said(tx: Transaction, device_id: str, condition: Condition, *, now: int) -> None:
-    """Keep what a phone says of itself. That it was wiped ends what the ledger says is on it."""
+    """Keep what a phone says of itself. That it wipes itself ends what the ledger says is on it."""
     tx.execute(
         f"INSERT INTO device_report ({_COLUMNS}) VALUES (:device, :now, :wall, :monotonic, :boot, :offset,"
         " :round_trip, :waiting, :holds) ON CONFLICT (device_id) DO UPDATE SET"
@@ -53,7 +53,9 @@ def said(tx: Transaction, device_id: str, condition: Condition, *, now: int) -> 
         devices.wipe_begins(tx, device_id, actor=actor, now=now)
     elif condition.wipe is Wipe.DONE:
         devices.wiped(tx, device_id, actor=actor, now=now)
-        leases.confirm(tx, device_id, None, now=now)
+    if condition.wipe is Wipe.DONE or (condition.wipe is Wipe.BEGINS and condition.holds == 0):
+        # What was lent goes first, and a phone that begins to wipe itself is sent nothing more.
+        leases.confirm(tx, device_id, None, sent_until=now, now=now)
 
 
 @impersonal("phones' clocks and counts")

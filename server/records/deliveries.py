@@ -61,23 +61,33 @@ def is_due(tx: Transaction, channels: Sequence[str], *, now: int) -> bool:
     return found is not None
 
 
+_TAKE = "UPDATE delivery SET attempts = attempts + 1, next_at = :until WHERE state = 'waiting' AND next_at <= :now"
+_TAKEN = " RETURNING delivery_id, event_id, attempts, person_id, subscription_id, is_digest"
+
+
 @audited(Verb.DISCLOSURE)
 def take(
     tx: Transaction, actor: Actor, channel: str, *, now: int, limit: int, places: Mapping[str, str] = NOWHERE
 ) -> list[Taken]:
     """Up to `limit` messages that are due on a channel, red first, then the longest waiting; each counts as tried.
+    All that a person's digest holds is one message.
 
     `places`: the boroughs' names. What waits for somebody who has no address any more is dead at once.
     """
+    until = {"until": now + TAKEN_FOR_MS, "now": now, "channel": channel}
     rows = tx.rows(
-        "UPDATE delivery SET attempts = attempts + 1, next_at = :until WHERE delivery_id IN ("
-        " SELECT d.delivery_id FROM delivery d JOIN alert_event e ON e.event_id = d.event_id"
+        _TAKE + " AND delivery_id IN (SELECT d.delivery_id FROM delivery d"
+        " JOIN alert_event e ON e.event_id = d.event_id"
         " WHERE d.state = 'waiting' AND d.next_at <= :now AND d.channel = :channel"
-        " ORDER BY CASE e.grade WHEN 'red' THEN 0 ELSE 1 END, d.next_at, d.delivery_id LIMIT :most)"
-        " AND state = 'waiting' AND next_at <= :now"
-        " RETURNING delivery_id, event_id, attempts, person_id, subscription_id, is_digest",
-        {"until": now + TAKEN_FOR_MS, "now": now, "channel": channel, "most": limit},
+        " ORDER BY CASE e.grade WHEN 'red' THEN 0 ELSE 1 END, d.next_at, d.delivery_id LIMIT :most)" + _TAKEN,
+        {**until, "most": limit},
     )
+    for person_id, subscription_id in {(row[3], row[4]) for row in rows if row[5]}:
+        rows += tx.rows(
+            _TAKE + " AND channel = :channel AND is_digest = 1 AND person_id = :person"
+            " AND subscription_id = :subscription" + _TAKEN,
+            {**until, "person": person_id, "subscription": subscription_id},
+        )
     found: dict[tuple[object, ...], Taken] = {}
     told: dict[int, list[int]] = {}
     for delivery_id, event_id, attempts, person_id, subscription_id, is_digest in sorted(rows):
@@ -100,7 +110,7 @@ def take(
             delivery_ids=together, channel=channel, attempt=attempts, subscription_id=subscription_id, message=message
         )  # fmt: skip
     for person_id, alert_ids in told.items():
-        recipient = f"person:{person_id}" if person_id else f"{channel}:main"
+        recipient = f"person:{person_id}" if person_id else channel
         ids = tuple(dict.fromkeys(alert_ids))
         record(tx, actor, Verb.DISCLOSURE, "alert", ids, now=now, recipients=[recipient])
     return list(found.values())
@@ -191,8 +201,9 @@ def _message(
     places: Mapping[str, str],
 ) -> Message:
     row = tx.row(
-        "SELECT e.alert_id, e.borough, e.grade, e.kind, e.told, e.at FROM alert_event e"
-        " WHERE e.event_id = :event",
+        # Whom it was told goes out as a role or a borough, never as a person.
+        "SELECT e.alert_id, e.borough, e.grade, e.kind, CASE WHEN p.id IS NULL THEN e.told END, e.at"
+        " FROM alert_event e LEFT JOIN person p ON p.username = e.told WHERE e.event_id = :event",
         {"event": event_id},
     )
     assert row is not None, "a step is never deleted"

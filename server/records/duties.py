@@ -16,7 +16,7 @@ from sync.vocabulary import Grade, NoteOutcome
 
 
 class Duty(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked of a borough about a child. Times in milliseconds; `ladder` is when each level hears.
+    """What is asked of a borough about a child. Times in milliseconds; `hears_at` is when somebody more hears of it.
 
     Where a flag has a clock of its own, `due_at` is its end, `due_words` what ends then, and `warns_at` when a
     supervisor hears of it, answered or not.
@@ -31,7 +31,7 @@ class Duty(msgspec.Struct, frozen=True, kw_only=True):
     started_at: int
     deadline_at: int | None
     late_by_ms: int
-    ladder: tuple[int, ...]
+    hears_at: int
     due_at: int | None = None
     due_words: str | None = None
     warns_at: int | None = None
@@ -52,11 +52,10 @@ def put(
     now: int,
     urgent: bool,
     actor: str = "system",
-    channels: Sequence[str] = (),
 ) -> int:
     """Open an alert, or let the open one of this child and borough grow; its id.
 
-    `urgent` says that the duty is graver than before, so that the clock and the ladder start anew from it
+    `urgent` says that the duty is graver than before, so that the clock and the chain start anew from it
     where they would be sooner. An alert's grade and deadline never get milder by growing.
     """
     row, was = None, None
@@ -88,7 +87,7 @@ def put(
         )
     steps.add(
         tx, alert_id, duty.borough, kind, duty.grade, actor,
-        now=now, told=duty.owner or "investigators", detail=was, channels=channels,
+        now=now, told=duty.owner or "investigators", detail=was,
     )  # fmt: skip
     return alert_id
 
@@ -112,7 +111,7 @@ def _open(tx: Transaction, duty: Duty) -> int:
             "due_words": duty.due_words,
             "warns": duty.warns_at,
             "late": duty.late_by_ms,
-            "escalates": duty.ladder[0] if duty.ladder else None,
+            "escalates": duty.hears_at,
             "joint": int(duty.joint),
         },
         "alert_id",
@@ -126,14 +125,14 @@ def _grow(tx: Transaction, alert: Alert, duty: Duty, urgent: bool, now: int) -> 
         timed = duty
     graver = duty.grade.urgency > alert.grade.urgency
     sooner = [at for at in (alert.deadline_at, duty.deadline_at) if at is not None]
-    next_step = duty.ladder[0] if duty.ladder else None
-    restart = (graver or urgent) and next_step is not None
-    if restart and alert.escalates_at is not None and not graver:
-        next_step = min(alert.escalates_at, next_step or alert.escalates_at)
+    hears_at = alert.escalates_at or duty.hears_at
+    if graver or urgent:
+        hears_at = duty.hears_at if graver else min(hears_at, duty.hears_at)
     tx.execute(
         "UPDATE alert SET owner = COALESCE(owner, :owner), grade = :grade, highest_grade = :highest, why = :why,"
         " deadline_at = :deadline,"
         " due_at = :due, due_words = :due_words, warns_at = :warns, late_by_ms = :late, level = :level,"
+        " waits_for = CASE WHEN :level = 0 THEN NULL ELSE waits_for END,"
         " escalates_at = :escalates, rev = rev + 1 WHERE alert_id = :alert",
         {
             "grade": (duty.grade if graver else alert.grade).value,
@@ -146,7 +145,7 @@ def _grow(tx: Transaction, alert: Alert, duty: Duty, urgent: bool, now: int) -> 
             "deadline": min(sooner) if sooner else None,
             "late": max(alert.late_by_ms, duty.late_by_ms),
             "level": 0 if graver else alert.level,
-            "escalates": next_step if restart else alert.escalates_at,
+            "escalates": hears_at,
             "alert": alert.alert_id,
         },
     )
@@ -154,9 +153,7 @@ def _grow(tx: Transaction, alert: Alert, duty: Duty, urgent: bool, now: int) -> 
 
 
 @impersonal("ids, and sentences of rules; that the flags changed is logged where they do")
-def lessen(
-    tx: Transaction, child_id: int, gone: Sequence[int], *, now: int, channels: Sequence[str] = ()
-) -> None:
+def lessen(tx: Transaction, child_id: int, gone: Sequence[int], *, now: int) -> None:
     """Bring a child's alerts into line with flags that were retracted (`gone`) or became less, and say so.
 
     What an alert says and its flags' own clock follow the flags that still hold. Its grade and its deadline
@@ -198,7 +195,7 @@ def lessen(
         )
         steps.add(
             tx, alert_id, alert.borough, steps.EventKind.LESSENED, alert.grade, "system",
-            now=now, told=alert.owner or "investigators", channels=channels,
+            now=now, told=alert.owner or "investigators",
         )  # fmt: skip
 
 
@@ -211,7 +208,6 @@ def close(
     *,
     now: int,
     outcome: NoteOutcome | None = None,
-    channels: Sequence[str] = (),
 ) -> list[int]:
     """Close alerts whose grounds are gone or whose work is done, with the reason. Those that were open."""
     closed = []
@@ -226,7 +222,7 @@ def close(
             closed.append(alert_id)
             steps.add(
                 tx, alert_id, row[0], steps.EventKind.CLOSED, Grade(row[1]), actor.id,
-                now=now, told=row[2], detail=reason, channels=channels,
+                now=now, told=row[2], detail=reason,
             )  # fmt: skip
     if closed:
         record(tx, actor, Verb.ALTERATION, "alert", closed, now=now)
@@ -241,7 +237,6 @@ def copy_to(
     boroughs: Iterable[str],
     *,
     now: int,
-    channels: Sequence[str] = (),
 ) -> bool:
     """Give these boroughs a copy of an alert, but for its own and those that have one. True where any is new."""
     row = tx.row("SELECT borough, grade FROM alert WHERE alert_id = :alert", {"alert": alert_id})
@@ -259,7 +254,7 @@ def copy_to(
     if fresh:
         steps.add(
             tx, alert_id, row[0], steps.EventKind.COPIED, Grade(row[1]), actor.id, now=now,
-            told="investigators", detail=", ".join(fresh), channels=channels,
+            told="investigators", detail=", ".join(fresh),
         )  # fmt: skip
         record(tx, actor, Verb.ALTERATION, "alert", [alert_id], now=now)
     return bool(fresh)
@@ -310,7 +305,6 @@ def tell(
     actor: str,
     *,
     now: int,
-    channels: Sequence[str] = (),
 ) -> None:
     """Tell whoever has a duty on one of these records that they were put together or taken apart."""
     if not child_ids:
@@ -322,6 +316,4 @@ def tell(
         f" WHERE child_id IN ({wanted}) AND state <> 'closed' ORDER BY alert_id",
         marks,
     ):
-        steps.add(
-            tx, alert_id, borough, kind, Grade(grade), actor, now=now, told="investigators", channels=channels
-        )
+        steps.add(tx, alert_id, borough, kind, Grade(grade), actor, now=now, told="investigators")

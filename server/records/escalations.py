@@ -1,7 +1,5 @@
 """Alerts of which somebody more must hear: the next level, once its time has come."""
 
-from collections.abc import Sequence
-
 from server.audit import Actor, Verb, audited, impersonal, record
 from server.records import steps
 from server.records.alerts import SELECT, Alert, alert_of
@@ -32,27 +30,26 @@ def escalate(
     next_at: int | None,
     now: int,
     detail: str | None = None,
-    channels: Sequence[str] = (),
 ) -> bool:
     """Tell somebody more of an alert; its revision is then one higher. False where it changed meanwhile."""
     moved = tx.execute(
-        "UPDATE alert SET level = :level, escalates_at = :next, rev = rev + 1"
+        "UPDATE alert SET level = :level, escalates_at = :next, waits_for = :told, rev = rev + 1"
         " WHERE alert_id = :alert AND state <> 'closed' AND rev = :rev",
-        {"level": level, "next": next_at, "alert": alert.alert_id, "rev": alert.rev},
+        {"level": level, "next": next_at, "told": told, "alert": alert.alert_id, "rev": alert.rev},
     )
     if not moved:
         return False
     record(tx, actor, Verb.ALTERATION, "alert", [alert.alert_id], now=now)
     steps.add(
         tx, alert.alert_id, alert.borough, steps.EventKind.ESCALATED, alert.grade, actor.id,
-        now=now, told=told, detail=detail, channels=channels,
+        now=now, told=told, detail=detail,
     )  # fmt: skip
     return True
 
 
 @impersonal("one time of one alert")
 def end_escalation(tx: Transaction, alert: Alert) -> None:
-    """Everybody in an alert's chain has been told."""
+    """Nobody is left to be told of the own clock of an alert that was answered."""
     tx.execute(
         "UPDATE alert SET escalates_at = NULL WHERE alert_id = :alert AND rev = :rev",
         {"alert": alert.alert_id, "rev": alert.rev},

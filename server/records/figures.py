@@ -4,6 +4,7 @@ Counts and hours by borough and week, never by person. Hours lost to late sync w
 server; hours lost to inaction ran after the deadline of a duty that had arrived. The two are never added together.
 """
 
+import datetime
 from collections.abc import Mapping
 
 import msgspec
@@ -11,6 +12,7 @@ import msgspec
 from server.access.identity import Person
 from server.access.policy import Permission
 from server.audit import impersonal
+from server.casework.days import day_of, instant
 from server.storage.port import Transaction
 from sync.vocabulary import Grade
 
@@ -52,6 +54,20 @@ class Week(msgspec.Struct, kw_only=True):
     @property
     def interruptions(self) -> int:
         return self.told + self.grown + self.escalated + self.copied
+
+
+@impersonal("a time")
+def begins_at(now: int) -> int:
+    """The Monday, midnight in London, with which the weeks shown begin."""
+    today = day_of(now)
+    return instant(today - datetime.timedelta(days=today.weekday(), weeks=WEEKS_SHOWN - 1), datetime.time())
+
+
+@impersonal("a day")
+def monday(since: int, week: int) -> datetime.date:
+    """The Monday of a week after `since`. Asked of the week's middle: a change of the clocks moves its ends."""
+    middle = day_of(since + week * WEEK_MS + WEEK_MS // 2)
+    return middle - datetime.timedelta(days=middle.weekday())
 
 
 @impersonal("counts only")
@@ -135,11 +151,12 @@ _LOST = (
     f" SUM(CASE WHEN {_ENDED} > a.deadline_at THEN {_ENDED} - a.deadline_at ELSE 0 END)"
     f" FROM alert a WHERE a.started_at >= :from GROUP BY {_FIRST}, (a.started_at - :from) / :week"
 )
+# CROSS JOIN: SQLite then begins with the alerts of these weeks, by their index, and not with every event there is.
 _TOLD = (
     "SELECT e.borough, (e.at - :from) / :week, e.kind, COUNT(*) FROM alert a"
-    " JOIN alert_event e ON e.alert_id = a.alert_id WHERE a.started_at >= :from AND e.at >= :from"
+    " CROSS JOIN alert_event e WHERE e.alert_id = a.alert_id AND a.started_at >= :from AND e.at >= :from"
     " AND e.kind IN ('raised', 'grew', 'escalated') GROUP BY e.borough, (e.at - :from) / :week, e.kind"
     " UNION ALL SELECT c.borough, (a.started_at - :from) / :week, 'copied', COUNT(*) FROM alert a"
-    " JOIN alert_copy c ON c.alert_id = a.alert_id WHERE a.started_at >= :from"
+    " CROSS JOIN alert_copy c WHERE c.alert_id = a.alert_id AND a.started_at >= :from"
     " GROUP BY c.borough, (a.started_at - :from) / :week"
 )

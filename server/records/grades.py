@@ -65,7 +65,6 @@ def decide(
     *,
     said: Grade | None,
     now: int,
-    channels: Sequence[str] = (),
 ) -> None:
     """Give an alert a grade, where it is still as the person saw it. `said` is what the rules propose.
 
@@ -73,7 +72,7 @@ def decide(
     """
     moved = tx.execute(
         "UPDATE alert SET grade = :grade, highest_grade = :highest, deadline_at = :deadline, level = :level,"
-        " escalates_at = :escalates, rev = rev + 1"
+        " escalates_at = :escalates, waits_for = CASE WHEN :level = 0 THEN NULL ELSE waits_for END, rev = rev + 1"
         " WHERE alert_id = :alert AND rev = :rev AND state <> 'closed'",
         {
             "grade": to.value,
@@ -102,7 +101,7 @@ def decide(
     )
     steps.add(
         tx, alert.alert_id, alert.borough, steps.EventKind.GRADED, to, person.username,
-        now=now, told="investigators", detail=alert.grade.value, channels=channels,
+        now=now, told="investigators", detail=alert.grade.value,
     )  # fmt: skip
     record(tx, Actor("person", person.username), Verb.ALTERATION, "alert", [alert.alert_id], now=now)
 

@@ -96,12 +96,15 @@ def still_on(tx: Transaction, device_id: str) -> list[int]:
 
 
 @impersonal("numbers of children")
-def confirm(tx: Transaction, device_id: str, reached: tuple[int, int] | None, *, now: int) -> None:
+def confirm(
+    tx: Transaction, device_id: str, reached: tuple[int, int] | None, *, sent_until: int, now: int
+) -> None:
     """The phone has come back: from this place, so what was to leave before it is off; or (None) with a cursor, or
-    a word of its own, that says that it holds nothing of the briefing any more."""
-    condition, marks = "1 = 1", {"device": device_id, "now": now}
+    a word of its own, that says that it holds nothing of the briefing any more: nothing of what was sent to it until
+    `sent_until`, for it may have asked again since."""
+    condition, marks = "given_at <= :sent", {"device": device_id, "now": now, "sent": sent_until}
     if reached is not None:
-        condition = "leaves_xid IS NOT NULL AND (leaves_xid, leaves_seq) <= (:xid, :seq)"
+        condition += " AND leaves_xid IS NOT NULL AND (leaves_xid, leaves_seq) <= (:xid, :seq)"
         marks |= {"xid": reached[0], "seq": reached[1]}
     if (
         tx.row(
@@ -114,8 +117,7 @@ def confirm(tx: Transaction, device_id: str, reached: tuple[int, int] | None, *,
 
     def write(last: Transaction) -> None:
         last.execute(
-            f"UPDATE holding SET ended_at = :now WHERE device_id = :device AND ended_at IS NULL"
-            f" AND given_at <= :now AND {condition}",
+            f"UPDATE holding SET ended_at = :now WHERE device_id = :device AND ended_at IS NULL AND {condition}",
             marks,
         )
 

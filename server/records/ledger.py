@@ -67,14 +67,21 @@ class Owed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @impersonal("numbers of ops, nothing of a child")
-def open_stream(tx: Transaction, device_id: str, epoch: str) -> Stream:
-    """The numbering of this installation, made on first sight."""
+def stream(tx: Transaction, device_id: str, epoch: str) -> Stream | None:
+    """The numbering of this installation, if anything came under it."""
     found = tx.row(
         f"SELECT {_STREAM} FROM op_stream WHERE device_id = :device AND epoch = :epoch",
         {"device": device_id, "epoch": epoch, "kept": BACKUPS_KEPT},
     )
-    if found is not None:
-        return _stream(found)
+    return None if found is None else _stream(found)
+
+
+@impersonal("numbers of ops, nothing of a child")
+def open_stream(tx: Transaction, device_id: str, epoch: str) -> Stream:
+    """The numbering of this installation, made on first sight."""
+    known = stream(tx, device_id, epoch)
+    if known is not None:
+        return known
     stream_id = tx.value(
         "INSERT INTO op_stream (device_id, epoch) VALUES (:device, :epoch) RETURNING stream_id",
         {"device": device_id, "epoch": epoch},

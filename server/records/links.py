@@ -186,27 +186,22 @@ def open_review(
     tx: Transaction, subject_id: int, borough: str, *, danger: bool, urgency: int, noted_at: int, now: int
 ) -> int:
     """Ask a person of this borough to place a subject; the review's id. Opens a closed one again."""
-    values: dict[str, object] = {
-        "subject": subject_id,
-        "borough": borough,
-        "danger": int(danger),
-        "urgency": urgency,
-        "noted": noted_at,
-    }
-    found: int | None = tx.value(
-        "UPDATE review SET closed_at = NULL, closed_by = NULL, answer = NULL, borough = :borough,"
-        " danger = :danger, urgency = :urgency, noted_at = :noted WHERE subject_id = :subject"
-        " RETURNING review_id",
-        values,
-    )
-    if found is not None:
-        return found
-    return tx.insert(
+    review_id: int = tx.value(
         "INSERT INTO review (subject_id, borough, danger, urgency, noted_at, opened_at)"
-        " VALUES (:subject, :borough, :danger, :urgency, :noted, :now)",
-        {**values, "now": now},
-        "review_id",
+        " VALUES (:subject, :borough, :danger, :urgency, :noted, :now)"
+        " ON CONFLICT (subject_id) DO UPDATE SET closed_at = NULL, closed_by = NULL, answer = NULL,"
+        " borough = excluded.borough, danger = excluded.danger, urgency = excluded.urgency,"
+        " noted_at = excluded.noted_at RETURNING review_id",
+        {
+            "subject": subject_id,
+            "borough": borough,
+            "danger": int(danger),
+            "urgency": urgency,
+            "noted": noted_at,
+            "now": now,
+        },
     )
+    return review_id
 
 
 @impersonal("a grade beside numbers of reviews")

@@ -332,18 +332,18 @@ def send_own(
     """By note id, the (rev, data) that the author's phone is sent; notes of others are left out."""
     if not note_ids:
         return {}
-    marks: dict[str, object] = {f"n{index}": note_id for index, note_id in enumerate(note_ids)}
-    wanted = ", ".join(f":{name}" for name in marks)
     sent = {
         row[0]: (row[1], {"status": row[2], "received_at": row[3], **_came_of_it(*row[4:])})
         for row in tx.rows(
             "SELECT note_id, rev, status, received_at, outcome, told_author, outcome_at FROM note"
-            f" WHERE author = :author AND note_id IN ({wanted})",
-            marks | {"author": author},
+            f" WHERE note_id IN {tx.each('ids')} AND author = :author",
+            {"author": author, "ids": msgspec.json.encode(note_ids).decode()},
         )
     }
     if sent:
-        record(tx, actor, Verb.DISCLOSURE, "note", sorted(sent), now=now, recipients=[author])
+        record(
+            tx, actor, Verb.DISCLOSURE, "note", sorted(sent), now=now, recipients=[author], index_later=True
+        )
     return sent
 
 

@@ -67,11 +67,12 @@ def coming_to_notice(
     return found
 
 
+# CROSS JOIN: SQLite then begins with the notes of the window, by their index, and not with every subject there is.
 _REPEATED = (
     "SELECT kept, owner FROM (SELECT COALESCE(c.cluster_id, c.child_id) AS kept,"
     " MAX(COALESCE(c.cluster_owner, c.owner_borough)) AS owner, COUNT(DISTINCT n.note_key) AS notes,"
-    " MIN(n.received_at) AS first_at FROM note n JOIN subject s ON s.note_key = n.note_key"
-    " JOIN child c ON c.child_id = s.child_id WHERE n.observed_at >= :since AND n.withdrawn_at IS NULL"
+    " MIN(n.received_at) AS first_at FROM note n CROSS JOIN subject s CROSS JOIN child c"
+    " WHERE s.note_key = n.note_key AND c.child_id = s.child_id AND n.observed_at >= :since AND n.withdrawn_at IS NULL"
     " GROUP BY COALESCE(c.cluster_id, c.child_id)) r WHERE notes > 1 AND {wanted}"
     " AND NOT EXISTS (SELECT 1 FROM child m JOIN child_case k ON k.child_id = m.child_id AND k.closed_at IS NULL"
     " WHERE m.child_id = r.kept OR m.cluster_id = r.kept)"

@@ -52,7 +52,7 @@ def tally(tx: Transaction, person: Person, *, now: int, borough: str | None = No
         " SUM(CASE WHEN a.owner IS NULL THEN 1 ELSE 0 END),"
         " SUM(CASE WHEN a.state = 'acknowledged' THEN 1 ELSE 0 END),"
         " SUM(CASE WHEN a.state = 'open' AND a.deadline_at <= :now THEN 1 ELSE 0 END)"
-        f" FROM alert a WHERE a.state <> 'closed' AND {condition} GROUP BY a.grade",
+        f" FROM alert a WHERE a.state IN ('open', 'acknowledged') AND {condition} GROUP BY a.grade",
         {**marks, "me": person.username, "now": now},
     )
     sums = [sum(int(row[index] or 0) for row in rows) for index in range(1, 6)]

@@ -202,7 +202,6 @@ def alter(
     pack: Pack,
     *,
     now: int,
-    channels: Sequence[str] = (),
 ) -> list[int]:
     """Bring children up to date, index included; their ids. One that had left the registry is back.
 
@@ -237,7 +236,7 @@ def alter(
                 {"owner": row.owner_borough, "child": child_id},
             )
     for child_id in judged:
-        cases.reroute(tx, actor, child_id, pack, now=now, channels=channels)
+        cases.reroute(tx, actor, child_id, pack, now=now)
     ids = [here[row.registry_id][0] for row in rows]
     search.changed(tx, ids)
     record(tx, actor, Verb.ALTERATION, "child", ids, now=now, reason=ADDED)

@@ -125,7 +125,8 @@ def clocks(tx: Transaction, child_ids: Sequence[int]) -> dict[int, AlertClock]:
     wanted = ", ".join(f":{name}" for name in marks)
     found: dict[int, AlertClock] = {}
     for child_id, started, deadline, acknowledged in tx.rows(
-        "SELECT child_id, started_at, deadline_at, acknowledged_at FROM alert"
+        "SELECT child_id, started_at, deadline_at, CASE WHEN state = 'open' THEN NULL ELSE acknowledged_at END"
+        " FROM alert"
         f" WHERE child_id IN ({wanted}) AND state <> 'closed'"
         " ORDER BY CASE WHEN deadline_at IS NULL THEN 1 ELSE 0 END, deadline_at, alert_id",
         marks,

@@ -10,6 +10,7 @@ The lowest ranks of each stratum (borough and highest grade) are the sample. Who
 whoever types the value in cannot change the secret, and both can be checked against what was published.
 """
 
+import datetime
 import hashlib
 import hmac
 from collections.abc import Sequence
@@ -20,11 +21,14 @@ from server.access.errors import NotAllowed
 from server.access.identity import Person
 from server.access.policy import Permission
 from server.audit import Actor, Verb, audited, impersonal, record
+from server.casework.days import instant
 from server.storage.port import Transaction
 
 SAMPLES_SHOWN = 50
 PER_STRATUM_MAX = 20
 """More than this of each borough and grade is an audit, and wants another plan than a dip."""
+
+WORDS_CHARACTERS_MIN = 10  # a review that says nothing is none
 
 OUTCOMES = ("good", "requires_improvement", "inadequate")
 
@@ -44,6 +48,10 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     public_value: str | None
     drawn_by: str | None
     drawn_at: int | None
+
+    def may_be_drawn(self, now: int) -> bool:
+        """Once, and when its last day is over."""
+        return self.drawn_at is None and self.closed_before <= now
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +95,13 @@ def drawn_from(
         for (borough, grade), ranked in sorted(strata.items())
         for _, alert_id in sorted(ranked)[:per_stratum]
     ]
+
+
+@impersonal("days as instants")
+def window(first: datetime.date, last: datetime.date) -> tuple[int, int]:
+    """From the first day's midnight in London to the midnight that ends the last, in milliseconds."""
+    after = last + datetime.timedelta(days=1)
+    return instant(first, datetime.time()), instant(after, datetime.time())
 
 
 @impersonal("the terms of a sample, before anything is drawn")
@@ -183,6 +198,15 @@ def items(tx: Transaction, person: Person, sample_id: int, *, now: int) -> list[
     record(
         tx, Actor("person", person.username), Verb.CONSULTATION, "alert", ids, now=now, reason="dip sample"
     )
+    return found
+
+
+@audited(Verb.CONSULTATION)
+def item(tx: Transaction, person: Person, sample_id: int, alert_id: int, *, now: int) -> Item:
+    """One alert of a sample. Raises NotAllowed, also where it is in no such sample."""
+    found = next((one for one in items(tx, person, sample_id, now=now) if one.alert_id == alert_id), None)
+    if found is None:
+        raise NotAllowed("There is no such case in this sample.")
     return found
 
 

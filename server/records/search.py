@@ -214,8 +214,8 @@ def alerted(tx: Transaction, person: Person) -> list[int]:
     """Children about whom an alert in this person's boroughs is not closed."""
     wanted, marks = marks_of("b", sorted(person.boroughs))
     rows = tx.rows(
-        f"SELECT DISTINCT child_id FROM alert WHERE state <> 'closed' AND borough IN ({wanted or 'NULL'})"
-        " ORDER BY child_id DESC LIMIT :most",
+        "SELECT DISTINCT child_id FROM alert WHERE state IN ('open', 'acknowledged')"
+        f" AND borough IN ({wanted or 'NULL'}) ORDER BY child_id DESC LIMIT :most",
         marks | {"most": ALERTED_MAX},
     )
     return [child_id for (child_id,) in rows]

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 import msgspec
 
+from server.alerts.channels import EVERYBODY
 from server.alerts.stream import Step
 from server.audit import impersonal
 from server.records import briefing
@@ -15,6 +16,9 @@ TOPIC = "alerts"
 """Storage topic on which the id of a transaction's last step is announced after its commit."""
 
 _TAKEN = "alert steps"
+
+INVESTIGATORS = "investigators"
+"""Who is told of a duty that nobody in particular has: those of its borough."""
 
 
 class EventKind(StrEnum):
@@ -27,6 +31,8 @@ class EventKind(StrEnum):
     ESCALATED = "escalated"
     ACKNOWLEDGED = "acknowledged"
     HANDED_OVER = "handed_over"
+    PASSED_ON = "passed_on"
+    """Its owner is away or not there any more: the deputy (`told`), or whoever of the borough answers."""
     OFFERED = "offered"
     """To another borough (`told`), whose duty it becomes when it accepts."""
     TRANSFERRED = "transferred"
@@ -70,9 +76,8 @@ def add(
     now: int,
     told: str | None = None,
     detail: str | None = None,
-    channels: Sequence[str] = (),
 ) -> None:
-    """Write down a step of an alert, announce it, and queue it for the channels outside."""
+    """Write down a step of an alert, announce it, and queue it for everybody outside whom it concerns."""
     briefing.touch_alert(tx, alert_id)
     event_id: int = tx.insert(
         "INSERT INTO alert_event (alert_id, borough, kind, grade, actor, told, detail, at)"
@@ -89,22 +94,23 @@ def add(
         },
         "event_id",
     )
-    for channel in channels:
-        tx.execute(
-            "INSERT INTO delivery (event_id, channel, state, next_at) VALUES (:event, :channel, 'waiting', :now)",
-            {"event": event_id, "channel": channel, "now": now},
-        )
     if _TAKEN not in tx.notes:
         tx.notes[_TAKEN] = []
-        tx.at_commit(_announce)
-    tx.notes[_TAKEN].append(event_id)
+        tx.at_commit(_tell)
+    tx.notes[_TAKEN].append((event_id, now))
 
 
-def _announce(tx: Transaction) -> None:
-    """One word for all the steps of a transaction: whoever hears of the last reads those before it too."""
-    taken: list[int] = tx.notes.pop(_TAKEN, [])
-    if taken:
-        tx.notify(TOPIC, str(taken[-1]))
+def _tell(tx: Transaction) -> None:
+    """Queue the steps of a transaction for everybody, and say one word for all: whoever hears of the last reads
+    those before it too."""
+    taken: list[tuple[int, int]] = tx.notes.pop(_TAKEN, [])
+    if not taken:
+        return
+    tx.executemany(
+        "INSERT INTO delivery (event_id, channel, state, next_at) VALUES (:event, :channel, 'waiting', :now)",
+        [{"event": event_id, "channel": EVERYBODY, "now": now} for event_id, now in taken],
+    )
+    tx.notify(TOPIC, str(taken[-1][0]))
 
 
 @impersonal("steps by number and time; a person sees them with the child, whose showing is logged")

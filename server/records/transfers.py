@@ -159,7 +159,7 @@ def answer(
 def _move(tx: Transaction, alert: Alert, person: str, to: str, now: int) -> None:
     """Make an alert another borough's and this person's. Its clock runs on, and what it was answered by stays."""
     tx.execute(
-        "UPDATE alert SET borough = :to, owner = :person, state = 'acknowledged',"
+        "UPDATE alert SET borough = :to, owner = :person, came_from = NULL, state = 'acknowledged',"
         " first_borough = COALESCE(first_borough, borough), acknowledged_at = COALESCE(acknowledged_at, :now),"
         " acknowledged_by = COALESCE(acknowledged_by, :person), escalates_at = :warns, rev = rev + 1"
         " WHERE alert_id = :alert",

@@ -22,6 +22,7 @@ from server.storage.port import (
     Store,
     Transaction,
     TransactionEnded,
+    WouldWait,
 )
 from server.storage.settings import DEFAULTS, MEMORY, StorageSettings
 
@@ -42,6 +43,7 @@ __all__ = [
     "Store",
     "Transaction",
     "TransactionEnded",
+    "WouldWait",
     "open_store",
 ]
 

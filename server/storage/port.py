@@ -78,6 +78,10 @@ class StorageBusy(StorageUnavailable):
     """Too much is waiting already; nothing of this request was done."""
 
 
+class WouldWait(StorageError):
+    """A glance at the database could not be had at once. Use `Store.read`."""
+
+
 class StorageClosed(StorageUnavailable):
     """The store has been closed; nothing of this request was done."""
 
@@ -97,6 +101,12 @@ class Transaction(Protocol):
     @property
     def settled(self) -> str:
         """SQL condition on a row of a change log: "this row's place in commit order is final"."""
+
+    def each(self, name: str) -> str:
+        """SQL that stands for every text in a JSON array, the parameter `name`: `id IN {tx.each("ids")}`.
+
+        One statement for lists of any length, which is prepared once; a list of parameters is another for each.
+        """
 
     def execute(self, sql: str, params: Params = NO_PARAMS) -> int:
         """Run one statement; the number of rows it changed."""
@@ -165,6 +175,17 @@ class Store(Protocol):
 
     async def read(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` over one unchanging view of the database; it may write nothing."""
+
+    def glance(self, work: Callable[[Transaction], T]) -> T:
+        """`read` of a few rows, here in the calling thread, on no condition that another is waited for.
+
+        Raises WouldWait where that cannot be: the engine is across a network, somebody else glances, a lock is
+        held, or the work takes more than a moment. For an event loop, which stands still meanwhile.
+        """
+
+    async def read_durable(self, work: Callable[[Transaction], T]) -> T:
+        """`read`, whose answer may be taken as a promise: all that it saw is on disk, and on the standby too where
+        commits wait for one. On SQLite that is so of whatever a reader sees."""
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work`; returns its answer only after the commit is on disk."""

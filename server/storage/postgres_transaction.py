@@ -57,15 +57,23 @@ class PostgresTransaction(TransactionState):
         super().__init__(writable=writable, notes=notes)
         self._cursor = cursor
 
+    def each(self, name: str) -> str:
+        return f"(SELECT jsonb_array_elements_text((:{name})::jsonb))"
+
     def execute(self, sql: str, params: Params = NO_PARAMS) -> int:
         return self._run(sql, params).rowcount
 
     def executemany(self, sql: str, rows: Iterable[Params]) -> None:
         if self.broken or self._ended:
             self._refuse()
+        given = list(rows)
+        if len(given) == 1:
+            # Most lists of a note have one row, and a pipeline of its own costs more than the statement.
+            self._run(sql, given[0])
+            return
         statement = with_psycopg_names(sql)
         try:
-            self._cursor.executemany(statement.text, (statement.bound(row) or {} for row in rows))
+            self._cursor.executemany(statement.text, [statement.bound(row) or {} for row in given])
         except ENGINE_ERRORS as error:
             raise self.note_failure(translated(error, sql)) from None
 

@@ -60,6 +60,10 @@ class StorageSettings(msgspec.Struct, frozen=True, kw_only=True):
     """So much of the SQLite file is read where the system's page cache holds it, without a copy. It takes
     address space and no memory of its own; more than 2 GiB is beyond what SQLite is usually built for."""
 
+    glance_steps_max: int = 2_000
+    """Steps of SQLite's machine after which it is asked whether a glance goes on too long, for an event loop
+    stands still meanwhile: some ten microseconds, and what finding a few dozen rows by their keys takes."""
+
     checkpoint_pages: int = 32_768
     """Pages of write-ahead log (128 MiB) before SQLite copies them into the database file: a page that
     many pushes touch is copied once, and recovery still takes about a second."""

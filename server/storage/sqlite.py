@@ -20,7 +20,14 @@ from time import monotonic
 from typing import Any, TypeVar
 
 from server.storage.migrate import apply_to_sqlite, read_migrations, shipped_migrations
-from server.storage.port import StorageBusy, StorageClosed, StorageError, StorageUnavailable, Transaction
+from server.storage.port import (
+    StorageBusy,
+    StorageClosed,
+    StorageError,
+    StorageUnavailable,
+    Transaction,
+    WouldWait,
+)
 from server.storage.settings import DEFAULTS, MEMORY, StorageSettings
 from server.storage.sqlite_transaction import SqliteTransaction, reason, translated
 from server.storage.topics import Topics
@@ -34,6 +41,9 @@ so a Python there must bring its own."""
 
 PROGRESS_STEPS = 200_000
 """Steps of SQLite's machine between looks at the clock: a few milliseconds."""
+
+GLANCE_LOOKS_MAX = 3
+"""How often a glance may have taken `glance_steps_max` steps of SQLite's machine before it is given up."""
 
 _THREAD = threading.local()
 
@@ -68,6 +78,9 @@ class SqliteStore:
         self._readers: list[sqlite3.Connection] = []
         self._reading = threading.BoundedSemaphore(settings.queue_jobs_max)
         self._pool = ThreadPoolExecutor(settings.readers, thread_name_prefix="earlysign-reader")
+        self._glancing = threading.Lock()
+        self._glanced = 0
+        self._glancer = None if self._in_memory else self._connect_glancer()
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
         answer: T = await self._submit(Job(work, *_promise_in_loop()))
@@ -80,6 +93,38 @@ class SqliteStore:
         answer, tx = await asyncio.wrap_future(self._start_read(work))
         if tx.last_work:
             await self._submit(Job(tx.last_work_for_write(), *_promise_in_loop(), notes=tx.notes))
+        return answer
+
+    async def read_durable(self, work: Callable[[Transaction], T]) -> T:
+        # A commit is synced to the log before the log's index lets any reader see it.
+        return await self.read(work)
+
+    def glance(self, work: Callable[[Transaction], T]) -> T:
+        if self._glancer is None or not self._glancing.acquire(blocking=False):
+            raise WouldWait("No glance is to be had now.")
+        try:
+            if self._closed:
+                raise StorageClosed("The store has been closed.")
+            self._glanced = 0
+            cursor = self._glancer.cursor()
+            tx = SqliteTransaction(cursor, writable=False)
+            try:
+                cursor.execute("BEGIN")
+                answer = work(tx)
+                tx.check_unbroken()
+            finally:
+                tx.end()
+                self._glanced = 0  # the end is not to be stopped
+                if self._glancer.in_transaction:
+                    cursor.execute("ROLLBACK")
+        except (sqlite3.Error, StorageUnavailable) as error:
+            if isinstance(error, StorageClosed):
+                raise
+            raise WouldWait("The database did not answer at once.") from None
+        finally:
+            self._glancing.release()
+        if tx.last_work:
+            raise StorageError("A glance shows nothing that would have to be recorded. Use Store.read.")
         return answer
 
     def write_now(self, work: Callable[[Transaction], T]) -> T:
@@ -114,6 +159,9 @@ class SqliteStore:
         self._writer.close()
         while self._readers:
             self._readers.pop().close()
+        if self._glancer is not None:
+            with self._glancing:
+                self._glancer.close()
         self._topics.close()
 
     def _submit(self, job: Job) -> asyncio.Future[Any]:
@@ -170,6 +218,22 @@ class SqliteStore:
             self._readers.append(connection)
             known = _THREAD.cursor = connection.cursor()
         return known
+
+    def _connect_glancer(self) -> sqlite3.Connection:
+        """The connection of glances: it waits for nobody, and gives up what takes more than a moment."""
+        connection = self._connect()
+        connection.execute("PRAGMA query_only=ON")
+        connection.execute("PRAGMA busy_timeout=0")
+        connection.set_progress_handler(self._glances_on, self._settings.glance_steps_max)
+        return connection
+
+    def _glances_on(self) -> int:
+        """Asked by SQLite each so many steps of a statement; anything but 0 stops it.
+
+        It counts them through all glances, so that any statement of any glance may be the one that is asked at.
+        """
+        self._glanced += 1
+        return int(self._glanced > GLANCE_LOOKS_MAX)
 
     def _connect_writer(self) -> sqlite3.Connection:
         try:

@@ -54,6 +54,9 @@ class SqliteTransaction(TransactionState):
         self._real_cursor = cursor
         self._cursor: sqlite3.Cursor | _Refusal = cursor
 
+    def each(self, name: str) -> str:
+        return f"(SELECT value FROM json_each(:{name}))"
+
     def execute(self, sql: str, params: Params = NO_PARAMS) -> int:
         try:
             return self._cursor.execute(sql, params).rowcount

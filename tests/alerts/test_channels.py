@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from server.alerts.channels import ChannelTrouble, Message, WebhookChannel
+from server.alerts.webhooks import Webhook
 from server.clock import now_ms
 from tests.alerts.receiver import SECRET, Receiver
 
@@ -25,9 +26,8 @@ MESSAGE = Message(
 
 def send(receiver: Receiver, message: Message = MESSAGE) -> None:
     async def go() -> None:
-        channel = WebhookChannel(
-            "https://hook.example/alerts", SECRET, "https://earlysign.example/", receiver
-        )
+        agreed = Webhook(url="https://hook.example/alerts", secret=SECRET)
+        channel = WebhookChannel("mash", agreed, "https://earlysign.example/", receiver)
         try:
             await channel.send(message, now=now_ms())
         finally:

@@ -9,8 +9,10 @@ import time
 
 import pytest
 
-from server.audit import Actor, Verb, person, record
-from server.audit.trail import IDS_MAX, REASON_MAX
+from server.audit import Actor, Verb, person, record, trail
+from server.audit.queries import history_of
+from server.audit.trail import IDS_MAX, INDEXED_AT_ONCE_MAX, REASON_MAX
+from server.audit.verify import verify
 from server.storage import StorageConflict, StorageError, Store, Transaction, open_store
 from tests.audit.trails import NOW, run_sql, write_trail
 
@@ -209,3 +211,66 @@ def test_an_entry_costs_little() -> None:
     store.close_now()
     print(f"{best * 1e6:.1f} microseconds an entry")
     assert best < 36e-6
+
+
+MANY = [f"n-{number:03}" for number in range(INDEXED_AT_ONCE_MAX + 5)]
+
+
+def disclose(store: Store, ids: list[str]) -> None:
+    store.write_now(
+        lambda tx: record(tx, ME, Verb.DISCLOSURE, "note", ids, now=NOW, recipients=["x"], index_later=True)
+    )
+
+
+def found_of(store: Store, record_id: str) -> list[int]:
+    entries = store.write_now(lambda tx: history_of(tx, ME, "note", record_id, now=NOW))
+    return [entry.position for entry in entries]
+
+
+def test_an_entry_that_waits_for_the_index_is_whole_and_is_found(store: Store) -> None:
+    disclose(store, MANY)
+    assert entries(store, "ids") == [(json.dumps(MANY, separators=(",", ":")),)]
+    assert verify(store).ok
+    assert [found_of(store, one) for one in (MANY[0], MANY[-1], "n-0", "N-000", "n-999")] == [
+        [1],
+        [1],
+        [],
+        [],
+        [],
+    ]
+    store.write_now(lambda tx: record(tx, ME, Verb.CONSULTATION, "note", [MANY[0]], now=NOW))
+    newest, oldest = found_of(store, MANY[0])
+    assert newest > oldest == 1
+    assert store.read_now(trail.is_behind)
+    assert store.write_now(lambda tx: trail.index_waiting(tx, 10)) == 1
+    assert not store.read_now(trail.is_behind)
+    assert found_of(store, MANY[0]) == [newest, oldest] and found_of(store, MANY[-1]) == [1]
+    subjects = store.read_now(
+        lambda tx: tx.rows("SELECT id FROM audit_subject WHERE position = 1 ORDER BY id")
+    )
+    assert [id for (id,) in subjects] == MANY
+    assert verify(store).ok
+
+
+def test_an_entry_of_few_ids_does_not_wait(store: Store) -> None:
+    disclose(store, MANY[:INDEXED_AT_ONCE_MAX])
+    assert not store.read_now(trail.is_behind)
+    assert found_of(store, MANY[0]) == [1]
+
+
+def test_entries_are_put_into_the_index_oldest_first_and_so_many_at_once(store: Store) -> None:
+    for _ in range(3):
+        disclose(store, MANY)
+    assert store.write_now(lambda tx: trail.index_waiting(tx, 2)) == 2
+    assert store.read_now(lambda tx: tx.rows("SELECT position FROM audit_unindexed")) == [(3,)]
+    assert found_of(store, MANY[3]) == [3, 2, 1] and verify(store).ok
+    assert store.write_now(lambda tx: trail.index_waiting(tx, 2)) == 1
+    assert store.write_now(lambda tx: trail.index_waiting(tx, 2)) == 0
+
+
+def test_what_is_taken_out_of_the_index_while_others_wait_is_noticed(store: Store) -> None:
+    disclose(store, MANY[:3])
+    disclose(store, MANY)
+    run_sql(store, "DELETE FROM audit_subject WHERE id = 'n-001'")
+    problem = verify(store).problem
+    assert problem is not None and problem.what == "index"

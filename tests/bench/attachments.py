@@ -1,9 +1,10 @@
 """`python -m tests.bench.attachments`: what photographs cost, beside what this disk can do, in one run.
 
 Eight phones upload photographs of 4 MB over HTTP to a server process. Prints MB/s against the floor (the same bytes
-into the same number of files by as many threads, each file and its directory synced), the memory that an upload
-takes, and how long a push takes with and without eight uploads running. Rounds of floor and server alternate; the
-median of each is told. Ends with 1 where a must is not reached: 0.5 of the floor, 1.2 MB, half as long again.
+into the same number of files by as many threads, each file and its directory synced) and the ceiling (the same
+uploads to uvicorn and an application that only counts the bytes, `tests/bench/counting.py`), the memory that an upload
+takes, and how long a push takes with and without eight uploads running. Rounds of floor, ceiling and server alternate;
+the median of each is told. Ends with 1 where a must is not reached: 0.5 of the floor, 1.2 MB, half as long again.
 """
 
 from __future__ import annotations
@@ -31,7 +32,15 @@ import httpx
 import msgspec
 
 from tests.bench.push import percentile
-from tests.bench.setting import Phone, database_with, enrol_phones, pushes, running_server
+from tests.bench.setting import (
+    Phone,
+    database_with,
+    enrol_phones,
+    free_port,
+    pushes,
+    running_server,
+    wait_until_ready,
+)
 
 UPLOADS = 8
 MEGABYTE = 1_000_000
@@ -45,6 +54,7 @@ class Figures(msgspec.Struct, kw_only=True):
     """What was measured."""
 
     floor_mb_s: float
+    ceiling_mb_s: float
     server_mb_s: float
     memory_mb: float
     push_p50_ms: tuple[float, float]
@@ -53,6 +63,10 @@ class Figures(msgspec.Struct, kw_only=True):
     @property
     def share(self) -> float:
         return self.server_mb_s / self.floor_mb_s
+
+    @property
+    def of_ceiling(self) -> float:
+        return self.server_mb_s / self.ceiling_mb_s
 
     @property
     def slower(self) -> float:
@@ -182,6 +196,22 @@ def uploading(address: str, tokens: list[str], size: int) -> None:
 
 
 @contextmanager
+def counting_server() -> Iterator[str]:
+    """The address of a server that only counts."""
+    port = free_port()
+    started = subprocess.Popen([
+        sys.executable, "-m", "uvicorn", "tests.bench.counting:app", "--port", str(port), "--log-level", "warning",
+    ])  # fmt: skip
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_until_ready(address, started)
+        yield address
+    finally:
+        started.terminate()
+        started.wait(timeout=60)
+
+
+@contextmanager
 def uploads_running(address: str, phones: list[Phone], size: int) -> Iterator[None]:
     """Eight uploads at all times, from a process of their own."""
     started = subprocess.Popen(
@@ -206,18 +236,19 @@ def measure(arguments: argparse.Namespace) -> Figures:
     try:
         phones = enrol_phones(folder, 2 * UPLOADS)
         work = pushes(phones[UPLOADS:], arguments.pushes * 2 * arguments.rounds * 20, 20, arguments.children)
-        floors, rates = [], []
+        floors, ceilings, rates = [], [], []
         quiet: list[float] = []
         busy: list[float] = []
         # What people are shown is made in the background, and these are no real pictures.
         os.environ["EARLYSIGN_JOBS"] = "no"
-        with running_server(folder) as (address, process):
+        with counting_server() as counting, running_server(folder) as (address, process):
             upload_all(address, phones[:UPLOADS], 1, size, 999)  # the first of everything is slow
             asyncio.run(push_times(address, work[:1]))
             work = work[1:]
             memory = held(address, phones[:UPLOADS], process.pid, 2 * UPLOADS, 4 * size)
             for index in range(arguments.rounds):
                 floors.append(floor(folder / "floor", UPLOADS * arguments.each, photograph(size, 5)))
+                ceilings.append(upload_all(counting, phones[:UPLOADS], arguments.each, size, index))
                 rates.append(upload_all(address, phones[:UPLOADS], arguments.each, size, index))
                 now, work = work[: arguments.pushes], work[arguments.pushes :]
                 quiet += asyncio.run(push_times(address, now))
@@ -227,6 +258,7 @@ def measure(arguments: argparse.Namespace) -> Figures:
                     busy += asyncio.run(push_times(address, now))
         return Figures(
             floor_mb_s=statistics.median(floors),
+            ceiling_mb_s=statistics.median(ceilings),
             server_mb_s=statistics.median(rates),
             memory_mb=memory,
             push_p50_ms=(percentile(quiet, 0.5), percentile(busy, 0.5)),
@@ -258,7 +290,12 @@ def main() -> int:
     print(f"{UPLOADS} phones, photographs of {size:g} MB, {os.cpu_count()} cores shared with the clients")
     print(f"  floor: write and fsync          {found.floor_mb_s:8.0f} MB/s")
     print(
-        f"  uploads, kept and on record     {found.server_mb_s:8.0f} MB/s: {found.share:.2f} of it, must {FLOOR_MIN}"
+        f"  ceiling: only counted           {found.ceiling_mb_s:8.0f} MB/s:"
+        f" {found.ceiling_mb_s / found.floor_mb_s:.2f} of the floor; uploads reach {found.of_ceiling:.2f} of it"
+    )
+    print(
+        f"  uploads, kept and on record     {found.server_mb_s:8.0f} MB/s:"
+        f" {found.share:.2f} of the floor, must {FLOOR_MIN}"
     )
     print(f"  memory for each upload          {found.memory_mb:8.2f} MB, at most {MEMORY_MB_MAX}")
     slower = f"{found.slower:.2f} times, at most {PUSH_MAX}"

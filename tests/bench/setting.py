@@ -122,7 +122,7 @@ def _enrolling(index: int, borough: str) -> Callable[[Transaction], Phone]:
 
 
 def pushes(phones: Sequence[Phone], notes: int, per_push: int, children: int) -> list[tuple[Phone, bytes]]:
-    """The bodies of pushes, dealt to the phones in turn: `notes` notes about known and unknown children."""
+    """The bodies of pushes, dealt to the phones in turn: `notes` notes about the first `children` of the registry."""
     rng = Random(SEED)
     known = list(population(SEED, children))
     places = list(boroughs().values())
@@ -192,7 +192,7 @@ def start_server(
         env=os.environ | {"EARLYSIGN_LOG_LEVEL": "warning", "EARLYSIGN_DATABASE": database},
         stdout=subprocess.DEVNULL,
     )
-    _wait_until_ready(f"http://127.0.0.1:{port}", started)
+    wait_until_ready(f"http://127.0.0.1:{port}", started)
     return started
 
 
@@ -211,7 +211,8 @@ def running_server(
             started.wait(timeout=60)
 
 
-def _wait_until_ready(address: str, started: subprocess.Popen[bytes]) -> None:
+def wait_until_ready(address: str, started: subprocess.Popen[bytes]) -> None:
+    """Return when the server there answers. Ends the bench where it does not."""
     deadline = time.monotonic() + START_SECONDS_MAX
     while time.monotonic() < deadline:
         if started.poll() is not None:

@@ -15,10 +15,13 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 PAGES = ("sign-in", "queue", "closed", "filtered", "empty", "child", "restricted", "hand-over", "close", "grade",
          "reviews", "review", "overview", "transfer",
-         "transfers", "notice", "case", "scrutiny", "audit", "search", "found",
+         "transfers", "notice", "case", "scrutiny", "audit", "search", "found", "how-i-am-told",
+         "phones", "quarantine", "people", "rules", "undelivered",
          "password", "home", "not-there")  # fmt: skip
 
-OTHERS = {"overview": "whitfield", "transfers": "whitfield", "scrutiny": "quill", "audit": "quill"}
+OTHERS = {"overview": "whitfield", "transfers": "whitfield", "scrutiny": "quill", "audit": "quill",
+          "phones": "warden", "quarantine": "warden", "people": "warden", "rules": "warden",
+          "undelivered": "warden"}  # fmt: skip
 """Pages of other roles than the investigator's, with who opens them."""
 
 
@@ -38,6 +41,7 @@ def shows(opens: Opens, name: str, width: int, **more: object) -> Page:
         "empty": "/alerts?grade=blue",
         "reviews": "/reviews",
         "search": "/search",
+        "how-i-am-told": "/how-i-am-told",
         "found": "/search",
         "password": "/password",
         "not-there": "/children/999999",
@@ -125,6 +129,28 @@ def test_the_most_worrying_thing_is_on_the_first_screen(opens: Opens) -> None:
         for words in ("What is live", "in 90 days", "Acknowledge"):
             box = page.get_by_text(words).first.bounding_box()
             assert box is not None and box["y"] + box["height"] <= height, (words, width)
+
+
+def lines(page: Page, within: str) -> int:
+    """How many lines the links there take."""
+    tops = page.locator(within).evaluate_all(
+        "all => all.map(one => Math.round(one.getBoundingClientRect().y))"
+    )
+    return len(set(tops))
+
+
+@pytest.mark.parametrize("username", ["adeyemi", "whitfield", "grant", "quill", "warden"])
+def test_the_places_of_every_role_take_two_lines_at_most_on_a_phone(opens: Opens, username: str) -> None:
+    page = opens("/", username, width=360)
+    assert 1 <= lines(page, ".masthead__nav li") <= 2
+
+
+@pytest.mark.parametrize("width", [360, 1000, 1440])
+def test_what_can_be_done_with_an_alert_stands_on_one_line(opens: Opens, width: int) -> None:
+    page = opens("/alerts", width=width)
+    rows = page.locator("li.alert:has(.alert__hand)")
+    counted = [lines(page, f"#{row.get_attribute('id')} .alert__hand") for row in rows.all()]
+    assert counted and set(counted) == {1}
 
 
 def test_search_is_a_key_away_and_back_leads_to_what_was_found(opens: Opens) -> None:

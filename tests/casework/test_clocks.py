@@ -9,9 +9,12 @@ from server.casework.clocks import (
     SECTION_46_MS,
     Clock,
     Escalation,
+    again_at,
     deadline,
     escalations,
+    first_hearing_at,
     in_words,
+    last_role,
     section_46_ends_at,
     steps_from,
 )
@@ -103,11 +106,13 @@ def test_amber_climbs_at_half_and_at_the_end_of_its_clock() -> None:
     )
 
 
-def test_green_climbs_at_the_end_of_its_clock_and_blue_never() -> None:
+def test_green_climbs_at_the_end_of_its_clock_and_blue_after_three_days() -> None:
     assert escalations(Grade.GREEN, "merton", RECEIVED_MS, RECEIVED_MS + 24 * HOUR_MS, PACK) == (
         Escalation(1, SUPERVISOR, RECEIVED_MS + 24 * HOUR_MS),
     )
-    assert escalations(Grade.BLUE, "merton", RECEIVED_MS, None, PACK) == ()
+    assert escalations(Grade.BLUE, "merton", RECEIVED_MS, None, PACK) == (
+        Escalation(1, SUPERVISOR, RECEIVED_MS + 72 * HOUR_MS),
+    )
     assert escalations(Grade.AMBER, "merton", RECEIVED_MS, None, PACK) == ()
 
 
@@ -171,7 +176,37 @@ def test_the_steps_that_are_left_are_counted_from_the_one_that_is_due() -> None:
         Escalation(2, INSPECTOR, MONDAY_MS + 28 * HOUR_MS),
     )
     assert steps_from(Grade.AMBER, "merton", 2, late, None, PACK) == ()
-    assert steps_from(Grade.BLUE, "merton", 0, late, None, PACK) == ()
+    assert steps_from(Grade.BLUE, "merton", 1, late, None, PACK) == ()
+
+
+def test_somebody_always_hears_next() -> None:
+    for grade, minutes in ((Grade.RED, 15), (Grade.AMBER, 180), (Grade.GREEN, 1440), (Grade.BLUE, 4320)):
+        ends_at = deadline(grade, "merton", RECEIVED_MS, RECEIVED_MS, PACK).deadline_at
+        assert (
+            first_hearing_at(grade, "merton", RECEIVED_MS, ends_at, PACK) == RECEIVED_MS + minutes * MINUTE_MS
+        )
+    # Shares of a clock that a duty does not have, and a chain that is empty.
+    assert first_hearing_at(Grade.AMBER, "merton", RECEIVED_MS, None, PACK) == RECEIVED_MS + 4 * HOUR_MS
+    assert last_role(Grade.AMBER, "merton", RECEIVED_MS, None, PACK) == INSPECTOR
+    silent = load_pack(RULES.replace("blue = [{ minutes = 4320", "# blue = [{ minutes = 4320"))
+    assert first_hearing_at(Grade.BLUE, "merton", 0, None, silent) == 7 * 24 * HOUR_MS
+    assert last_role(Grade.BLUE, "merton", 0, None, silent) is None
+
+
+def test_whoever_heard_last_hears_again_after_now_however_many_times_were_missed() -> None:
+    assert again_at(Grade.RED, "merton", RECEIVED_MS, RECEIVED_MS, PACK) == RECEIVED_MS + 30 * MINUTE_MS
+    # A moment late the next keeps its time; a month late it is counted from now.
+    assert (
+        again_at(Grade.RED, "merton", RECEIVED_MS, RECEIVED_MS + 1_000, PACK) == RECEIVED_MS + 30 * MINUTE_MS
+    )
+    month = RECEIVED_MS + 30 * 24 * HOUR_MS
+    assert again_at(Grade.RED, "merton", RECEIVED_MS, month, PACK) == month + 30 * MINUTE_MS
+
+
+def test_the_interval_is_counted_as_the_clock_is_over_a_weekend_in_which_the_clocks_change() -> None:
+    # Half an hour of Friday is left, and three and a half are of Monday.
+    assert again_at(Grade.AMBER, "surrey", SURREY_MS, SURREY_MS, PACK) == MONDAY_MS + 3 * HOUR_MS
+    assert again_at(Grade.GREEN, "surrey", SURREY_MS, SURREY_MS, PACK) == SURREY_MS + 24 * HOUR_MS
 
 
 def test_a_drill_may_count_in_seconds() -> None:

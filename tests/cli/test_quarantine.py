@@ -79,4 +79,4 @@ def test_doctor_says_who_owes_and_what_waits(tmp_path: Path, officer: Officer) -
     officer.push(lines[0], lines[3], b"{broken")
     close(officer)
     told = " ".join(run("doctor", *data).out.split())
-    assert "1 owe 2 entries" in told and "1 wait for a person" in told
+    assert "1 phone owes 2 entries" in told and "1 wait for a person" in told

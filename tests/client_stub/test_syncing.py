@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -267,7 +268,7 @@ def test_after_a_restore_of_the_server_what_it_lost_is_sent_again(phone: Device,
         del server.notes[parse_envelope(server.ledger.pop(key)[1]).entity_id]
     server.incarnation = "restored"
     report = sync_once(phone, server)
-    assert report.all_sent and report.sent == 2 and len(server.notes) == 4
+    assert report.all_sent and report.sent == 4 and len(server.notes) == 4
     assert phone.store.durable() == {"epoch-1": 4}
 
 
@@ -407,7 +408,46 @@ def test_after_a_restore_what_was_durable_before_counts_no_more(phone: Device, s
     server.push_script = ["cut"] * 20
     assert not sync_once(phone, server, tries_max=2).all_sent
     assert phone.store.durable() == {"epoch-1": 1}
-    assert phone.status().state.waiting == 2
+    assert phone.status().state.waiting == 3
+
+
+@pytest.mark.invariant(11, 12)
+def test_after_a_restore_an_op_is_sent_again_also_where_its_number_is_called_durable(
+    tmp_path: Path, server: FakeServer
+) -> None:
+    """A copy of the phone put another note under that number, and a backup holds it: numbers prove nothing then."""
+    phone = new_phone(tmp_path / "a", server)
+    twin = _twin_of(phone, tmp_path / "b", server, taken=1)
+    server.ledger.clear()
+    server.notes.clear()
+    server.incarnation = "restored"
+    twin.write(a_note("of the twin"))
+    assert sync_once(twin, server).all_sent
+    assert sync_once(phone, server).all_sent
+    assert len(server.notes) == 2
+
+
+@pytest.mark.invariant(11)
+def test_a_receipt_of_another_life_of_the_server_counts_for_nothing(
+    phone: Device, server: FakeServer
+) -> None:
+    """The server is restored between hello and push: what it calls durable then is of numbers that are not these."""
+    phone.write(a_note("before"))
+    sync_once(phone, server)
+    phone.write(a_note("after"))
+    hello = server._hello
+
+    def restored_after(device: str) -> Any:
+        said = hello(device)
+        server.incarnation = "restored"
+        return said
+
+    server._hello = restored_after  # type: ignore[method-assign]
+    report = sync_once(phone, server)
+    assert not report.all_sent and any("restored" in sentence for sentence in report.problems)
+    assert states(phone) == ["receipted", "queued"]
+    server._hello = hello  # type: ignore[method-assign]
+    assert sync_once(phone, server).all_sent
 
 
 def _twin_of(original: Device, folder: Path, server: FakeServer, taken: int) -> Device:

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from server.console.views_administration import HeldRow, PhoneRow, PhonesPage, QuarantinePage
+from server.console.views import Choice
+from server.console.views_administration import (
+    AccountRow,
+    ClockRow,
+    HeldRow,
+    PackRow,
+    PeoplePage,
+    PhoneRow,
+    PhonesPage,
+    QuarantinePage,
+    ReplayRow,
+    RuleRow,
+    RulesPage,
+)
 from tests.console.samples import NOW
 
 MINUTE = 60_000
@@ -42,3 +55,41 @@ def quarantine(error: str | None = None) -> QuarantinePage:
     return QuarantinePage(
         waiting=(waits,), decided=(refused,), least=10, wrong=7 if error else None, error=error
     )
+
+
+def people(error: str | None = None) -> PeoplePage:
+    """One account that is open, one's own, and a closed one; a password was just made."""
+    rows = (
+        AccountRow(
+            username="rivera", name="DC Sam Rivera", role="Borough investigator", place="Lambeth", since=NOW,
+            open=True, must_change=True, own=False,
+        ),
+        AccountRow(
+            username="root", name="Ada Root", role="Administrator", place="whole force", since=NOW, open=True,
+            must_change=False, own=True,
+        ),
+        AccountRow(
+            username="khan", name="DC Noor Khan", role="Borough investigator", place="Lambeth", since=NOW,
+            open=False, must_change=False, own=False,
+        ),
+    )  # fmt: skip
+    return PeoplePage(
+        rows=rows, roles=(Choice(value="investigator", label="Borough investigator", selected=True),),
+        boroughs=(Choice(value="E09000022", label="Lambeth"),), units=(Choice(value="AS", label="AS, Central South"),),
+        error=error, made_for=None if error else "rivera", password=None if error else "94q6-9qtj-g795-9tn8",
+        username="banks" if error else "",
+    )  # fmt: skip
+
+
+def rules(error: str | None = None) -> RulesPage:
+    """A pack that was tried; with `error` one that cannot be used."""
+    return RulesPage(
+        version="met-2026-01 (3f2c9a10)",
+        rules=(RuleRow(name="repeat_missing", grade="amber", says="{ordinal} missing episode", proposes="MASE"),),
+        grades=("red", "amber", "green", "blue"),
+        clocks=(ClockRow(label="By the clock", hours=("1 h", "8 working h", "72 h", "none"), places="all boroughs"),),
+        history=(PackRow(version="met-2026-01 (3f2c9a10)", by="root", at=NOW),),
+        text='name = "met-2026-02"', error=error, tried_version=None if error else "met-2026-02 (aa11bb22)",
+        tried_children=412, tried=(ReplayRow(rule="repeat_missing", would_be="raised", flags=3, children=2),),
+        days_back=90, looked_at_most=2000,
+    )  # fmt: skip

@@ -38,11 +38,11 @@ from tests.console.samples import NOW
 
 _BOROUGHS = (Choice(value="E09000028", label="Southwark"),)
 _CHART = SmallChart(
-    name="sync-1", title="Lambeth", sum="3.5",
+    name="sync-1", title="Lambeth", said="3.5 hours in 8 weeks",
     bars=(Bar(label="3 Mar", value="3.5", x=0, width=80, top=0, height=100),),
 )  # fmt: skip
 _MEASURE = Measure(
-    key="sync", title="Hours lost to late sync", explains="On the way.", scale="3.5", weeks=("3 Mar",),
+    key="sync", title="Hours lost to late sync", explains="On the way.", weeks=("3 Mar",),
     charts=(_CHART,), rows=(("Lambeth", ("3.5",), "3.5"),),
 )  # fmt: skip
 _LED = (LeadRow(lead="DC Ruth Adeyemi", borough="Lambeth", since=NOW),)

@@ -8,7 +8,7 @@ import uuid
 
 import pytest
 
-from server.console.pages.overview import CSV_COLUMNS, as_csv
+from server.http.overview import CSV_COLUMNS, as_csv
 from tests.console.kit import Browser, text, titles
 from tests.http.kit import Client, add_person, services_of
 from tests.road import AMARA, CAMDEN, JONAS, Road

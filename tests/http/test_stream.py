@@ -28,6 +28,13 @@ STREAM = "/api/alerts/stream"
 
 
 @pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streams are looked after often. The server reads how often as it starts to wait, so this must come before it:
+    `usefixtures` does."""
+    monkeypatch.setattr(stream, "KEEP_ALIVE_SECONDS", 0.03)
+
+
+@pytest.fixture
 def live(settings: Settings) -> Iterator[LiveClient]:
     with live_server(settings) as client:
         yield client
@@ -144,10 +151,8 @@ def test_a_position_of_another_database_means_load_anew(desk: Desk) -> None:
         assert [name for name, _ in browser.events(1)] == ["reload"]
 
 
-def test_a_quiet_stream_says_that_it_is_there_and_where(
-    desk: Desk, road: Road, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(stream, "KEEP_ALIVE_SECONDS", 0.05)
+@pytest.mark.usefixtures("often")
+def test_a_quiet_stream_says_that_it_is_there_and_where(desk: Desk, road: Road) -> None:
     road.officer("lam", CAMDEN).writes(JONAS)
     with listening(desk) as browser:
         while not browser.last_event_id.endswith("-1"):
@@ -155,15 +160,15 @@ def test_a_quiet_stream_says_that_it_is_there_and_where(
             assert block[":"] == "still here" and "data" not in block
 
 
-def test_signing_out_ends_the_stream(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "KEEP_ALIVE_SECONDS", 0.05)
+@pytest.mark.usefixtures("often")
+def test_signing_out_ends_the_stream(desk: Desk) -> None:
     with listening(desk) as browser:
         assert desk.post("/api/sign-out").status_code == 204
         assert ends(browser)
 
 
-def test_a_closed_account_ends_the_stream(live: Any, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "KEEP_ALIVE_SECONDS", 0.05)
+@pytest.mark.usefixtures("often")
+def test_a_closed_account_ends_the_stream(live: Any, desk: Desk) -> None:
     with listening(desk) as browser:
         services_of(live).store.write_now(
             lambda tx: people.set_active(tx, desk.person_id, False, actor=ADMIN, now=now_ms())
@@ -171,10 +176,8 @@ def test_a_closed_account_ends_the_stream(live: Any, desk: Desk, monkeypatch: py
         assert ends(browser)
 
 
-def test_an_open_stream_does_not_keep_an_idle_person_signed_in(
-    live: Any, desk: Desk, road: Road, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(stream, "KEEP_ALIVE_SECONDS", 0.02)
+@pytest.mark.usefixtures("often")
+def test_an_open_stream_does_not_keep_an_idle_person_signed_in(live: Any, desk: Desk, road: Road) -> None:
     with listening(desk) as browser:
         long_ago = now_ms() - 10 * sessions.SEEN_STEP_MS
         services_of(live).store.write_now(

@@ -9,17 +9,17 @@ import pytest
 
 from server import duty
 from server.access.policy import load_policy
+from server.alerts.channels import EVERYBODY
 from server.casework import pack as packs
-from server.casework.facts import MINUTE_MS
+from server.casework.facts import HOUR_MS, MINUTE_MS
 from server.casework.pack import PackError, default_pack, load_pack
 from server.casework.shapes import EscalationSettings
 from server.jobs import escalation
 from server.records import escalations
 from server.records import steps as alert_steps
 from server.storage import Store
-from server.world import World
-from sync.vocabulary import Category
-from tests.road import AMARA, START_MS, Road, somebody
+from sync.vocabulary import Category, SubjectRole
+from tests.road import AMARA, JONAS, START_MS, Road, somebody
 
 RIVERA = somebody("rivera")
 RULES = (pathlib.Path(packs.__file__).parent / "rules.toml").read_text(encoding="utf-8")
@@ -30,12 +30,8 @@ def road(store: Store) -> Road:
     return Road(store)
 
 
-def run(road: Road, channels: tuple[str, ...] = ()) -> int:
-    return road.store.write_now(lambda tx: escalation.run(tx, road.now, told_on(road, channels))).told
-
-
-def told_on(road: Road, channels: tuple[str, ...]) -> World:
-    return msgspec.structs.replace(road.world, channels=channels)
+def run(road: Road) -> int:
+    return road.store.write_now(lambda tx: escalation.run(tx, road.now, road.world)).told
 
 
 def told(road: Road) -> list[tuple[str, int]]:
@@ -50,8 +46,58 @@ def test_an_unanswered_red_alert_climbs_level_by_level(road: Road) -> None:
         road.passes(minutes=1)
         run(road)
     assert told(road) == [("supervisor", 15), ("duty_inspector", 30), ("force_duty_officer", 60)]
-    assert road.value("SELECT escalates_at FROM alert") is None
-    assert road.value("SELECT level FROM alert") == 3
+    assert road.value("SELECT escalates_at FROM alert") == START_MS + 90 * MINUTE_MS
+    assert road.rows("SELECT level, waits_for FROM alert") == [(3, "force_duty_officer")]
+
+
+def test_whoever_heard_last_hears_again_until_somebody_answers(road: Road) -> None:
+    road.officer().writes(AMARA, danger_now=True)
+    for _ in range(185):
+        road.passes(minutes=1)
+        run(road)
+    again = [("force_duty_officer", minutes) for minutes in (60, 90, 120, 150, 180)]
+    assert told(road) == [("supervisor", 15), ("duty_inspector", 30), *again]
+    road.store.write_now(lambda tx: duty.acknowledge(tx, RIVERA, 1, now=road.now))
+    road.passes(hours=5)
+    assert run(road) == 0
+
+
+def test_what_was_missed_in_a_month_is_told_once_for_each_level_and_once_for_all_that_came_after(
+    road: Road,
+) -> None:
+    road.officer().writes(AMARA, danger_now=True)
+    road.passes(hours=24 * 30)
+    assert run(road) == 3
+    assert run(road) == 0
+    assert road.value("SELECT escalates_at FROM alert") == road.now + 30 * MINUTE_MS
+    road.passes(hours=24 * 30)
+    assert run(road) == 1, "everybody had heard before the server was away"
+    assert road.value("SELECT escalates_at FROM alert") == road.now + 30 * MINUTE_MS
+
+
+def test_a_grade_without_a_chain_asks_the_investigators_again_at_its_interval(road: Road) -> None:
+    pack = load_pack(RULES.replace("blue = [{ minutes = 4320", "# blue = [{ minutes = 4320"))
+    road = Road(road.store, pack)
+    road.officer().writes(JONAS, msgspec.structs.replace(AMARA, role=SubjectRole.WITNESS))
+    road.passes(hours=7 * 24)
+    run(road)
+    assert road.rows("SELECT told FROM alert_event WHERE kind = 'escalated' AND grade = 'blue'") == [
+        ("investigators",)
+    ]
+    assert road.rows("SELECT level, escalates_at FROM alert WHERE grade = 'blue'") == [
+        (0, road.now + 7 * 24 * HOUR_MS)
+    ]
+
+
+def test_the_interval_counts_working_hours_where_the_boroughs_clock_does(road: Road) -> None:
+    """Amber of Surrey's preset, raised on New Year's Day 2026, a bank holiday: its clock begins on Friday at nine."""
+    road = Road(road.store, load_pack(RULES.replace('preset = "merton"', 'preset = "surrey"', 1)))
+    road.officer().writes(AMARA, category=Category.KNIFE)
+    road.passes(hours=24 * 20)
+    run(road)
+    assert told(road)[-1] == ("duty_inspector", 20 * 24 * 60)
+    # Midnight of Wednesday 21 January: four working hours later it is one o'clock.
+    assert road.value("SELECT escalates_at FROM alert") == road.now + 13 * HOUR_MS
 
 
 def test_nothing_is_told_a_moment_too_early(road: Road) -> None:
@@ -111,7 +157,7 @@ def test_an_alert_that_turns_red_climbs_by_the_red_chain_from_then_on(road: Road
     ]
 
 
-def test_when_everybody_has_heard_and_it_grows_the_last_hears_again_and_no_more(road: Road) -> None:
+def test_when_everybody_has_heard_and_it_grows_the_last_hears_sooner(road: Road) -> None:
     road.child(AMARA)
     road.officer("lam").writes(AMARA, danger_now=True)
     road.passes(hours=2)
@@ -121,28 +167,30 @@ def test_when_everybody_has_heard_and_it_grows_the_last_hears_again_and_no_more(
     )
     road.passes(minutes=15)
     run(road)
-    road.passes(hours=10)
-    assert run(road) == 0
-    assert [role for role, _ in told(road)][3:] in ([], ["force_duty_officer"])
+    assert told(road)[3:] == [("force_duty_officer", 135)]
     assert road.value("SELECT MAX(level) FROM alert") == 3
 
 
 def test_what_is_told_goes_to_the_channels_and_the_stream(road: Road) -> None:
     road.officer().writes(AMARA, danger_now=True)
     road.passes(minutes=15)
-    run(road, ("webhook",))
-    assert road.rows("SELECT channel, state, next_at FROM delivery") == [("webhook", "waiting", road.now)]
+    run(road)
+    assert road.rows("SELECT channel, state, next_at FROM delivery ORDER BY delivery_id") == [
+        (EVERYBODY, "waiting", START_MS),
+        (EVERYBODY, "waiting", road.now),
+    ]
     steps = road.store.read_now(lambda tx: alert_steps.steps_after(tx, 0, 0, 10))
     assert [step.kind for step in steps] == ["raised", "escalated"]
 
 
-def test_a_pack_without_a_chain_lets_the_time_lapse(road: Road) -> None:
+def test_a_pack_that_lost_its_chain_asks_those_who_have_the_duty(road: Road) -> None:
     road.officer().writes(AMARA, danger_now=True)
     silent = msgspec.structs.replace(road.pack, escalations=EscalationSettings())
     world = msgspec.structs.replace(road.world, pack=silent)
     road.passes(minutes=20)
-    assert road.store.write_now(lambda tx: escalation.run(tx, road.now, world)).told == 0
-    assert road.value("SELECT escalates_at FROM alert") is None
+    assert road.store.write_now(lambda tx: escalation.run(tx, road.now, world)).told == 1
+    assert told(road) == [("investigators", 20)]
+    assert road.value("SELECT escalates_at FROM alert") == road.now + 25 * MINUTE_MS
 
 
 def test_a_drill_counts_in_seconds(store: Store) -> None:
@@ -190,7 +238,7 @@ def test_after_downtime_levels_are_told_in_the_order_of_all_deadlines(
     road.passes(hours=9)
     rounds, more = 0, True
     while more:
-        done = road.store.write_now(lambda tx: escalation.run(tx, road.now, told_on(road, ())))
+        done = road.store.write_now(lambda tx: escalation.run(tx, road.now, road.world))
         rounds, more = rounds + 1, done.more
         assert rounds <= len(wanted)
     heard = road.rows("SELECT alert_id FROM alert_event WHERE kind = 'escalated' ORDER BY event_id")

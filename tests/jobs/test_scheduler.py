@@ -14,12 +14,15 @@ from structlog.testing import capture_logs
 from server.access.sessions import SessionRules
 from server.access.throttle import Limits
 from server.alerts.channels import Channel, Message
+from server.alerts.presets import load_presets
+from server.audit import Verb, record, trail
 from server.jobs import escalation, lease, scheduler
 from server.jobs.scheduler import Jobs
 from server.records import registry
 from server.storage import StorageUnavailable, Store
 from server.storage.blobs import Blobs
-from tests.road import AMARA, JONAS, REGISTRY, Road
+from tests.alerts.ways import Way
+from tests.road import AMARA, JONAS, POLICY, REGISTRY, Road
 
 RULES = SessionRules(1_000, 2_000)
 LIMITS = Limits(10, 50, 1_000, b"k" * 32)
@@ -28,7 +31,7 @@ WAIT_S = 20.0
 
 @pytest.fixture
 def road(store: Store) -> Road:
-    return Road(store, channels=("test",))
+    return Road(store)
 
 
 @pytest.fixture(autouse=True)
@@ -38,31 +41,26 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(scheduler, name, 0.02)
 
 
-class Pager:
+class Pager(Way):
     """A channel that keeps what it is given. `gate` lets a test hold it up."""
 
-    name = "test"
-    recipient = "pager:1"
-
     def __init__(self) -> None:
-        self.sent: list[Message] = []
+        super().__init__("test", hears_all=True)
         self.gate = asyncio.Event()
         self.gate.set()
         self.started = asyncio.Event()
-        self.closed = False
 
     async def send(self, message: Message, *, now: int) -> None:
         self.started.set()
         await self.gate.wait()
-        self.sent.append(message)
-
-    async def close(self) -> None:
-        self.closed = True
+        await super().send(message, now=now)
 
 
 def make(road: Road, channels: Sequence[Channel] = ()) -> Jobs:
     blobs = Blobs(Path(tempfile.mkdtemp(prefix="earlysign-jobs-")))
-    return Jobs(road.store, road.worlds, channels, RULES, LIMITS, lambda: road.now, blobs)
+    return Jobs(
+        road.store, road.worlds, channels, RULES, LIMITS, lambda: road.now, blobs, POLICY, load_presets()
+    )
 
 
 @asynccontextmanager
@@ -172,7 +170,7 @@ def test_a_stop_waits_for_what_is_under_way_and_starts_nothing_more(road: Road) 
         pager.gate.set()
         await stopping
         assert len(pager.sent) == 1
-        assert road.rows("SELECT state FROM delivery") == [("delivered",)]
+        assert road.rows("SELECT DISTINCT state FROM delivery") == [("delivered",)]
         assert road.count("lease") == 0
 
     go(main)
@@ -267,3 +265,21 @@ def test_the_index_of_search_is_left_to_an_import_that_is_at_work_and_not_to_one
 
 def test_a_stop_before_a_start_does_no_harm(road: Road) -> None:
     go(lambda: make(road).stop())
+
+
+def test_the_index_of_the_audit_log_follows_by_itself(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduler, "TRAIL_INDEX_SECONDS", 0.02)
+    monkeypatch.setattr(scheduler, "TRAIL_ENTRIES_AT_ONCE", 1)
+    ids = [f"n-{number}" for number in range(trail.INDEXED_AT_ONCE_MAX + 1)]
+    for _ in range(3):
+        road.store.write_now(
+            lambda tx: record(tx, REGISTRY, Verb.DISCLOSURE, "note", ids, now=road.now, index_later=True)
+        )
+
+    async def main() -> None:
+        async with running(road) as jobs:
+            await until(lambda: road.count("audit_unindexed") == 0)
+            assert road.count("audit_subject", "id = 'n-0'") == 3
+            assert await jobs.index_trail() == 0
+
+    go(main)

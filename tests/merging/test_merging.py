@@ -14,7 +14,7 @@ from server.access.identity import Person
 from server.linkage.standardise import encode_record, standardise
 from server.merging import Decided, Impossible
 from server.records import cases, children, children_shown, clusters, duties, flags, merges
-from server.records.child import Details
+from server.records.child import Details, encode_details
 from server.storage import Store
 from sync.note import Subject
 from sync.vocabulary import Category
@@ -429,7 +429,7 @@ def _reregister(road: Road, child_id: int, subject: Subject, **changes: str) -> 
     road.store.write_now(
         lambda tx: tx.execute(
             "UPDATE child SET details = :details, record = :record WHERE child_id = :child",
-            {"details": children.encode_details(details), "record": record, "child": child_id},
+            {"details": encode_details(details), "record": record, "child": child_id},
         )
     )
 

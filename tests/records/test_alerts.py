@@ -43,7 +43,7 @@ def duty(child: int, grade: Grade = Grade.GREEN, **changes: object) -> Duty:
         "started_at": NOW,
         "deadline_at": NOW + 6 * HOUR_MS,
         "late_by_ms": 0,
-        "ladder": (NOW + 15 * MINUTE_MS, NOW + 30 * MINUTE_MS),
+        "hears_at": NOW + 15 * MINUTE_MS,
     }
     return msgspec.convert(usual | changes, Duty)
 
@@ -90,21 +90,21 @@ def test_growing_never_makes_an_alert_milder_or_its_clock_longer(road: Road, chi
     assert (grown.grade, grown.why) == (Grade.RED, red.why)
     assert grown.deadline_at == red.deadline_at
     assert grown.late_by_ms == 5
-    clockless = put(road, duty(child, Grade.BLUE, deadline_at=None, ladder=()))
+    clockless = put(road, duty(child, Grade.BLUE, deadline_at=None, hears_at=NOW + HOUR_MS))
     assert clockless.deadline_at == red.deadline_at
     assert clockless.escalates_at == red.escalates_at
 
 
 def test_turning_graver_starts_the_chain_anew(road: Road, child: int) -> None:
-    green = put(road, duty(child, Grade.GREEN, ladder=(NOW + 24 * HOUR_MS,)))
+    green = put(road, duty(child, Grade.GREEN, hears_at=NOW + 24 * HOUR_MS))
     road.store.write_now(
         lambda tx: escalations.escalate(
-            tx, REGISTRY, green, level=1, told="supervisor", next_at=None, now=NOW
+            tx, REGISTRY, green, level=1, told="supervisor", next_at=NOW + HOUR_MS, now=NOW
         )
     )
     later = NOW + HOUR_MS
     red = put(
-        road, duty(child, Grade.RED, deadline_at=later + HOUR_MS, ladder=(later + 15 * MINUTE_MS,)), now=later
+        road, duty(child, Grade.RED, deadline_at=later + HOUR_MS, hears_at=later + 15 * MINUTE_MS), now=later
     )
     assert (red.grade, red.level, red.escalates_at) == (Grade.RED, 0, later + 15 * MINUTE_MS)
     assert red.started_at == NOW
@@ -113,14 +113,13 @@ def test_turning_graver_starts_the_chain_anew(road: Road, child: int) -> None:
 def test_an_urgent_duty_of_the_same_grade_brings_the_next_step_forward_and_never_back(
     road: Road, child: int
 ) -> None:
-    put(road, duty(child, ladder=(NOW + 30 * MINUTE_MS,)))
-    sooner = put(road, duty(child, ladder=(NOW + 10 * MINUTE_MS,)), urgent=True)
+    put(road, duty(child, hears_at=NOW + 30 * MINUTE_MS))
+    sooner = put(road, duty(child, hears_at=NOW + 10 * MINUTE_MS), urgent=True)
     assert sooner.escalates_at == NOW + 10 * MINUTE_MS
     assert (
-        put(road, duty(child, ladder=(NOW + 90 * MINUTE_MS,)), urgent=True).escalates_at
-        == sooner.escalates_at
+        put(road, duty(child, hears_at=NOW + 90 * MINUTE_MS), urgent=True).escalates_at == sooner.escalates_at
     )
-    assert put(road, duty(child, ladder=(NOW + 1,))).escalates_at == sooner.escalates_at
+    assert put(road, duty(child, hears_at=NOW + 1)).escalates_at == sooner.escalates_at
 
 
 def test_after_an_answer_a_new_duty_is_a_new_alert(road: Road, child: int) -> None:
@@ -152,7 +151,7 @@ def test_an_alert_that_changed_while_its_level_was_worked_out_stays_as_it_is(roa
     def escalate() -> bool:
         return road.store.write_now(
             lambda tx: escalations.escalate(
-                tx, REGISTRY, alert, level=1, told="supervisor", next_at=None, now=NOW
+                tx, REGISTRY, alert, level=1, told="supervisor", next_at=NOW + HOUR_MS, now=NOW
             )
         )
 

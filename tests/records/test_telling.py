@@ -2,82 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime
-from typing import Any
 
 import msgspec
 import pytest
 
 from server import duty
-from server.access import people
-from server.access.identity import Person, person_from_row
 from server.access.policy import Permission
-from server.alerts.channels import PEOPLE, ChannelTrouble, Message
-from server.alerts.presets import after_quiet, load_presets, next_at
+from server.alerts.channels import ChannelTrouble
+from server.alerts.presets import after_quiet, next_at
 from server.alerts.push import Subscription
-from server.audit import Actor
 from server.audit.verify import verify
 from server.casework.facts import HOUR_MS, MINUTE_MS
-from server.jobs import delivery, escalation
-from server.records import dead_letters, deliveries, telling
-from server.records.telling import Choices
+from server.jobs import escalation
+from server.records import dead_letters, deliveries, spreading, telling
 from server.storage import Store
 from sync.vocabulary import Category
+from tests.alerts.ways import PRESETS, Way, choose, deliver, person, told
 from tests.road import AMARA, CAMDEN, JONAS, LAMBETH, POLICY, Road
 
-PRESETS = load_presets()
 BROWSER = Subscription("https://push.example/abc", "key", "auth")
-
-
-class Way:
-    """A channel that keeps what it is given, or fails."""
-
-    def __init__(self, name: str, trouble: ChannelTrouble | None = None) -> None:
-        self.name = name
-        self.trouble = trouble
-        self.sent: list[Message] = []
-
-    async def send(self, message: Message, *, now: int) -> None:
-        if self.trouble is not None:
-            raise self.trouble
-        self.sent.append(message)
-
-    async def close(self) -> None:
-        pass
 
 
 @pytest.fixture
 def road(store: Store) -> Road:
-    return Road(store, channels=(PEOPLE,))
-
-
-def person(road: Road, username: str, role: str = "investigator", borough: str | None = LAMBETH) -> Person:
-    def add(tx: Any) -> Person:
-        people.add(
-            tx, username=username, name=f"Test {username}", role=role, borough=borough, password_hash="!",
-            must_change=False, actor=Actor("system", "tests"), now=road.now,
-        )  # fmt: skip
-        row = people.find(tx, username)
-        assert row is not None
-        return person_from_row(POLICY, row)
-
-    return road.store.write_now(add)
-
-
-def choose(road: Road, who: Person, **chosen: Any) -> None:
-    kept = Choices(**{"address": f"{who.username}@force.example"} | chosen)
-    road.store.write_now(lambda tx: telling.choose(tx, who, kept, now=road.now))
-
-
-def deliver(road: Road, *ways: Way) -> int:
-    return asyncio.run(
-        delivery.run(road.store, ways, lambda: road.now, lambda: 1.0, policy=POLICY, presets=PRESETS)
-    )
-
-
-def told(way: Way) -> list[tuple[str, str, str]]:
-    return sorted((message.to.partition("@")[0], message.grade, message.kind) for message in way.sent)
+    return Road(store)
 
 
 def test_a_red_reaches_the_boroughs_investigators_and_nobody_else(road: Road) -> None:
@@ -123,9 +72,7 @@ def test_who_is_given_an_alert_hears_of_it_and_who_answers_disturbs_nobody(road:
     alert_id = road.value("SELECT alert_id FROM alert")
     road.store.write_now(lambda tx: duty.acknowledge(tx, rivera, alert_id, now=road.now))
     road.store.write_now(
-        lambda tx: duty.hand_over(
-            tx, POLICY, rivera, alert_id, "khan", "My shift ends", now=road.now, channels=(PEOPLE,)
-        )
+        lambda tx: duty.hand_over(tx, POLICY, rivera, alert_id, "khan", "My shift ends", now=road.now)
     )
     deliver(road, mail)
     assert told(mail) == [("khan", "red", "handed_over")]
@@ -160,7 +107,7 @@ def test_what_is_low_comes_together_once_a_day(road: Road) -> None:
     assert deliver(road, mail) == 1
     [message] = mail.sent
     assert (message.kind, message.count) == ("digest", 2)
-    assert road.store.read_now(lambda tx: telling.interruptions(tx, since=0)) == [
+    assert road.store.read_now(lambda tx: spreading.interruptions(tx, since=0)) == [
         ("rivera", grades.pop(), 0, 2)
     ]
 
@@ -238,7 +185,7 @@ def test_who_has_taken_their_address_back_is_a_dead_letter_and_not_a_mail(road: 
     rivera = person(road, "rivera")
     choose(road, rivera)
     road.officer().writes(AMARA, danger_now=True)
-    road.store.write_now(lambda tx: telling.spread(tx, POLICY, PRESETS, ["mail"], now=road.now))
+    road.store.write_now(lambda tx: spreading.spread(tx, POLICY, PRESETS, [Way("mail")], now=road.now))
     choose(road, rivera, address=None)
     mail = Way("mail")
     assert deliver(road, mail) == 0 and mail.sent == []

@@ -76,17 +76,19 @@ def test_a_supervisor_hears_twelve_hours_before_its_end_though_it_was_answered(
     assert climbs(road) == 0
 
 
-def test_whoever_was_last_hears_once_more_where_nobody_answered(road: Road, officer: Officer) -> None:
+def test_whoever_was_last_hears_by_then_where_nobody_answered(road: Road, officer: Officer) -> None:
     child = road.child(AMARA)
     protect(road, officer, 0)
     for _ in range(5):
         road.passes(minutes=20)
         climbs(road)
-    assert only(road, child).escalates_at == START_MS + 60 * HOUR_MS
-    road.passes(hours=60)
-    climbs(road)
-    told = [row[0] for row in road.rows("SELECT told FROM alert_event WHERE kind = 'escalated'")]
-    assert told == ["supervisor", "duty_inspector", "force_duty_officer", "force_duty_officer"]
+    assert only(road, child).escalates_at == START_MS + 2 * HOUR_MS, "every half hour, as any red"
+    road.now = START_MS + 60 * HOUR_MS - 10 * MINUTE_MS
+    assert climbs(road) == 1
+    assert only(road, child).escalates_at == START_MS + 60 * HOUR_MS, "sooner than in half an hour"
+    road.passes(minutes=10)
+    assert climbs(road) == 1
+    assert only(road, child).waited_for == "force_duty_officer"
 
 
 def test_one_that_ended_before_it_was_heard_of_hurries_nobody_more_than_red(
@@ -147,4 +149,5 @@ def test_a_school_day_that_begins_sooner_than_the_clock_ends_the_clock(road: Roa
     assert alert.escalates_at == wednesday - HOUR_MS
     road.passes(hours=11.75)
     assert climbs(road) == 1
-    assert (only(road, child).escalates_at, only(road, child).level) == (None, 1)
+    again = wednesday + 23 * HOUR_MS  # a day after the supervisor heard, who hears again then
+    assert (only(road, child).escalates_at, only(road, child).level) == (again, 1)

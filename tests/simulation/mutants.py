@@ -13,18 +13,20 @@ from unittest import mock
 import msgspec
 
 import sync.inbox
+from client_stub import lending as phone_lending
 from client_stub import syncing
 from client_stub.conversation import Stopped
+from client_stub.lending import Lending as PhoneLending
 from client_stub.store import Store as PhoneStore
 from server import intake, placing, pulling
 from server.http import sync as doors
 from server.jobs import backup
-from server.records import changes, ledger, notes, reference
+from server.records import briefing, changes, leases, ledger, notes, reference
 from server.storage import StorageUnavailable
 from server.storage.bookkeeping import Savepoint
 from server.storage.postgres_transaction import PostgresTransaction
 from server.storage.writer import Writer
-from sync import cursor, outbox, receipts
+from sync import cursor, operations, outbox, receipts
 from sync.envelope import Code, Outcome, PushAnswer, Verdict, split_lines
 from sync.operations import digest
 
@@ -102,13 +104,11 @@ def receipt_before_custody() -> AbstractContextManager[Any]:
 @_mutant(3, SIMULATED)
 def verdict_computed_anew() -> AbstractContextManager[Any]:
     """A duplicate gets the verdict that its body would get now, and not the one that it had."""
-    against = sync.inbox.against_ledger
 
-    def anew(arrival: Any, recorded: Any) -> Verdict | None:
-        same = recorded is not None and recorded.digest == arrival.digest
-        return arrival.verdict(Outcome.APPLIED, rev=1) if same else against(arrival, recorded)
+    def anew(epoch: str, seq: int, _recorded: Any, _current: Any = None) -> Verdict:
+        return Verdict(epoch=epoch, seq=seq, v=Outcome.APPLIED, rev=1)
 
-    return _replaced(sync.inbox, "against_ledger", anew)
+    return _replaced(sync.inbox, "said_again", anew)
 
 
 @_mutant(3, SIMULATED)
@@ -251,9 +251,10 @@ def notes_of_others_sent() -> AbstractContextManager[Any]:
     """A pull reads the whole log instead of the officer's."""
     after, send = changes.after, notes.send_own
 
-    def everything(tx: Any, _buckets: Sequence[str], *rest: Any) -> Any:
+    def everything(tx: Any, _bucket: str, xid: int, seq: int, limit: int) -> Any:
         authors = [f"notes:{author}" for (author,) in tx.rows("SELECT DISTINCT author FROM note")]
-        return after(tx, authors or ["none"], *rest)
+        found = [entry for one in authors for entry in after(tx, one, xid, seq, limit)]
+        return sorted(found, key=lambda entry: (entry.xid, entry.seq))[:limit]
 
     def anybodys(tx: Any, actor: Any, _author: str, ids: Sequence[str], *, now: int) -> Any:
         sent: dict[str, Any] = {}
@@ -377,6 +378,226 @@ def sends_other_bytes_on_retry() -> AbstractContextManager[Any]:
 def _tried(store: PhoneStore) -> bool:
     store.run("CREATE TABLE IF NOT EXISTS tried (epoch TEXT, seq INTEGER, PRIMARY KEY (epoch, seq))")
     return True
+
+
+# What phones are lent ---------------------------------------------------------------------------------
+
+
+@_mutant(8, SIMULATED, "lease_over")
+def lease_forgotten_by_the_phone() -> AbstractContextManager[Any]:
+    """A phone keeps the briefing until it next hears from the server."""
+    return _replaced(PhoneLending, "erase_if_over", lambda _self: 0)
+
+
+@_mutant(8, SIMULATED, "lease_over_unseen")
+def lease_forgotten_by_the_server() -> AbstractContextManager[Any]:
+    """The server goes on sending a briefing whose lease is over."""
+    running = leases.running
+
+    def always(tx: Any, device_id: str, *, now: int) -> Any:
+        until = tx.value("SELECT until FROM briefing_lease WHERE device_id = :d", {"d": device_id}) or now
+        return running(tx, device_id, now=min(now, until - 1))
+
+    return _replaced(leases, "running", always)
+
+
+@_mutant(8, SIMULATED, "lease_not_prolonged")
+def lease_prolonged_by_opening_it_again() -> AbstractContextManager[Any]:
+    """Who opens the briefing again has it for another whole shift."""
+    begin = leases.begin
+
+    def anew(tx: Any, device: Any, *, now: int, lasts: int) -> bool:
+        tx.execute("DELETE FROM briefing_lease WHERE device_id = :d", {"d": device.device_id})
+        return begin(tx, device, now=now, lasts=lasts)
+
+    return _replaced(leases, "begin", anew)
+
+
+@_mutant(8, SIMULATED, "lease_over")
+def lease_by_the_wall_clock_alone() -> AbstractContextManager[Any]:
+    """A phone believes the clock that anybody can set."""
+    return _replaced(phone_lending, "lease_is_over", lambda kept, now: now.wall >= kept.until)
+
+
+@_mutant(8, SIMULATED, "lease_answer_late")
+def lease_counted_from_its_answer() -> AbstractContextManager[Any]:
+    """The phone counts from when it heard of the lease, and not from when it asked."""
+    keep = PhoneLending.keep
+
+    def late(self: Any, lease: Any, _since: Any) -> None:
+        keep(self, lease, self._device.clocks())
+
+    return _replaced(PhoneLending, "keep", late)
+
+
+@_mutant(10, SIMULATED, "lease_over")
+def outbox_cleared_with_the_lease() -> AbstractContextManager[Any]:
+    """What ends a lease takes what the officer wrote with it."""
+    erase = PhoneLending.erase_if_over
+
+    def all_of_it(self: Any) -> int:
+        gone: int = erase(self)
+        if gone:
+            with self._store.transaction():
+                self._store.run("UPDATE outbox SET line = NULL, state = 'receipted'")
+        return gone
+
+    return _replaced(PhoneLending, "erase_if_over", all_of_it)
+
+
+@_mutant(8, SIMULATED, "child_moves")
+def child_that_leaves_is_not_said_to() -> AbstractContextManager[Any]:
+    """A child that leaves a briefing stays on the phones that have it."""
+    put = changes.put
+
+    def only_comes(tx: Any, bucket: str, kind: str, id: str, rev: int, op: Any, *rest: Any) -> None:
+        if op == "put":
+            put(tx, bucket, kind, id, rev, op, *rest)
+
+    return _replaced(changes, "put", only_comes)
+
+
+@_mutant(8, SIMULATED, "child_moves")
+def restricted_child_in_the_briefing() -> AbstractContextManager[Any]:
+    """A record that is restricted is told of as any other."""
+    return _replaced(briefing, "RESTRICTED", "0")
+
+
+@_mutant(8, SIMULATED, "child_moves")
+def closed_alert_in_the_briefing() -> AbstractContextManager[Any]:
+    """Nobody takes a child out of the briefing when its alert is closed."""
+    return _replaced(briefing, "touch_alert", lambda *_: None)
+
+
+@_mutant(8, SIMULATED, "child_moves")
+def briefing_of_every_ward() -> AbstractContextManager[Any]:
+    """A child is told of in wards that have nothing to do with it."""
+    wards = briefing._wards
+
+    def all_of_them(tx: Any, kept: Any) -> Any:
+        every = {ward for (ward,) in tx.rows("SELECT DISTINCT ward FROM device")}
+        return dict.fromkeys(wards(tx, kept), every)
+
+    return _replaced(briefing, "_wards", all_of_them)
+
+
+@_mutant(8, SIMULATED, "child_moves")
+def holdings_not_written_down() -> AbstractContextManager[Any]:
+    """A child is sent to a phone, and the ledger does not say so."""
+    return _replaced(leases, "given", lambda *_args, **_named: None)
+
+
+@_mutant(8, SIMULATED, "straggling_pull")
+def any_cursor_ends_a_holding() -> AbstractContextManager[Any]:
+    """A request that comes late is taken for what the phone is now (as it once was)."""
+    confirm = leases.confirm
+
+    def hasty(tx: Any, device_id: str, reached: Any, *, sent_until: int, now: int) -> None:
+        confirm(tx, device_id, reached, sent_until=now, now=now)
+
+    return _replaced(leases, "confirm", hasty)
+
+
+@_mutant(8, SIMULATED, "child_moves")
+def removal_that_was_sent_counts_as_done() -> AbstractContextManager[Any]:
+    """A child counts as off a phone when its removal leaves the server."""
+
+    def at_once(tx: Any, device_id: str, child_id: int, _place: Any) -> None:
+        marks = {"device": device_id, "child": child_id}
+        tx.at_commit(
+            lambda last: last.execute(
+                "UPDATE holding SET ended_at = given_at WHERE device_id = :device AND child_id = :child"
+                " AND ended_at IS NULL",
+                marks,
+            )
+        )
+
+    return _replaced(leases, "leaving", at_once)
+
+
+@_mutant(8, SIMULATED, "wiped_while_holding")
+def wipe_leaves_the_ledger_open() -> AbstractContextManager[Any]:
+    """That a phone has erased what it was lent is not written down."""
+    return _replaced(leases, "confirm", lambda *_args, **_named: None)
+
+
+@_mutant(9, SIMULATED, "words_change")
+def other_words_not_sent() -> AbstractContextManager[Any]:
+    """Words that changed reach only phones that have none yet."""
+    put = changes.put
+
+    def first_only(tx: Any, bucket: str, kind: str, id: str, rev: int, *rest: Any) -> None:
+        if rev == 1 or bucket not in ("vocabulary", "areas"):
+            put(tx, bucket, kind, id, rev, *rest)
+
+    return _replaced(changes, "put", first_only)
+
+
+@_mutant(9, SIMULATED, "words_change")
+def checkpoint_speaks_of_own_notes_alone() -> AbstractContextManager[Any]:
+    """At a checkpoint the server counts one bucket, and leaves the others unsaid."""
+    page = pulling.page
+
+    def narrow(*args: Any, **named: Any) -> Any:
+        sent = page(*args, **named)
+        told = {name: one for name, one in (sent.checkpoint or {}).items() if name.startswith("notes:")}
+        return msgspec.structs.replace(sent, checkpoint=told if sent.checkpoint is not None else None)
+
+    return _replaced(pulling, "page", narrow)
+
+
+# Wipe, release, old releases, restored servers --------------------------------------------------------
+
+
+@_mutant(10, SIMULATED, "written_while_wiping")
+def wipe_does_not_close_the_outbox() -> AbstractContextManager[Any]:
+    """A note that is written while the phone says that it wipes itself goes with it (as it once did)."""
+    return _replaced(syncing.Sync, "_close_to_writing", lambda _self: None)
+
+
+@_mutant(3, SIMULATED, "old_and_released")
+def release_changes_the_verdict() -> AbstractContextManager[Any]:
+    """What a person releases has another verdict from then on than its phone has."""
+    settle = ledger.settle
+
+    def over(tx: Any, op_id: int, outcome: Any, code: Any = None) -> None:
+        settle(tx, op_id, outcome, code)
+        tx.execute("UPDATE op SET outcome = :o WHERE op_id = :op", {"o": outcome.value, "op": op_id})
+
+    return _replaced(ledger, "settle", over)
+
+
+@_mutant(4, SIMULATED, "old_and_released")
+def old_schema_read_as_the_newest() -> AbstractContextManager[Any]:
+    """The body of an old release is read as one of today."""
+    return _replaced(operations, "upcast", lambda _kind, _schema, raw, _newest: raw)
+
+
+@_mutant(11, SIMULATED, "taken_by_a_clone")
+def only_what_is_not_durable_is_sent_again() -> AbstractContextManager[Any]:
+    """After a restore a phone believes that under a number stands what it sent (as it once did)."""
+    on_hello = outbox.on_hello
+
+    def sparing(entries: Any, hello: Any, known: Any) -> Any:
+        durable = hello.durable_through
+        return on_hello([one for one in entries if one.seq > durable.get(one.epoch, 0)], hello, known)
+
+    return _replaced(syncing, "on_hello", sparing)
+
+
+@_mutant(11, SIMULATED, "restored_between")
+def promise_of_another_life_counts() -> AbstractContextManager[Any]:
+    """What a restored server calls durable is taken for what the one before had (as it once was)."""
+    store_answer = syncing.Sync._store_answer
+
+    def trusting(self: Any, batch: Any, answer: Any) -> Any:
+        self._life = None
+        if answer.epoch is not None:
+            with self._store.transaction():
+                self._store.put_durable({answer.epoch: answer.durable_through})
+        return store_answer(self, batch, answer)
+
+    return _replaced(syncing.Sync, "_store_answer", trusting)
 
 
 # Several at once --------------------------------------------------------------------------------------

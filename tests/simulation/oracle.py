@@ -13,10 +13,16 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.simulation.lent import Lent
+
 BUG = "This note meets a bug that only it meets"
 """What a note says whose op fails in the middle, after it has written."""
 NEWER = 9999
 """A schema that no server knows yet."""
+OLD, OLD_NAME = 1, "heard"
+"""A schema that was shipped once, in which `saw_or_heard` had another name."""
+RELEASED = ":released"
+"""Where the ledger keeps lines that had no number of their own and were released by a person."""
 QUARANTINED, APPLIED, PARKED = "quarantined", "applied", "parked"
 
 Key = tuple[str, str, int]
@@ -50,21 +56,26 @@ class Told:
     """A note as its author wrote it. `follow_ups`: amendments and withdrawals that hang on it."""
 
     author: str
+    device: str
     at: int
     who: str
+    text: str
     follow_ups: list[str] = field(default_factory=list)
     withdrawn: bool = False
 
 
 @dataclass
 class Life:
-    """One server's memory. `set_aside`: (device, digest) that a person must look at."""
+    """One server's memory. `set_aside`: (device, digest) that a person must look at. `wipes`: by device, when it said
+    that it begins to wipe itself and that it has."""
 
     ops: dict[Key, Kept] = field(default_factory=dict)
     set_aside: set[tuple[str, str]] = field(default_factory=set)
     notes: dict[str, Told] = field(default_factory=dict)
-    parked: dict[str, list[tuple[Key, dict[str, Any]]]] = field(default_factory=dict)
+    parked: dict[str, list[tuple[Key | None, dict[str, Any]]]] = field(default_factory=dict)
     revoked: set[str] = field(default_factory=set)
+    wipes: dict[str, tuple[int | None, int | None]] = field(default_factory=dict)
+    lent: Lent = field(default_factory=Lent)
     backed_up: dict[tuple[str, str], int] | None = None
 
     def take(self, device: str, user: str, lines: Sequence[bytes], now: int) -> list[tuple[str, str | None]]:
@@ -99,15 +110,45 @@ class Life:
             self.parked.setdefault(op["entity_id"], []).append((key, op))
             return PARKED, "waits_for_note"
         self.ops[key] = Kept(digest, APPLIED, None, now)
+        self._apply(op, now)
+        return APPLIED, None
+
+    def _apply(self, op: dict[str, Any], now: int) -> None:
         if op["kind"] != "note.write":
             self._follow(op)
-            return APPLIED, None
-        who = op["body"]["subjects"][0]["given_names"]
-        self.notes[op["entity_id"]] = Told(author=user, at=now, who=who)
+            return
+        body = op["body"]
+        self.notes[op["entity_id"]] = Told(
+            author=op["user"],
+            device=op["device"],
+            at=now,
+            who=body["subjects"][0]["given_names"],
+            text=_text(op),
+        )
         for waited, later in self.parked.pop(op["entity_id"], []):
-            self.ops[waited] = Kept(self.ops[waited].digest, APPLIED, None, self.ops[waited].at)
+            if waited is not None:
+                self.ops[waited] = Kept(self.ops[waited].digest, APPLIED, None, self.ops[waited].at)
             self._follow(later)
-        return APPLIED, None
+
+    def release(
+        self, device: str, line: bytes, code: str, number: int, now: int, *, has_key: bool
+    ) -> str | None:
+        """A person releases a line that was set aside: how it ends now (None: it cannot be released). The verdict that
+        its phone had stays."""
+        try:
+            op = json.loads(line)
+        except ValueError:
+            return None
+        fault = "body_digest_mismatch" if sha(_body(line)) != op["body_sha256"] else self._unfit(op)
+        if fault is not None:
+            return None
+        if not has_key:
+            self.ops[device, RELEASED, number] = Kept(sha(line), QUARANTINED, code, now)
+        if op["kind"] != "note.write" and op["entity_id"] not in self.notes:
+            self.parked.setdefault(op["entity_id"], []).append((None, op))
+            return PARKED
+        self._apply(op, now)
+        return APPLIED
 
     def _fault(self, device: str, user: str, op: dict[str, Any]) -> str | None:
         if op["schema"] == NEWER:
@@ -116,13 +157,26 @@ class Life:
             return "body_invalid"
         if device in self.revoked:
             return "device_revoked"
-        if op["user"] != user:
-            return "user_mismatch"
+        return "user_mismatch" if op["user"] != user else self._unfit(op)
+
+    def _unfit(self, op: dict[str, Any]) -> str | None:
+        """Why an op cannot be applied, whoever sends it."""
+        if op["schema"] == NEWER:
+            return "schema_unknown"
+        if "recorded_at" not in op["body"]:
+            return "body_invalid"
         if op["kind"] == "note.write" and op["entity_id"] in self.notes:
             return "entity_taken"
-        if op["body"].get("saw_or_heard") == BUG:
-            return "failed"
-        return None
+        return "failed" if _text(op) == BUG else None
+
+    def says(self, device: str, wipe: str | None, holds: int, now: int) -> None:
+        """A phone said of itself that it begins to wipe itself, or that it has."""
+        begun, done = self.wipes.get(device, (None, None))
+        if wipe is None:
+            return
+        self.wipes[device] = (begun or now, done) if wipe == "begins" else (begun, done or now)
+        if wipe == "done" or holds == 0:
+            self.lent.erased(device, now)
 
     def _follow(self, op: dict[str, Any]) -> None:
         note = self.notes[op["entity_id"]]
@@ -178,6 +232,18 @@ class Life:
         if found.keys() - self.set_aside:
             raise Violation(5, "something was set aside that had nothing wrong")
 
+    def check_wipes(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Rows of (device, when it began to wipe itself, when it had)."""
+        found = {device: (begun, done) for device, begun, done in rows if (begun, done) != (None, None)}
+        if found != self.wipes:
+            raise Violation(10, "the server says of a wipe what its phone did not say")
+
+    def check_texts(self, rows: Iterable[tuple[str, str]]) -> None:
+        """Rows of (note id, what was seen or heard), as people read it, whatever the schema it was written in."""
+        for note_id, text in rows:
+            if text != self.notes[note_id].text:
+                raise Violation(4, f"note {note_id[:8]} does not read as its author wrote it")
+
     def check_notes(self, rows: Sequence[tuple[Any, ...]]) -> None:
         """Rows of (note id, author, received at, withdrawn, follow-ups, child), in the order of the server."""
         found = {row[0]: row[1:] for row in rows}
@@ -200,17 +266,24 @@ class Life:
             children.setdefault(self.notes[row[0]].who, set()).add(row[5])
         if any(None in ids for ids in children.values()):
             raise Violation(4, "a note stands on no child")
-        if twice := sorted(name for name, ids in children.items() if len(ids) > 1):
+        if twice := sorted(
+            name for name, ids in children.items() if len(ids) > 1 and name not in self.lent.in_doubt
+        ):
             raise Violation(17, f"one child has several records: {', '.join(twice)}")
-
-
-def _body(line: bytes) -> bytes:
-    return line[line.index(b'"body":') + 7 : line.index(b',"body_sha256"')]
 
 
 def _short(key: Key) -> str:
     device, epoch, seq = key
     return f"{device[:4]}/{epoch[:4]}/{seq}"
+
+
+def _text(op: dict[str, Any]) -> str:
+    text: str = op["body"].get(OLD_NAME if op["schema"] == OLD else "saw_or_heard", "")
+    return text
+
+
+def _body(line: bytes) -> bytes:
+    return line[line.index(b'"body":') + 7 : line.index(b',"body_sha256"')]
 
 
 @dataclass
@@ -222,6 +295,8 @@ class Oracle:
     """By phone: every line that was on its disk, and that nobody has a right to lose."""
     bodies: dict[str, str] = field(default_factory=dict)
     """By digest of every line that was ever written: the digest of its body, which it keeps under another number."""
+    wanted_gone: set[str] = field(default_factory=set)
+    """Devices that were ever revoked or told to wipe themselves."""
     signed_for: set[str] = field(default_factory=set)
     """Digests under a receipt that reached a phone."""
 
@@ -262,6 +337,11 @@ class Oracle:
                 if line not in anywhere and sha(line) not in here:
                     raise Violation(10, f"phone {phone} no longer has {sha(line)[:8]}, nor has the server")
 
+    def check_closed(self, device: str) -> None:
+        """A phone refuses to write only once somebody wants it wiped."""
+        if device not in self.wanted_gone:
+            raise Violation(10, f"a phone that nobody wants wiped takes no more notes ({device[:4]})")
+
     def check_all_sent(self, phone: str, says: bool) -> None:
         """ "All sent" is true: the phone has heard the server sign for everything that was written on it, under its
         number or, where that was taken, under another."""
@@ -291,11 +371,7 @@ class Oracle:
             kept = self.life.ops.get((device, op["epoch"], op["seq"]))
             if sha(line) not in digests and op["body_sha256"] not in arrived:
                 raise Violation(11, f"{sha(line)[:8]} is on a phone and did not arrive")
-            good = (
-                op["schema"] != NEWER
-                and "recorded_at" in op["body"]
-                and op["body"].get("saw_or_heard") != BUG
-            )
+            good = op["schema"] != NEWER and "recorded_at" in op["body"] and _text(op) != BUG
             refused = kept is not None and kept.code == "device_revoked" and kept.digest == sha(line)
             if op["kind"] == "note.write" and good and not refused and op["entity_id"] not in self.life.notes:
                 raise Violation(12, f"note {op['entity_id'][:8]} of {user} was overwritten by another")

@@ -32,7 +32,7 @@ class Died(BaseException):
 
 
 class Call(msgspec.Struct, frozen=True):
-    """A request on its way: the door (token, hello, push, pull) and what was said there."""
+    """A request on its way: the door (token, hello, push, pull, condition) and what was said there."""
 
     door: str
     token: str
@@ -136,7 +136,7 @@ class Wire(Transport):
         return answer
 
     def condition(self, token: str, condition: Condition) -> None:
-        """Not simulated: the world takes it, and nothing comes of it."""
+        self._phone.ask(Call("condition", token, condition))
 
     def pull(self, token: str, request: PullRequest) -> PullAnswer:
         few = msgspec.structs.replace(request, limit=min(request.limit, self._phone.rows_per_pull))
@@ -163,9 +163,12 @@ class Phone:
         self.dies_in: int | None = None
         """After so many boundaries more the phone dies."""
         self.waiting: Waiting | None = None
+        self._device_id: str | None = None
         self.report: Report | None = None
-        self.at = ""
+        self.on_commit: Callable[[], None] | None = None
         self.rows_per_pull = 1
+        self._true_ms = now_ms
+        self.boot, self._booted_at = f"boot-{rng.getrandbits(32):08x}", now_ms()
         self._run: greenlet | None = None
         self.store = MemoryStore(self.boundary, wrote, inode, source)
         self.device = Device(
@@ -173,6 +176,8 @@ class Phone:
             Surroundings(
                 now_ms=lambda: now_ms() + self.clock_offset_ms,
                 sleep=lambda seconds: self.ask(Pause(seconds)),
+                monotonic_ms=self.monotonic_ms,
+                boot_id=lambda: self.boot,
                 random=rng.random,
                 new_epoch=lambda: f"{rng.getrandbits(96):024x}",
                 new_id=lambda: _uuid(rng),
@@ -188,8 +193,34 @@ class Phone:
             self.device.start_epoch()
 
     @property
-    def device_id(self) -> str:
-        return self.device.enrolled().device_id
+    def enrolled_as(self) -> str:
+        """Its id, also when nothing is left on it."""
+        if self._device_id is None:
+            self._device_id = self.device.enrolled().device_id
+        return self._device_id
+
+    @property
+    def gone(self) -> bool:
+        """Whether nothing can be read from it any more."""
+        return not self.alive or self.store.wiped
+
+    # Its clocks
+
+    def monotonic_ms(self) -> int:
+        return self._true_ms() - self._booted_at
+
+    def wall_ms(self) -> int:
+        """The server's time, as well as the phone knows it."""
+        return self._true_ms() + self.clock_offset_ms + int(self.store.get("clock_offset_ms") or 0)
+
+    def boot_again(self) -> None:
+        """Switched off and on: whatever ran is gone, and the monotonic clock begins anew."""
+        self.kill()
+        self.boot, self._booted_at = f"{self.boot}'", self._true_ms()
+
+    def goes_on_from(self, other: Phone) -> None:
+        """It is the same machine, not switched off since, and its files are others."""
+        self.boot, self._booted_at, self.clock_offset_ms = other.boot, other._booted_at, other.clock_offset_ms
 
     @property
     def syncing(self) -> bool:
@@ -197,21 +228,22 @@ class Phone:
 
     def boundary(self, point: str) -> None:
         """Die here if the countdown has come to its end."""
-        self.at = point
+        if point == "after commit" and self.on_commit is not None:
+            self.on_commit()
         if self.dies_in is not None:
             self.dies_in -= 1
             if self.dies_in < 0:
                 self.dies_in = None
                 raise Died(point)
 
-    def start_sync(self, ops_per_push: int, rows_per_pull: int) -> None:
+    def start_sync(self, ops_per_push: int, rows_per_pull: int, begin_lease: bool = False) -> None:
         """Begin a sync; it runs until it waits for something."""
         self.rows_per_pull = rows_per_pull
         patience = Patience(tries_max=3, ops_per_push=ops_per_push)
         self.report = None
 
         def run() -> None:
-            self.report = Sync(self.device, Wire(self), patience=patience).run()
+            self.report = Sync(self.device, Wire(self), patience=patience, begin_lease=begin_lease).run()
 
         self._run = greenlet(run)
         self._go(self._run.switch)
@@ -234,6 +266,8 @@ class Phone:
         if self._run is not None:
             run, self._run, self.waiting = self._run, None, None
             run.throw(GreenletExit)
+        if self.store.wiped:
+            self.alive = False
 
     def end(self) -> None:
         """The phone is gone for good."""

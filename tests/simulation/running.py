@@ -47,11 +47,14 @@ class Runner:
         self._draw = random.Random(f"events {seed}")
         self._events: list[tuple[int, Callable[[], None]]] = [
             (60, self._deliver), (10, self._sync), (9, self._write), (4, self._follow_up), (2, self._drop),
-            (2, self._give_up), (8, self._wake), (2, self._twice), (1, self._die), (1, self._pass_time),
+            (2, self._give_up), (8, self._wake), (2, self._twice), (1, self._die), (2, self._pass_time),
             (2, self._server_dies), (1, self._damage), (1, self._strip), (1, self._backup), (1, self._restore),
             (2, self._acknowledge), (1, self._snapshot), (1, self._clone), (1, self._roll_back), (1, self._clock),
+            (5, self._open_briefing), (3, self._look), (1, self._close_alert), (1, self._restrict),
+            (1, self._publish), (1, self._release), (1, self._boot),
         ]  # fmt: skip
-        self._rare: list[Callable[[], None]] = [self._revoke, self._lose]
+        self._rare: list[Callable[[], None]] = [self._revoke, self._lose, self._order_wipe]
+        self._published = 0
 
     def run(self, steps: int) -> None:
         events = [event for _, event in self._events]
@@ -95,7 +98,9 @@ class Runner:
     def _server_dies(self) -> None:
         if not self.world.server.up:
             return
-        requests = [message for message in self.world.requests() if message.call.door == "push"]
+        doors = ("push", "push", "pull", "condition")
+        door = self._draw.choice(doors)
+        requests = [message for message in self.world.requests() if message.call.door == door]
         message = self._one(requests)
         if message is not None:
             self.world.deliver(message, self._draw.choice([DIES_BEFORE, DIES_AFTER, FAILS]))
@@ -125,7 +130,7 @@ class Runner:
     def _write(self) -> None:
         phone = self._one(self.world.living())
         if phone is not None:
-            nature = self._draw.choices(["good", "bug", "newer", "poison"], [40, 2, 1, 1])[0]
+            nature = self._draw.choices(["good", "bug", "newer", "old", "poison"], [40, 2, 1, 3, 1])[0]
             self.world.write(phone, self._draw.randrange(4), nature, self._dies_in(4))
 
     def _follow_up(self) -> None:
@@ -152,7 +157,7 @@ class Runner:
             self.world.die(phone)
 
     def _pass_time(self) -> None:
-        self.world.pass_time(self._draw.choice([1, 60, 60, 3_600, 30 * 3_600]))
+        self.world.pass_time(self._draw.choice([1, 60, 3_600, 3_600, 3 * 3_600, 30 * 3_600]))
 
     def _backup(self) -> None:
         if self.world.copied is not None:
@@ -176,7 +181,7 @@ class Runner:
     def _clone(self) -> None:
         phone = self._one(self.world.living())
         if phone is not None and self._draw.randrange(2) == 0:
-            self.world.clone(phone)
+            self.world.clone(phone, imaged=self._draw.randrange(2) == 0)
 
     def _roll_back(self) -> None:
         phone = self._one(self.world.living())
@@ -193,6 +198,44 @@ class Runner:
         phone = self._one(self.world.living())
         if phone is not None:
             self.world.revoke(phone)
+
+    def _open_briefing(self) -> None:
+        phone = self._one(self.world.idle())
+        if phone is not None:
+            rows = self._draw.choice([1, 2, 50])
+            self.world.sync(phone, self._draw.choice([1, 50]), rows, self._dies_in(40), lease=True)
+
+    def _look(self) -> None:
+        phone = self._one(self.world.living())
+        if phone is not None:
+            self.world.look(phone)
+
+    def _boot(self) -> None:
+        phone = self._one(self.world.living())
+        if phone is not None and self._draw.randrange(2) == 0:
+            self.world.boot_again(phone)
+
+    def _close_alert(self) -> None:
+        if self.world.server.up:
+            self.world.close_alert(self._draw.randrange(1_000))
+
+    def _restrict(self) -> None:
+        if self.world.server.up and self._draw.randrange(2) == 0:
+            self.world.restrict(self._draw.randrange(1_000))
+
+    def _publish(self) -> None:
+        if self.world.server.up and self._draw.randrange(2) == 0:
+            self._published += 1
+            self.world.publish(self._published)
+
+    def _release(self) -> None:
+        if self.world.server.up:
+            self.world.release(self._draw.randrange(1_000))
+
+    def _order_wipe(self) -> None:
+        phone = self._one(self.world.living())
+        if phone is not None and self._draw.randrange(2) == 0:
+            self.world.order_wipe(phone)
 
     def _lose(self) -> None:
         if len(self.world.living()) > 2:

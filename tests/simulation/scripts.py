@@ -10,7 +10,7 @@ import msgspec
 
 from sync.envelope import PushAnswer
 from tests.simulation.engines import Engine
-from tests.simulation.phone import Pause, Phone
+from tests.simulation.phone import Call, Pause, Phone
 from tests.simulation.server import DIES_AFTER, DIES_BEFORE, FAILS
 from tests.simulation.world import TURNS_MAX, World
 
@@ -104,14 +104,184 @@ def withdrawn_first(world: World, phone: Phone, sync: Any) -> None:
     sync(world, phone)
 
 
+def taken_by_a_clone(world: World, phone: Phone, sync: Any) -> None:
+    """After a restore a clone of the whole disk puts another note under the number of one that the server lost, and a
+    backup calls that number durable."""
+    _backed_up(world)
+    world.clone(phone, imaged=True)
+    clone = world.phones[f"{phone.name}'"]
+    _synced(world, phone, 0)
+    world.restore()
+    _synced(world, clone, 1)
+    _backed_up(world)
+    sync(world, phone)
+
+
+def restored_between(world: World, phone: Phone, sync: Any) -> None:
+    """The same, and the restore falls between the hello and the push of a phone that might forget its note."""
+    _backed_up(world)
+    world.clone(phone, imaged=True)
+    clone = world.phones[f"{phone.name}'"]
+    _synced(world, phone, 0)
+    world.pass_time(30 * 3_600)
+    world.write(phone, 2)
+    world.sync(phone, 50)
+    _until_asked(world, phone, "push")
+    world.restore()
+    _synced(world, clone, 1)
+    _backed_up(world)
+    world.run_until_idle(phone)
+    sync(world, phone)
+
+
+def written_while_wiping(world: World, phone: Phone, sync: Any) -> None:
+    """A note is written while the phone says that it begins to wipe itself."""
+    _synced(world, phone, 0)
+    world.order_wipe(phone)
+    world.sync(phone, 50)
+    _until_asked(world, phone, "condition")
+    world.write(phone, 1)
+    world.run_until_idle(phone)
+    if not phone.gone:
+        sync(world, phone)
+
+
+def lease_over(world: World, phone: Phone, sync: Any) -> None:
+    """A lease ends while the phone is offline, whose clock was set back; then it syncs, and begins another."""
+    _briefed(world, phone, 0)
+    world.jump_clock(phone, -5)
+    world.look(phone)
+    world.pass_time(world.lending.lasts // 1_000)
+    world.write(phone, 2)
+    world.look(phone)
+    sync(world, phone)
+    if not phone.gone:
+        _briefed(world, phone, 1)
+
+
+def lease_over_unseen(world: World, phone: Phone, sync: Any) -> None:
+    """It ends while nobody looks at the phone, which has been switched off and on: the next sync finds out."""
+    _briefed(world, phone, 0)
+    world.boot_again(phone)
+    world.pass_time(world.lending.lasts // 1_000)
+    sync(world, phone)
+    world.check_database(every_moment=True)
+
+
+def lease_answer_late(world: World, phone: Phone, sync: Any) -> None:
+    """The page with the lease is under way for half a shift, and then the phone's clock is set back."""
+    _synced(world, phone, 0)
+    world.sync(phone, 50, lease=True)
+    _until_asked(world, phone, "pull")
+    world.deliver(world.network[-1])
+    world.pass_time(world.lending.lasts // 2_000)
+    world.run_until_idle(phone)
+    world.jump_clock(phone, -5)
+    world.pass_time(world.lending.lasts // 2_000)
+    world.look(phone)
+    sync(world, phone)
+
+
+def lease_not_prolonged(world: World, phone: Phone, sync: Any) -> None:
+    """Opening the briefing again in the middle of a shift begins no other one."""
+    _briefed(world, phone, 0)
+    world.pass_time(world.lending.lasts // 2_000)
+    _briefed(world, phone, 1)
+    sync(world, phone)
+    world.pass_time(world.lending.lasts // 2_000)
+    world.look(phone)
+
+
+def child_moves(world: World, phone: Phone, sync: Any) -> None:
+    """One child leaves a ward's briefing, one's alert is closed, one is restricted: all leave the phone."""
+    other = world.phones["lam-1"]
+    for child in (0, 1, 2):
+        _synced(world, phone, child)
+    _briefed(world, phone, 0)
+    _briefed(world, other, 0)
+    world.follow_up(phone, 0, withdraw=True)
+    world.follow_up(phone, 3, withdraw=True)
+    world.restrict(1)
+    world.close_alert(2)
+    sync(world, phone)
+    _whole(world, other)
+    world.check_database(every_moment=True)
+
+
+def wiped_while_holding(world: World, phone: Phone, sync: Any) -> None:
+    """A phone is told to wipe itself while it holds a briefing and a note that only it has."""
+    _briefed(world, phone, 0)
+    world.write(phone, 1)
+    world.order_wipe(phone)
+    sync(world, phone)
+    world.check_database(every_moment=True)
+
+
+def straggling_pull(world: World, phone: Phone, sync: Any) -> None:
+    """A phone asks for its briefing, dies, asks again and gets it; only then the first request arrives."""
+    _synced(world, phone, 0)
+    for child in (1, 2):
+        world.write(phone, child)
+    world.sync(phone, 50, 1, lease=True)
+    _until_asked(world, phone, "pull")
+    world.die(phone)
+    straggler = world.network[-1]
+    world.pass_time(1)
+    _briefed(world, phone, None)
+    world.deliver(straggler)
+    world.check_database(every_moment=True)
+    sync(world, phone)
+
+
+def words_change(world: World, phone: Phone, sync: Any) -> None:
+    """Other words and boroughs are sent out; a row of them is no more."""
+    world.publish(1)
+    _whole(world, phone)
+    world.publish(2)
+    sync(world, phone)
+
+
+def old_and_released(world: World, phone: Phone, sync: Any) -> None:
+    """An old release of the phone wrote a note; what a revoked phone hands in is released by a person, the withdrawal
+    before the note that it is of."""
+    world.write(phone, 0, "old")
+    _whole(world, phone)
+    world.write(phone, 1)
+    world.follow_up(phone, 1, withdraw=True)
+    world.revoke(phone)
+    sync(world, phone)
+    for which in (1, 0, 0):
+        world.release(which)
+        world.check_database()
+
+
 SCRIPTS: tuple[Script, ...] = (
     notes, receipts_lost, bad_among_good, server_restored, forgotten, numbers_taken, cloned, revoked, withdrawn_first,
+    taken_by_a_clone, restored_between, written_while_wiping, lease_over, lease_over_unseen, lease_answer_late,
+    lease_not_prolonged, child_moves, wiped_while_holding, straggling_pull, words_change, old_and_released,
 )  # fmt: skip
 
 
-def _whole(world: World, phone: Phone) -> None:
-    world.sync(phone, 50)
+def _whole(world: World, phone: Phone, *, lease: bool = False) -> None:
+    world.sync(phone, 50, lease=lease)
     world.run_until_idle(phone)
+
+
+def _briefed(world: World, phone: Phone, child: int | None) -> None:
+    """Its officer has written about a child, and opens the briefing of the ward."""
+    if child is not None:
+        world.write(phone, child)
+    _whole(world, phone)
+    _whole(world, phone, lease=True)
+
+
+def _until_asked(world: World, phone: Phone, door: str) -> None:
+    """Deliver what this phone asks until it asks at that door."""
+    for _ in range(TURNS_MAX):
+        if not isinstance(phone.waiting, Call) or phone.waiting.door == door:
+            return
+        world.deliver(world.network[-1])
+    raise AssertionError("the phone never asks that")
 
 
 def _synced(world: World, phone: Phone, child: int) -> None:

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
+import msgspec
+
 from client_stub.transport import (
     Busy,
     ClockWrong,
@@ -20,17 +22,19 @@ from server.access import devices
 from server.access.errors import AccessError
 from server.access.signing import SigningKey
 from server.casework.pack import default_pack
-from server.http import auth, problems, receiving
+from server.checkpoints import Totals
+from server.http import at_once, auth, problems, receiving
 from server.http import devices as device_doors
 from server.http import sync as sync_doors
-from server.http.notes_first import NotesFirst, OnePush
+from server.http.notes_first import Answered, NotesFirst, OnePush
 from server.http.problems import Problem
 from server.http.services import Services
 from server.jobs import backup
-from server.records import ledger, reference
+from server.records import ledger, notes, reference
 from server.settings import Settings
 from server.storage import StorageUnavailable, Store, Transaction
 from server.world import Worlds
+from sync.envelope import PullAnswer
 from tests.road import REGISTRY
 from tests.simulation.engines import Engine
 from tests.simulation.phone import Call
@@ -38,10 +42,13 @@ from tests.simulation.phone import Call
 T = TypeVar("T")
 
 SECRET = bytes(range(32))
-SETTINGS = Settings()
+SETTINGS = Settings(briefing_hours=2)
 WELL, FAILS, DIES_BEFORE, DIES_AFTER = "well", "fails", "dies before commit", "dies after commit"
 """How a request ends: answered; with a commit that the database refuses; with a server that dies around it."""
-DOORS_WITH_CLOCKS: tuple[Any, ...] = (sync_doors, device_doors, auth, receiving)
+DOORS: dict[str, Any] = {
+    "hello": sync_doors.hello, "push": sync_doors.push, "pull": sync_doors.pull, "condition": sync_doors.condition,
+}  # fmt: skip
+DOORS_WITH_CLOCKS: tuple[Any, ...] = (sync_doors, device_doors, auth, receiving, at_once)
 
 
 class Unexpected(Exception):
@@ -55,14 +62,26 @@ class _Inline:
         self._server = server
 
     async def read(self, work: Callable[[Transaction], T]) -> T:
+        """What a read writes at its end (who was shown what) fails as a write does."""
+        return self._with_fate(self._server.store.read_now, work)
+
+    def glance(self, work: Callable[[Transaction], T]) -> T:
         return self._server.store.read_now(work)
 
+    async def read_durable(self, work: Callable[[Transaction], T]) -> T:
+        return await (self.write(work) if self._server.store.read_now(_several_write) else self.read(work))
+
     async def write(self, work: Callable[[Transaction], T]) -> T:
+        return self._with_fate(self._server.store.write_now, work)
+
+    def _with_fate(
+        self, run: Callable[[Callable[[Transaction], T]], T], work: Callable[[Transaction], T]
+    ) -> T:
         server = self._server
         if server.fate in (FAILS, DIES_BEFORE):
             with server.engine.commit_fails(server.store):
-                return server.store.write_now(work)
-        return server.store.write_now(work)
+                return run(work)
+        return run(work)
 
 
 class Copied:
@@ -70,6 +89,10 @@ class Copied:
 
     def __init__(self, marks: list[tuple[int, int]], copy: Any, begun_at: int) -> None:
         self.marks, self.copy, self.begun_at = marks, copy, begun_at
+
+
+def _several_write(tx: Transaction) -> bool:
+    return not tx.sole_writer
 
 
 class SimServer:
@@ -82,6 +105,8 @@ class SimServer:
         self.fate = WELL
         self.committed = False
         """Whether the last request went all the way, its commit included."""
+        self.answered: Any = None
+        """What the last request came to, whether or not it left the server."""
         self.receipt_key = SigningKey(SECRET)
         self.start()
 
@@ -101,6 +126,8 @@ class SimServer:
                 receipt_key=self.receipt_key,
                 notes_first=NotesFirst(),
                 one_push=OnePush(),
+                totals=Totals(),
+                answered=Answered(),
             ),
         )
 
@@ -109,12 +136,12 @@ class SimServer:
 
         Raises Unexpected.
         """
-        self.committed = False
+        self.committed, self.answered = False, None
         if not self.up:
             return None
         self.fate = fate
         try:
-            answer = self._answer(call)
+            answer = self.answered = self._answer(call)
             self.committed = fate in (WELL, DIES_AFTER)
         except StorageUnavailable:
             answer = Busy("The server is busy.", None, "") if fate != DIES_BEFORE else None
@@ -134,7 +161,11 @@ class SimServer:
                 asked = device_doors.TokenRequest(grant_type=device_doors.JWT_BEARER, assertion=call.said)
                 given: Any = finished(device_doors.token.fn(data=asked, services=self.services)).content
                 return Token(access_token=given.access_token, expires_in=given.expires_in)
-            handler = {"hello": sync_doors.hello, "push": sync_doors.push, "pull": sync_doors.pull}[call.door]
+            if call.door == "pull":
+                known = finished(at_once.nothing_new(self.services, call.token, call.said))
+                if known is not None:
+                    return msgspec.json.decode(known, type=PullAnswer)
+            handler = DOORS[call.door]
             connection = SimpleNamespace(
                 headers={"authorization": f"Bearer {call.token}"},
                 app=SimpleNamespace(state=SimpleNamespace(services=self.services)),
@@ -145,9 +176,10 @@ class SimServer:
             said: dict[str, Any] = {"device": device, "services": self.services}
             if call.door == "push":
                 said["request"] = SimpleNamespace(headers={}, stream=lambda: _pieces(call.said))
-            elif call.door == "pull":
+            elif call.door in ("pull", "condition"):
                 said["data"] = call.said
-            return finished(handler.fn(**said))
+            answer = finished(handler.fn(**said))
+            return True if call.door == "condition" else answer
 
     def identity(self, device_id: str) -> Any:
         return self.store.read_now(lambda tx: devices.by_id(tx, device_id))
@@ -173,6 +205,20 @@ class SimServer:
         self.store = self.engine.from_copy(copied.copy)
         self.store.write_now(lambda tx: backup.begin_again(tx, self._new_id))
         self.start()
+
+    def texts(self) -> list[tuple[str, str]]:
+        """(note id, what was seen or heard) of every note, as it is read to be shown."""
+
+        def read(tx: Transaction) -> list[tuple[str, str]]:
+            found = tx.rows(
+                "SELECT n.note_id, s.subject_id FROM note n JOIN subject s ON s.note_key = n.note_key"
+            )
+            return [
+                (note_id, notes.body_of_subject(tx, subject_id)[0].saw_or_heard)
+                for note_id, subject_id in found
+            ]
+
+        return self.store.read_now(read)
 
     def rows(self, sql: str, **params: object) -> list[tuple[Any, ...]]:
         return self.store.read_now(lambda tx: tx.rows(sql, params))

@@ -122,7 +122,7 @@ def pulled_at_once(store: Store) -> tuple[set[str], set[str]]:
 
     def pull() -> None:
         nonlocal place
-        rows = store.read_now(lambda tx: changes.after(tx, ["notes:okafor"], *place, 100))
+        rows = store.read_now(lambda tx: changes.after(tx, "notes:okafor", *place, 100))
         shown.update(row.id for row in rows)
         place = (rows[-1].xid, rows[-1].seq) if rows else place
 

@@ -124,5 +124,8 @@ def test_a_run_meets_what_it_is_for(sqlite: Sqlite) -> None:
         "quarantined failed", "resync", "more True", "dies before commit", "dies after commit", "Busy", "it is down",
         "lost and restored", "restored from its backup", "cloned", "wiped True", "TokenOver", "ClockWrong",
         "finds nobody who waits", "acknowledged", "gives up", "dies: before commit", "dies: after commit",
+        "opens the briefing", "is looked at", "boots again", "is closed", "is restricted", "no longer restricted",
+        "are sent out", "is applied released", "is not released", "is to be wiped", "writes a old note",
+        "the whole disk",
     ):  # fmt: skip
         assert what in story, what

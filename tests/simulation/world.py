@@ -21,24 +21,38 @@ from unittest import mock
 import msgspec
 
 from client_stub import keys
-from client_stub.device import Identity
+from client_stub.device import DeviceError, Identity
 from client_stub.keys import ServerKey
 from client_stub.transport import TransportError
-from server import duty, intake
+from server import intake
 from server.access import assertions
-from server.records.alerts import AlertConflict
 from server.storage import Transaction
+from sync import inbox, operations, upcasting
 from sync.envelope import PullAnswer, PushAnswer
 from sync.note import Amendment, Note, Subject, Withdrawal
-from sync.operations import SCHEMA_NEWEST, Kind, digest, freeze
+from sync.operations import Kind, digest, freeze
 from sync.vocabulary import Category
-from tests.road import LAMBETH, SOUTHWARK, START_MS, Road, somebody
+from tests.road import LAMBETH, SOUTHWARK, START_MS, Road
+from tests.simulation.desk import Desk
 from tests.simulation.engines import Engine
-from tests.simulation.oracle import BUG, NEWER, Life, Oracle, Violation
+from tests.simulation.lending import Lending, Truth
+from tests.simulation.oracle import BUG, NEWER, OLD, OLD_NAME, Life, Oracle, Violation
 from tests.simulation.phone import Call, Died, Pause, Phone, damaged, lines_of
-from tests.simulation.server import DIES_AFTER, DIES_BEFORE, FAILS, WELL, Copied, SimServer, Unexpected
+from tests.simulation.server import (
+    DIES_AFTER,
+    DIES_BEFORE,
+    FAILS,
+    SETTINGS,
+    WELL,
+    Copied,
+    SimServer,
+    Unexpected,
+)
 
 OFFICERS = (("okafor", LAMBETH), ("lam", SOUTHWARK))
+WARDS = {"okafor-1": "E05000416", "okafor-2": "E05000417", "lam-1": "E05000417", "lam-2": "E05000416"}
+NEVER_COPIED = "lam-1"
+"""One phone that nobody clones or restores, so that the ledger of what it held can be held against its disk."""
 PHONES_MAX = 5
 ROUNDS_MAX = 4
 """Syncs of each phone after the faults have stopped, until everything must be everywhere."""
@@ -82,11 +96,11 @@ class Message(msgspec.Struct):
     phone: str
     call: Call
     answer: Any = None
-    truth: dict[str, int] | None = None
-    """Of the answer to a pull that ends with a checkpoint: what the phone must hold then (note id: rev)."""
+    truth: Truth | None = None
+    """Of the answer to a pull that ends with a checkpoint: what the phone must hold then."""
 
 
-class World:
+class World(Desk):
     """One run. Close it."""
 
     def __init__(self, engine: Engine, seed: int) -> None:
@@ -101,10 +115,17 @@ class World:
         self.backup: tuple[Copied, Life] | None = None
         self.snapshots: dict[str, Any] = {}
         self._numbers = self._names = 0
-        self._truth: dict[str, dict[str, int] | None] = {}
+        self._truth: dict[str, Truth | None] = {}
+        self._first_request: dict[str, int] = {}
+        """By phone: the number of the first request of its sync."""
+        known = {child.given_names or "": msgspec.to_builtins(child) for child in CAST}
+        self.lending = Lending(self, known, SETTINGS.briefing_hours * HOUR_MS)
         self._closing = ExitStack()
         self._closing.enter_context(mock.patch.object(intake, "_facts", _with_a_bug(intake._facts)))
         self._closing.enter_context(mock.patch.object(intake, "log", _SILENT))
+        for module in (operations, inbox):
+            self._closing.enter_context(mock.patch.object(module, "SCHEMA_NEWEST", OLD + 1))
+        self._closing.enter_context(mock.patch.dict(upcasting.STEPS, {OLD: _renamed}))
         try:
             self.server = SimServer(engine, lambda: self.now, lambda: f"{self.rng.getrandbits(64):016x}")
             self._closing.callback(lambda: self.server.store.close_now())
@@ -129,6 +150,8 @@ class World:
                 self._hand_out(
                     username, f"{username}-{which}", key=_key(OFFICERS.index((username, _)), which)
                 )
+        self.lending.wards = {_device_id(name): ward for name, ward in WARDS.items()}
+        self.publish(0)
 
     def _hand_out(self, username: str, name: str, key: str) -> None:
         phone = self._phone(name)
@@ -172,7 +195,7 @@ class World:
         ]
         state += [self.server.rows(NOTES), sorted(row[:2] for row in self.server.rows(SET_ASIDE))]
         for name, phone in self.phones.items():
-            if phone.alive:
+            if not phone.gone:
                 columns = "epoch, seq, digest, state, outcome, code, written_at, reissued_as"
                 state.append([name, phone.store.every(f"SELECT {columns} FROM outbox ORDER BY position")])
                 state.append(
@@ -182,17 +205,26 @@ class World:
 
     # Who there is -----------------------------------------------------------------------------------------
 
+    def device_id(self, phone: str) -> str:
+        """Under which a phone of that name is enrolled."""
+        return _device_id(phone)
+
     def living(self) -> list[Phone]:
+        """Those that somebody can use."""
+        return [phone for phone in self.phones.values() if not phone.gone]
+
+    def running(self) -> list[Phone]:
+        """Those that a message can reach: also one that is wiped and says so."""
         return [phone for phone in self.phones.values() if phone.alive]
 
     def idle(self) -> list[Phone]:
         return [phone for phone in self.living() if not phone.syncing]
 
     def waiting_for_an_answer(self) -> list[Phone]:
-        return [phone for phone in self.living() if isinstance(phone.waiting, Call)]
+        return [phone for phone in self.running() if isinstance(phone.waiting, Call)]
 
     def pausing(self) -> list[Phone]:
-        return [phone for phone in self.living() if isinstance(phone.waiting, Pause)]
+        return [phone for phone in self.running() if isinstance(phone.waiting, Pause)]
 
     def requests(self) -> list[Message]:
         return [message for message in self.network if message.answer is None]
@@ -203,12 +235,13 @@ class World:
     # The officer ------------------------------------------------------------------------------------------
 
     def write(self, phone: Phone, child: int, nature: str = "good", dies_in: int | None = None) -> str | None:
-        """Write a note; `nature` is good, bug, newer (schema) or poison. Its id, or None where the phone died."""
+        """Write a note; `nature` is good, bug, newer (schema), old (schema) or poison. Its id, or None where the phone
+        died."""
         note = self._note(
             phone, CAST[child % len(CAST)], BUG if nature == "bug" else "Seen alone by the bus station"
         )
         self._say(f"{phone.name} writes a {nature} note about {note.subjects[0].given_names}")
-        if nature in ("newer", "poison"):
+        if nature in ("newer", "old", "poison"):
             self._on(phone, lambda: self._write_strange(phone, note, nature), dies_in)
             return None
         note_id: str | None = None
@@ -236,15 +269,21 @@ class World:
                 body=note,
             )
             if nature == "newer":
-                line = line.replace(b'"schema":%d' % SCHEMA_NEWEST, b'"schema":%d' % NEWER)
-            else:
-                op = msgspec.json.decode(line)
-                body = msgspec.json.encode({n: v for n, v in op["body"].items() if n != "recorded_at"})
-                line = line.replace(msgspec.json.encode(op["body"]), body)
-                line = line.replace(op["body_sha256"].encode(), digest(body).encode())
+                line = line.replace(b'"schema":%d' % operations.SCHEMA_NEWEST, b'"schema":%d' % NEWER)
+                return line, digest(line)
+            op = msgspec.json.decode(line)
+            other: dict[str, Any] = {name: v for name, v in op["body"].items() if name != "recorded_at"}
+            if nature == "old":
+                line = line.replace(b'"schema":%d' % operations.SCHEMA_NEWEST, b'"schema":%d' % OLD)
+                other = {OLD_NAME if n == "saw_or_heard" else n: v for n, v in op["body"].items()}
+            body = msgspec.json.encode(other)
+            line = line.replace(msgspec.json.encode(op["body"]), body)
+            line = line.replace(op["body_sha256"].encode(), digest(body).encode())
             return line, digest(line)
 
         with phone.store.transaction():
+            if phone.store.get("closed"):
+                raise DeviceError("", "")
             epoch = phone.device.current_epoch()
             phone.store.append(
                 epoch=epoch, kind="note.write", entity_id=note_id, written_at=self.now, freeze=strange
@@ -273,10 +312,37 @@ class World:
             more = Amendment(recorded_at=at, reason="I remembered more", text="And no coat")
             self._on(phone, lambda: phone.device.amend(note_id, more), dies_in)
 
-    def sync(self, phone: Phone, ops_per_push: int, rows: int = 50, dies_in: int | None = None) -> None:
-        """Begin a sync, in pushes of so many ops and pages of so many rows."""
-        self._say(f"{phone.name} begins a sync, {ops_per_push} ops a push, {rows} rows a page")
-        self._on(phone, lambda: phone.start_sync(ops_per_push, rows), dies_in)
+    def sync(
+        self,
+        phone: Phone,
+        ops_per_push: int,
+        rows: int = 50,
+        dies_in: int | None = None,
+        *,
+        lease: bool = False,
+    ) -> None:
+        """Begin a sync, in pushes of so many ops and pages of so many rows; with `lease` to open the briefing."""
+        what = "opens the briefing" if lease else "begins a sync"
+        self._say(f"{phone.name} {what}, {ops_per_push} ops a push, {rows} rows a page")
+        self.lending.sync_begins(phone)
+        self._first_request[phone.name] = self._numbers + 1
+        before = self.lending.observe(phone)
+        self._on(phone, lambda: phone.start_sync(ops_per_push, rows, lease), dies_in)
+        if isinstance(phone.waiting, Call) or (not phone.gone and before and not self.lending.observe(phone)):
+            self.lending.check_erased(phone, before)
+
+    def look(self, phone: Phone) -> None:
+        """The officer opens the phone's program, with signal or without, also while a sync is under way."""
+        self._say(f"{phone.name} is looked at")
+        before = self.lending.observe(phone)
+        self._on(phone, lambda: self.lending.open_program(phone))
+        if not phone.gone:
+            self.lending.check_erased(phone, before)
+
+    def boot_again(self, phone: Phone) -> None:
+        """The phone is switched off and on."""
+        self._say(f"{phone.name} boots again")
+        phone.boot_again()
 
     def die(self, phone: Phone) -> None:
         """The phone's process ends where it waits."""
@@ -302,12 +368,17 @@ class World:
             phone.dies_in = dies_in
         try:
             act()
+        except DeviceError:
+            self._say(f"    {phone.name} keeps nothing more: it is about to be wiped")
+            self.oracle.check_closed(phone.enrolled_as)
         except Died as died:
             self._say(f"    {phone.name} dies: {died}")
             phone.kill()
-            self.oracle.check_all_sent(phone.name, phone.device.status().all_sent)
+            if not phone.gone:
+                self.oracle.check_all_sent(phone.name, phone.device.status().all_sent)
         if not phone.syncing:
             phone.dies_in = None
+        self.lending.observe(phone)
         if isinstance(phone.waiting, Call) and phone.waiting is not before:
             self._numbers += 1
             self.network.append(Message(self._numbers, phone.name, phone.waiting))
@@ -317,8 +388,11 @@ class World:
             self._after_sync(phone)
 
     def _check_question(self, phone: Phone, call: Call) -> None:
-        if call.door == "pull" and call.said.cursor is None and phone.store.get("cursor") is not None:
-            raise Violation(9, f"{phone.name}'s copy differs from what the server says at its checkpoint")
+        if call.door != "pull":
+            return
+        if call.said.cursor is None and phone.store.get("cursor") is not None:
+            raise Violation(9, f"{phone.name} has forgotten where it was")
+        self.lending.asks(phone, call)
 
     def _after_sync(self, phone: Phone) -> None:
         report, phone.report = phone.report, None
@@ -329,12 +403,7 @@ class World:
         self.oracle.check_all_sent(phone.name, report.all_sent)
         truth = self._truth.get(phone.name)
         if not report.problems and not report.wiped and truth is not None:
-            own = phone.store.holdings().get(f"notes:{phone.device.enrolled().user}", {})
-            held = {row: one.rev for (_, row), one in own.items()}
-            if held != truth:
-                raise Violation(
-                    9, f"{phone.name} holds {len(held)} rows at its checkpoint and not {len(truth)}"
-                )
+            self.lending.check_holds(phone, truth)
         self.check_nothing_lost()
 
     # The network ------------------------------------------------------------------------------------------
@@ -378,8 +447,13 @@ class World:
         truth = None
         if call.door == "push":
             self._check_push(message, answer)
-        if call.door == "pull" and isinstance(answer, PullAnswer):
-            truth = self._check_pull(message, answer)
+        if call.door == "pull" and isinstance(self.server.answered, PullAnswer):
+            truth = self._check_pull(message, self.server.answered)
+        if call.door == "condition" and self.server.answered is not None and self.server.committed:
+            said = call.said
+            self.oracle.life.says(
+                _device_id(message.phone), said.wipe and said.wipe.value, said.holds, self.now
+            )
         if answer is not None:
             self.network.append(Message(message.number, message.phone, call, answer, truth))
 
@@ -409,42 +483,45 @@ class World:
             if answer.rotate_epoch != any(code == "key_reused" for _, code in expected):
                 raise Violation(12, "the phone was not told, or wrongly told, that its numbers are taken")
 
-    def _check_pull(self, message: Message, answer: PullAnswer) -> dict[str, int] | None:
+    def _check_pull(self, message: Message, answer: PullAnswer) -> Truth | None:
         author = message.phone.partition("-")[0]
         self.oracle.check_pull(
             author, [change.id for change in answer.changes if change.op == "put" and change.kind == "note"]
         )
         asked = message.call.said.cursor
         before, after = _place(asked) if asked else None, _place(answer.cursor)
-        bucket = f"notes:{author}"
         if answer.resync is not None:
             if before is not None and before[:2] == (self.server.incarnation, after[1]):
                 raise Violation(6, "a cursor that is good was refused")
         elif before is not None and (before[0] != self.server.incarnation or after[2:] < before[2:]):
             raise Violation(6, f"a cursor went from {before} to {after}")
-        if answer.checkpoint is None:
-            return None
-        truth = dict(self.server.rows("SELECT note_id, rev FROM note WHERE author = :author", author=author))
-        if answer.checkpoint.get(bucket, (0, ""))[0] != len(truth):
-            raise Violation(9, "a checkpoint counts other rows than there are")
-        return truth
+        return self.lending.check_page(message, answer)
 
     def _answer(self, message: Message) -> None:
         phone = self.phones[message.phone]
         awaited = phone.waiting if phone.alive else None
         # A retry may be answered with the answer to its first attempt: the bytes are the same.
-        if not isinstance(awaited, Call) or (awaited.door, awaited.said) != (
-            message.call.door,
-            message.call.said,
+        if (
+            not isinstance(awaited, Call)
+            or (awaited.door, awaited.said)
+            != (
+                message.call.door,
+                message.call.said,
+            )
+            or (awaited.door == "pull" and message.number < self._first_request[phone.name])
         ):
+            # No page of an earlier sync, however: a lease would begin again with it, and TLS lets nobody replay one.
             self._say(f"answer {message.number} finds nobody who waits for it")
             return
         self._say(f"answer {message.number} reaches {phone.name}")
-        if message.call.door == "pull" and isinstance(message.answer, PullAnswer):
+        page = message.answer if isinstance(message.answer, PullAnswer) else None
+        if page is not None:
             self._truth[phone.name] = message.truth
+            phone.on_commit = lambda: self.lending.stored(phone, page)
         if isinstance(message.answer, PushAnswer) and message.answer.receipt is not None:
             self.oracle.signed_for |= {d for _, _, d in json.loads(_unsealed(message.answer.receipt))["ops"]}
         self._on(phone, lambda: phone.resume(message.answer))
+        phone.on_commit = None
 
     # The server -------------------------------------------------------------------------------------------
 
@@ -478,66 +555,59 @@ class World:
         self.server.restore(self.backup[0])
         self.copied = None
         self.oracle.life = self.backup[1].after_restore()
+        self.lending.on_phones.server_lost()
         if self.server.incarnation == before:
             raise Violation(11, "a restored server has the incarnation of the one before")
         self.check_database()
         self.check_nothing_lost()
-
-    def revoke(self, phone: Phone) -> None:
-        """An administrator revokes the phone (and every clone of it)."""
-        self._say(f"{phone.name} is revoked")
-        self.server.revoke(phone.device_id)
-        self.oracle.life.revoked.add(phone.device_id)
-
-    def acknowledge(self, which: int) -> None:
-        """Somebody answers an alert, and the authors' phones will hear that their notes were seen."""
-        open_alerts = self.server.rows("SELECT alert_id FROM alert WHERE state = 'open' ORDER BY alert_id")
-        if not open_alerts:
-            return
-        (alert_id,) = open_alerts[which % len(open_alerts)]
-        self._say(f"alert {alert_id} is acknowledged")
-        gaffer = somebody("gaffer", "force_duty_officer")
-        try:
-            self.server.store.write_now(lambda tx: duty.acknowledge(tx, gaffer, alert_id, now=self.now))
-        except AlertConflict as error:
-            self._say(f"    it was not: {error}")
 
     # Phones come and go -----------------------------------------------------------------------------------
 
     def keep_snapshot(self, phone: Phone) -> None:
         """A backup of the phone is made."""
         self._say(f"a backup of {phone.name} is made")
-        self.snapshots[phone.name] = phone.store.copied()
+        self.snapshots[phone.name] = phone.store.copied(), self.lending.remember(phone)
 
-    def clone(self, phone: Phone) -> None:
-        """The phone's store is copied to another, and both live on."""
-        if len(self.living()) >= PHONES_MAX:
+    def clone(self, phone: Phone, *, imaged: bool = False) -> None:
+        """The phone's store is copied to another, and both live on. `imaged`: the whole disk, so that the clone's store
+        cannot tell and goes on with the same numbers."""
+        if len(self.living()) >= PHONES_MAX or phone.name == NEVER_COPIED:
             return
         name = f"{phone.name}'"
         while name in self.phones:
             name += "'"
-        self._say(f"{phone.name} is cloned as {name}")
-        clone = self._phone(name, phone.store.copied())
+        self._say(f"{phone.name} is cloned as {name}{', the whole disk' if imaged else ''}")
+        inode = phone.store.file_identity() if imaged else None
+        clone = self._phone(name, phone.store.copied(), inode)
         self.oracle.written[name] = set(clone.store.lines_held())
         self._truth[name] = self._truth.get(phone.name)
+        self.lending.on_phones.copied.add(phone.enrolled_as)
+        self.lending.copied(clone, self.lending.remember(phone))
 
     def roll_back(self, phone: Phone, *, same_disk: bool) -> None:
         """The phone is restored from its backup: what was written since is gone with it. `same_disk`: in place, so
         that the store cannot tell."""
-        copy = self.snapshots.get(phone.name)
-        if copy is None:
+        if phone.name not in self.snapshots or phone.name == NEVER_COPIED:
             return
+        copy, remembered = self.snapshots[phone.name]
         self._say(f"{phone.name} is restored from its backup{' in place' if same_disk else ''}")
         inode = phone.store.file_identity() if same_disk else None
         phone.end()
+        self.lending.observe(phone)
         again = self._phone(phone.name, copy, inode)
+        if same_disk:
+            again.goes_on_from(phone)
         self.oracle.written[phone.name] = set(again.store.lines_held())
         self._truth.pop(phone.name, None)
+        self.lending.copied(again, remembered)
+        if self.lending.on_phones.now[phone.name]:
+            self.lending.on_phones.copied.add(again.enrolled_as)
 
     def lose(self, phone: Phone) -> None:
         """The phone falls into the river."""
         self._say(f"{phone.name} is lost")
         phone.end()
+        self.lending.observe(phone)
 
     def jump_clock(self, phone: Phone, hours: int) -> None:
         """The phone's clock is set wrong by so many hours."""
@@ -550,12 +620,14 @@ class World:
 
     # What must hold ---------------------------------------------------------------------------------------
 
-    def check_database(self) -> None:
-        """The database beside the oracle, row by row."""
+    def check_database(self, *, every_moment: bool = False) -> None:
+        """The database beside the oracle, row by row; the ledger of holdings now, or at every moment there was."""
         life = self.oracle.life
         life.check_ledger(self.server.rows(LEDGER), self.now)
         life.check_set_aside(self.server.rows(SET_ASIDE))
         life.check_notes(self.server.rows(NOTES))
+        life.check_wipes(self.server.rows("SELECT device_id, wipe_begun_at, wiped_at FROM device"))
+        self.lending.check_ledger(every_moment=every_moment)
 
     def check_nothing_lost(self) -> None:
         held = {}
@@ -569,14 +641,15 @@ class World:
         self.network.clear()
         if not self.server.up:
             self.restart()
-        for phone in self.living():
+        for phone in self.running():
             if phone.syncing:
                 self.die(phone)
         for _ in range(ROUNDS_MAX):
             for phone in self.living():
                 self.sync(phone, 50)
                 self.run_until_idle(phone)
-        self.check_database()
+        self.check_database(every_moment=True)
+        self.oracle.life.check_texts(self.server.texts())
         self.check_nothing_lost()
         for phone in self.living():
             status = phone.device.status()
@@ -585,7 +658,7 @@ class World:
                     15, f"{phone.name} still has {status.state} after {ROUNDS_MAX} syncs without faults"
                 )
             mine = phone.store.lines_held()
-            self.oracle.check_drained(phone.device.enrolled().user, phone.device_id, mine)
+            self.oracle.check_drained(phone.device.enrolled().user, phone.enrolled_as, mine)
         waiting = set(self.oracle.life.parked) & set(self.oracle.life.notes)
         if waiting:
             raise Violation(15, f"{len(waiting)} notes are here, and what waits for them still waits")
@@ -644,7 +717,7 @@ def _enrol_everybody(tx: Transaction) -> None:
             jwk = keys.public_jwk(_key(officer, which))
             tx.execute(
                 "INSERT INTO device (device_id, thumbprint, public_key, person, name, ward, borough, role, status,"
-                " enrolled_at) VALUES (:id, :print, :key, :person, 'simulated', 'E05000416', :borough,"
+                " enrolled_at) VALUES (:id, :print, :key, :person, 'simulated', :ward, :borough,"
                 " 'ward_officer', 'active', :now)",
                 {
                     "id": _device_id(f"{username}-{which}"),
@@ -652,9 +725,17 @@ def _enrol_everybody(tx: Transaction) -> None:
                     "key": assertions.plain_jwk(jwk),
                     "person": person,
                     "borough": borough,
+                    "ward": WARDS[f"{username}-{which}"],
                     "now": START_MS,
                 },
             )
+
+
+def _renamed(kind: str, body: dict[str, Any]) -> dict[str, Any]:
+    """From the schema that was shipped once to the newest of this world."""
+    if kind != Kind.NOTE_WRITE:
+        return body
+    return {"saw_or_heard" if name == OLD_NAME else name: value for name, value in body.items()}
 
 
 def _at(now_ms: int) -> datetime.datetime:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from server.storage import StorageBusy, StorageConflict, StorageError, Store, Transaction
+from server.storage import StorageBusy, StorageConflict, StorageError, Store, Transaction, WouldWait
 from tests.storage.engines import SCHEMA, WAIT_SECONDS_MAX, Crew, Engine, add, names
 
 ROOT = Path(__file__).parents[2]
@@ -210,3 +212,33 @@ class DurableConformance:
         with pytest.raises((StorageConflict, StorageError)):
             things.write_now(lambda tx: tx.execute("DELETE FROM thing"))
         assert things.read_now(names) == ["whole"]
+
+    def test_a_glance_is_a_read_or_is_refused_at_once(self, things: Store) -> None:
+        """An engine that cannot promise to wait for nobody says so; none answers anything else than a read."""
+        things.write_now(add("kept"))
+        with suppress(WouldWait):
+            assert things.glance(names) == ["kept"]
+        written, seen = threading.Event(), threading.Event()
+
+        def slow(tx: Transaction) -> None:
+            add("late")(tx)
+            written.set()
+            assert seen.wait(WAIT_SECONDS_MAX)
+
+        crew = Crew()
+        crew.start(lambda: things.write_now(slow))
+        assert written.wait(WAIT_SECONDS_MAX)
+        with suppress(WouldWait):
+            assert things.glance(names) == ["kept"]
+        seen.set()
+        crew.join()
+        with suppress(WouldWait):
+            assert things.glance(names) == ["kept", "late"]
+
+    def test_what_is_read_durably_is_what_is_committed(self, things: Store) -> None:
+        things.write_now(add("kept"))
+        assert asyncio.run(_durably(things)) == ["kept"]
+
+
+async def _durably(things: Store) -> list[str]:
+    return await things.read_durable(names)

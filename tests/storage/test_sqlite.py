@@ -19,6 +19,7 @@ from server.storage import (
     StorageUnavailable,
     Store,
     Transaction,
+    WouldWait,
 )
 from server.storage.sqlite import SqliteStore
 from server.storage.writer import Writer
@@ -213,3 +214,39 @@ def test_a_database_in_memory_is_one_s_own() -> None:
     assert one.read_now(names) == ["a"] and other.read_now(names) == []
     one.close_now()
     other.close_now()
+
+
+def test_a_glance_waits_for_nobody_and_takes_no_more_than_a_moment(things: SqliteStore) -> None:
+    things.write_now(add("kept"))
+    assert things.glance(names) == ["kept"]
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT COUNT(*) FROM n"
+    with pytest.raises(WouldWait):
+        things.glance(lambda tx: tx.rows(endless))
+    # However often it is looked, a look is not stopped for the steps of those before.
+    assert {tuple(things.glance(names)) for _ in range(5_000)} == {("kept",)}
+
+    def another(_tx: Transaction) -> None:
+        with pytest.raises(WouldWait):
+            things.glance(names)
+
+    things.glance(another)
+    assert things.glance(names) == ["kept"]
+
+
+def test_a_glance_writes_nothing_and_shows_nothing_that_must_be_recorded(things: SqliteStore) -> None:
+    with pytest.raises(StorageError):
+        things.glance(add("sneaked in"))
+    with pytest.raises(StorageError, match="recorded"):
+        things.glance(lambda tx: tx.at_commit(lambda _last: None))
+    assert things.glance(names) == []
+
+
+def test_a_database_in_memory_and_a_store_that_is_closed_give_no_glance(things: SqliteStore) -> None:
+    memory = SqliteStore(":memory:", migrations=SCHEMA)
+    memory.migrate()
+    with pytest.raises(WouldWait):
+        memory.glance(names)
+    memory.close_now()
+    things.close_now()
+    with pytest.raises(StorageError):
+        things.glance(names)

@@ -10,10 +10,10 @@ import pytest
 
 from client_stub import keys
 from sync import holdings, inbox, receipts
-from sync.envelope import PullAnswer, PushAnswer
+from sync.envelope import Hello, PullAnswer, PushAnswer
 from sync.holdings import Holdings
 from sync.operations import digest, freeze, parse_body, parse_envelope
-from sync.outbox import Entry, Event, State, on_answer, step
+from sync.outbox import Entry, Event, State, on_answer, on_hello, step
 from sync.receipts import Receipt, ReceiptError
 from tests.vectors.make import FILES, FOLDER, content
 
@@ -77,6 +77,10 @@ def test_the_outbox_moves_as_written() -> None:
             msgspec.convert(case["receipt"], Receipt),
         )
         assert on_answer(batch, answer, receipt) == [msgspec.convert(entry, Entry) for entry in case["after"]]
+    for case in told["hellos"]:
+        entries = [msgspec.convert(entry, Entry) for entry in case["entries"]]
+        changed = on_hello(entries, msgspec.convert(case["hello"], Hello), case["known_incarnation"])
+        assert changed == [msgspec.convert(entry, Entry) for entry in case["changed"]], case["name"]
 
 
 def test_receipts_are_believed_or_not_as_written() -> None:

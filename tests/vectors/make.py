@@ -2,7 +2,7 @@
 
 ops.json        a body and its envelope fields, the frozen line, its digest
 inbox.json      a line (base64), what the ledger holds under its key, the verdict
-outbox.json     every transition; a batch and an answer, the states after it
+outbox.json     every transition; a batch and an answer, the states after it; what a restored server is sent again
 receipts.json   an Ed25519 key, receipts signed with it, and texts that are none
 holdings.json   rows and their checksum; pages and what is held after them
 phrases.json    a text, and where it blames a child (offsets in Unicode characters)
@@ -26,6 +26,7 @@ from sync.envelope import (
     Change,
     ChangeOp,
     Code,
+    Hello,
     Outcome,
     PullAnswer,
     PushAnswer,
@@ -37,7 +38,7 @@ from sync.inbox import Recorded
 from sync.limits import OP_BYTES_MAX
 from sync.note import Amendment, MissingEpisode, Note, Place, Subject, Withdrawal
 from sync.operations import Body, Kind, digest, freeze, parse_envelope
-from sync.outbox import Entry, Event, State, on_answer, step
+from sync.outbox import Entry, Event, State, on_answer, on_hello, step
 from sync.receipts import Receipt
 from sync.vocabulary import Category, ChildSeen, RiskLevel, Sex, phrases_to_reconsider
 
@@ -255,7 +256,33 @@ def outbox() -> Vectors:
                 "after": msgspec.to_builtins(after),
             }
         ],
+        "hellos": _hellos(),
     }
+
+
+def _hellos() -> list[Vectors]:
+    """After a restore all whose bytes are here goes again, whatever is called durable: a copy of the phone may have
+    put other bytes under those numbers."""
+    states = (State.RECEIPTED, State.SETTLED, State.RECEIPTED, State.SENT, State.RECEIPTED)
+    entries = [
+        Entry(epoch=EPOCH, seq=seq, digest=f"{seq}" * 64, size=100, state=state, held=seq != 5)
+        for seq, state in enumerate(states, start=1)
+    ]
+    hello = Hello(server_time=RECEIVED_AT, incarnation="second", durable_through={EPOCH: 2})
+    return [
+        {
+            "name": name,
+            "entries": msgspec.to_builtins(entries),
+            "hello": msgspec.to_builtins(hello),
+            "known_incarnation": known,
+            "changed": msgspec.to_builtins(on_hello(entries, hello, known)),
+        }
+        for name, known in (
+            ("the server was restored from a backup", "first"),
+            ("it was not", "second"),
+            ("the first hello of a phone", None),
+        )
+    ]
 
 
 def receipt_cases() -> Vectors:

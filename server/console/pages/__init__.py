@@ -1,25 +1,32 @@
 """The pages' doors: thin controllers that turn records into views, and views into HTML.
 
 - `web` has what all of them use: the frame, forms, redirects that stay here, what is said once afterwards.
+- `desk` has who asks and the two shapes of a door: a page is shown, a form is taken.
 - `alert_rows`, `note_words`, `child_story`, `around_child`, `comparing` and `columns` turn records into the shapes
   of `views`; they change nothing.
 - `sign_in`, `alerts`, `alert_endings`, `alert_grading`, `children`, `reviews`, `pairs`, `same`, `search`,
-  `overview`, `transfers`, `open_case`,
-  `scrutiny`, `administration`, `telling` and `undelivered` are the doors.
+  `overview`, `noticing`, `transfers`, `open_case`, `scrutiny`, `audit`, `administration`, `people`, `rules`,
+  `telling` and `undelivered` are the doors.
 - `errors` is the page of a failed request.
 """
+
+from litestar import Router
+from litestar.di import Provide
 
 from server.console.pages import (
     administration,
     alert_endings,
     alert_grading,
     alerts,
+    audit,
     children,
     noticing,
     open_case,
     overview,
     pairs,
+    people,
     reviews,
+    rules,
     same,
     scrutiny,
     search,
@@ -28,9 +35,10 @@ from server.console.pages import (
     transfers,
     undelivered,
 )
+from server.console.pages.desk import provide_desk
 from server.console.pages.errors import problem_page
 
-HANDLERS = [
+DOORS = [
     *sign_in.HANDLERS,
     *alerts.HANDLERS,
     *alert_endings.HANDLERS,
@@ -39,6 +47,7 @@ HANDLERS = [
     *overview.HANDLERS,
     *transfers.HANDLERS,
     *scrutiny.HANDLERS,
+    *audit.HANDLERS,
     *noticing.HANDLERS,
     *open_case.HANDLERS,
     *reviews.HANDLERS,
@@ -46,8 +55,13 @@ HANDLERS = [
     *same.HANDLERS,
     *search.HANDLERS,
     *administration.HANDLERS,
+    *people.HANDLERS,
+    *rules.HANDLERS,
     *telling.HANDLERS,
     *undelivered.HANDLERS,
+]
+HANDLERS = [
+    Router("/", route_handlers=DOORS, dependencies={"desk": Provide(provide_desk, sync_to_thread=False)})
 ]
 
 __all__ = ["HANDLERS", "problem_page"]

@@ -7,23 +7,9 @@ from litestar.params import FromPath
 
 from server import phones, releasing
 from server.access import devices
-from server.access.identity import Person
 from server.access.policy import Permission
-from server.clock import now_ms
-from server.console.pages.web import (
-    REASON_CHARACTERS_MAX,
-    AnyRequest,
-    Page,
-    form_of,
-    go,
-    known_number,
-    page,
-    said_cookie,
-    sends,
-    shell,
-    shows,
-)
-from server.console.views import Shell
+from server.console.pages.desk import Desk, Done
+from server.console.pages.web import Page, known_number, missing, sends, shows
 from server.console.views_administration import HeldRow, PhoneRow, PhonesPage, QuarantinePage
 from server.http.auth import requires
 from server.http.services import Services
@@ -35,21 +21,18 @@ from server.storage.port import Transaction
 LISTED_MAX = 200
 MANAGES_PHONES = [requires(Permission.MANAGE_DEVICES)]
 MANAGES_QUARANTINE = [requires(Permission.MANAGE_QUARANTINE)]
+DECIDED = Done("/quarantine", "held-decided")
 
 
 @shows("/phones", guards=MANAGES_PHONES)
-async def list_phones(
-    request: AnyRequest, person: NamedDependency[Person], services: NamedDependency[Services]
-) -> Page:
+async def list_phones(desk: NamedDependency[Desk]) -> Page:
     """Every phone; those that owe notes first."""
-    now = now_ms()
 
-    def look(tx: Transaction) -> tuple[Shell, PhonesPage]:
-        rows = tuple(_row(services, phone) for phone in phones.everything(tx))
-        view = PhonesPage(rows=rows, owing=sum(row.owes is not None for row in rows))
-        return shell(tx, request, person, "phones", now=now), view
+    def look(tx: Transaction) -> PhonesPage:
+        rows = tuple(_row(desk.services, phone) for phone in phones.everything(tx))
+        return PhonesPage(rows=rows, owing=sum(row.owes is not None for row in rows))
 
-    return page("phones.html", *await services.store.read(look))
+    return await desk.shows("phones.html", "phones", look)
 
 
 def _row(services: Services, phone: phones.Phone) -> PhoneRow:
@@ -76,36 +59,21 @@ def _row(services: Services, phone: phones.Phone) -> PhoneRow:
     )
 
 
-@sends("/phones/{device_id:str}/revoke", guards=MANAGES_PHONES)
-async def revoke(
-    device_id: FromPath[str], person: NamedDependency[Person], services: NamedDependency[Services]
-) -> Page:
-    """Revoke a phone."""
-    now, actor = now_ms(), phones.require(person)
-    await services.store.write(lambda tx: devices.revoke(tx, device_id, actor=actor, now=now))
-    return go("/phones", said_cookie(services, "revoked"))
-
-
-@sends("/phones/{device_id:str}/wipe", guards=MANAGES_PHONES)
-async def wipe(
-    device_id: FromPath[str], person: NamedDependency[Person], services: NamedDependency[Services]
-) -> Page:
-    """Have a phone wipe itself once it has sent what it has."""
-    now, actor = now_ms(), phones.require(person)
-    await services.store.write(lambda tx: devices.order_wipe(tx, device_id, actor=actor, now=now))
-    return go("/phones", said_cookie(services, "wipe-ordered"))
+@sends("/phones/{device_id:str}/{order:str}", guards=MANAGES_PHONES)
+async def order(device_id: FromPath[str], order: FromPath[str], desk: NamedDependency[Desk]) -> Page:
+    """Revoke a phone, or have it wipe itself once it has sent what it has."""
+    orders = {"revoke": (devices.revoke, "revoked"), "wipe": (devices.order_wipe, "wipe-ordered")}
+    if order not in orders:
+        raise missing()
+    (gives, said), actor = orders[order], phones.require(desk.person)
+    await desk.services.store.write(lambda tx: gives(tx, device_id, actor=actor, now=desk.now))
+    return desk.goes(Done("/phones", said))
 
 
 @shows("/quarantine", guards=MANAGES_QUARANTINE)
-async def list_quarantine(
-    request: AnyRequest, person: NamedDependency[Person], services: NamedDependency[Services]
-) -> Page:
+async def list_quarantine(desk: NamedDependency[Desk]) -> Page:
     """What waits for a person, and what was decided."""
-    now = now_ms()
-    found = await services.store.read(
-        lambda tx: (shell(tx, request, person, "quarantine", now=now), _quarantine(tx))
-    )
-    return page("quarantine.html", *found)
+    return await desk.shows("quarantine.html", "quarantine", _quarantine)
 
 
 def _quarantine(tx: Transaction, wrong: int | None = None, error: str | None = None) -> QuarantinePage:
@@ -140,51 +108,39 @@ def _held(held: Held) -> HeldRow:
 
 
 @sends("/quarantine/{number:int}/release", guards=MANAGES_QUARANTINE)
-async def release(
-    request: AnyRequest, number: FromPath[int], person: NamedDependency[Person],
-    services: NamedDependency[Services],
-) -> Page:  # fmt: skip
+async def release(number: FromPath[int], desk: NamedDependency[Desk]) -> Page:
     """Send one line down the road. Where it is not taken, the page says why."""
-    now, actor, number = now_ms(), releasing.require(person), known_number(number)
+    actor, number, services = releasing.require(desk.person), known_number(number), desk.services
     try:
         await services.store.write(
-            lambda tx: releasing.release(tx, actor, number, now=now, world=services.worlds.current(tx))
+            lambda tx: releasing.release(tx, actor, number, now=desk.now, world=services.worlds.current(tx))
         )
     except Decided:
-        return go("/quarantine", said_cookie(services, "held-decided"))
+        return desk.goes(DECIDED)
     except NotReleased as refused:
-        return await _again(request, person, services, number, f"{refused} {refused.hint}", 409)
-    return go("/quarantine", said_cookie(services, "released"))
+        said = f"{refused} {refused.hint}"
+        return await desk.shows(
+            "quarantine.html", "quarantine", lambda tx: _quarantine(tx, number, said), status=409
+        )
+    return desk.goes(Done("/quarantine", "released"))
 
 
 @sends("/quarantine/{number:int}/refuse", guards=MANAGES_QUARANTINE)
-async def refuse(
-    request: AnyRequest, number: FromPath[int], person: NamedDependency[Person],
-    services: NamedDependency[Services],
-) -> Page:  # fmt: skip
+async def refuse(number: FromPath[int], desk: NamedDependency[Desk]) -> Page:
     """Keep why one line is not released."""
-    form, number = await form_of(request), known_number(number)
-    now, actor = now_ms(), releasing.require(person)
-    reason = " ".join(form.text("reason", REASON_CHARACTERS_MAX).split())
-    if len(reason) < releasing.REASON_CHARACTERS_MIN:
-        return await _again(
-            request, person, services, number, "Say in a sentence why it is not released.", 422
-        )
+    form, number, actor = await desk.form(), known_number(number), releasing.require(desk.person)
+    reason = form.line("reason")
+
+    def keep(tx: Transaction) -> QuarantinePage | Done:
+        if len(reason) < releasing.REASON_CHARACTERS_MIN:
+            return _quarantine(tx, number, "Say in a sentence why it is not released.")
+        releasing.refuse(tx, actor, number, reason, now=desk.now)
+        return Done("/quarantine", "held-refused")
+
     try:
-        await services.store.write(lambda tx: releasing.refuse(tx, actor, number, reason, now=now))
+        return await desk.takes("quarantine.html", "quarantine", keep)
     except Decided:
-        return go("/quarantine", said_cookie(services, "held-decided"))
-    return go("/quarantine", said_cookie(services, "held-refused"))
+        return desk.goes(DECIDED)
 
 
-async def _again(
-    request: AnyRequest, person: Person, services: Services, number: int, error: str, status: int
-) -> Page:
-    now = now_ms()
-    found = await services.store.read(
-        lambda tx: (shell(tx, request, person, "quarantine", now=now), _quarantine(tx, number, error))
-    )
-    return page("quarantine.html", *found, status=status)
-
-
-HANDLERS = [list_phones, revoke, wipe, list_quarantine, release, refuse]
+HANDLERS = [list_phones, order, list_quarantine, release, refuse]

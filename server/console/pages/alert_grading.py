@@ -6,56 +6,32 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from server import duty
-from server.access.identity import Person
 from server.access.policy import Permission
 from server.casework.grades import RATIONALE_CHARACTERS_MIN, GradeRefused
-from server.console.pages.alert_forms import own_alert, show_form, take_form
+from server.console.pages.alert_forms import own_alert
 from server.console.pages.alerts import grade_of
-from server.console.pages.web import (
-    REASON_CHARACTERS_MAX,
-    AnyRequest,
-    Page,
-    form_of,
-    known_number,
-    sends,
-    shows,
-)
+from server.console.pages.desk import Desk, Done
+from server.console.pages.web import Page, known_number, sends, shows
 from server.console.views import GRADES, Choice, GradePage
 from server.http.auth import requires
-from server.http.services import Services
 from server.records import grades
 from server.storage.port import Transaction
 from sync.vocabulary import Grade
 
 
 @shows("/alerts/{alert_id:int}/grade", guards=[requires(Permission.SET_GRADES)])
-async def grade_form(
-    request: AnyRequest,
-    alert_id: FromPath[int],
-    person: NamedDependency[Person],
-    services: NamedDependency[Services],
-) -> Page:
+async def grade_form(alert_id: FromPath[int], desk: NamedDependency[Desk]) -> Page:
     """The form that gives an alert a grade."""
     alert_id = known_number(alert_id)
-    return await show_form(
-        request, services, person, "grade.html",
-        lambda tx, now: grade_page(tx, services, person, alert_id, now),
-    )  # fmt: skip
+    return await desk.shows("grade.html", "alerts", lambda tx: grade_page(tx, desk, alert_id))
 
 
 def grade_page(
-    tx: Transaction,
-    services: Services,
-    person: Person,
-    alert_id: int,
-    now: int,
-    *,
-    error: tuple[str, str] | None = None,
-    chosen: str | None = None,
+    tx: Transaction, desk: Desk, alert_id: int, *, error: tuple[str, str] | None = None, chosen: str | None = None,
     rationale: str = "",
-) -> GradePage:
-    """The form around one of the person's own boroughs' alerts; `error` is (field, words). Raises `Problem` 404."""
-    alert, row = own_alert(tx, services, person, alert_id, now)
+) -> GradePage:  # fmt: skip
+    """The form around one of the person's own boroughs' alerts; `error` is (field, words). Raises NotAllowed."""
+    alert, row = own_alert(tx, desk, alert_id)
     said = grades.proposed(tx, alert_id)
     return GradePage(
         row=row,
@@ -72,31 +48,25 @@ def grade_page(
 
 
 @sends("/alerts/{alert_id:int}/grade", guards=[requires(Permission.SET_GRADES)])
-async def grade(
-    request: AnyRequest,
-    alert_id: FromPath[int],
-    person: NamedDependency[Person],
-    services: NamedDependency[Services],
-) -> Page:
+async def grade(alert_id: FromPath[int], desk: NamedDependency[Desk]) -> Page:
     """Give an alert a grade. What was written is kept on the form where it cannot be."""
-    form, alert_id = await form_of(request), known_number(alert_id)
-    rev, chosen = form.number("rev"), form.text("grade")
-    rationale = " ".join(form.text("rationale", REASON_CHARACTERS_MAX).split())
+    form, alert_id = await desk.form(), known_number(alert_id)
+    rev, chosen, rationale = form.number("rev"), form.text("grade"), form.line("rationale")
 
-    def decide(tx: Transaction, now: int) -> GradePage | str:
+    def decide(tx: Transaction) -> GradePage | Done:
         error = None if chosen in GRADES else ("grade", "Choose a grade.")
         if error is None:
             try:
-                world = services.worlds.current(tx)
-                duty.grade(tx, world, person, alert_id, Grade(chosen), rationale, now=now, from_rev=rev)
-                return "graded"
+                world = desk.services.worlds.current(tx)
+                duty.grade(
+                    tx, world, desk.person, alert_id, Grade(chosen), rationale, now=desk.now, from_rev=rev
+                )
+                return Done("/alerts", "graded")
             except GradeRefused as refused:
                 error = "grade" if refused.code == "supervisor_needed" else "rationale", str(refused)
-        return grade_page(
-            tx, services, person, alert_id, now, error=error, chosen=chosen, rationale=rationale
-        )
+        return grade_page(tx, desk, alert_id, error=error, chosen=chosen, rationale=rationale)
 
-    return await take_form(request, services, person, "grade.html", decide)
+    return await desk.takes("grade.html", "alerts", decide)
 
 
 HANDLERS = [grade_form, grade]

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 
 from server.access.identity import Person
 from server.access.policy import Permission, Policy
-from server.casework.clocks import escalations
 from server.casework.pack import Pack
 from server.casework.routing import OTHER_FORCE
 from server.console import words
@@ -14,6 +13,7 @@ from server.console.pages.web import Names
 from server.console.views import AlertState, QueueRow
 from server.records.alerts import Alert, State
 from server.records.child import Child, Details, Standing
+from server.records.steps import INVESTIGATORS
 from server.records.transfers import Transfer
 
 RESTRICTED = "Restricted record"
@@ -98,8 +98,11 @@ class Telling:
             owner_is_me=alert.owner == person.username,
             state=state,
             state_words=said,
-            acknowledged_at=alert.acknowledged_at,
-            escalated_to=self.escalated_to(alert),
+            acknowledged_at=None if alert.state is State.OPEN else alert.acknowledged_at,
+            waits_for=self.waits_for(alert),
+            waits_until=alert.escalates_at,
+            came_from=self.names.name(alert.came_from) if alert.came_from else None,
+            escalated=alert.waits_for is not None,
             can_acknowledge=own and alert.state is State.OPEN,
             can_hand_over=own
             and alert.state is not State.CLOSED
@@ -140,14 +143,17 @@ class Telling:
         """A borough's name."""
         return "Other force" if code == OTHER_FORCE else self.policy.force.name_of(code)
 
-    def escalated_to(self, alert: Alert) -> str | None:
-        """The role that was last told because nobody answered."""
-        if alert.state is not State.OPEN or not alert.level:
-            return None
-        preset = self.pack.preset_of(alert.borough)
-        ladder = escalations(alert.grade, preset, alert.started_at, alert.deadline_at, self.pack)
-        role = ladder[min(alert.level, len(ladder)) - 1].role if ladder else None
-        return self.role_title(role) if role else None
+    def waits_for(self, alert: Alert) -> str | None:
+        """Whose answer an open alert waits for, as a person says it."""
+        return self.whom(alert.waited_for) if alert.waited_for is not None else None
+
+    def whom(self, whom: str) -> str:
+        """Somebody who is told, inside a sentence: a username, the id of a role, or the borough's investigators."""
+        if whom == INVESTIGATORS:
+            return "the investigators of the borough"
+        if whom == self.person.username:
+            return "you"
+        return self.role_title(whom) if whom in self.policy.roles else self.names.name(whom)
 
     def role_title(self, role: str) -> str:
         """A role's title inside a sentence: "the supervisor", "the BCU duty inspector"."""

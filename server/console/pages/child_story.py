@@ -32,7 +32,7 @@ from server.records.incident_decisions import IncidentDecision
 from server.records.links import Action
 from server.records.notes import Written
 from server.records.overview import Undone
-from server.records.steps import AlertEvent, EventKind
+from server.records.steps import INVESTIGATORS, AlertEvent, EventKind
 from server.showing import Entry, Timeline
 
 PROPOSALS = {
@@ -225,17 +225,19 @@ class Story:
                 at=step.at, text=f"Told {self.told(step)} that there is less: grounds of it are gone"
             )
         if step.kind is EventKind.ESCALATED and step.detail:
-            text = f"{step.detail} soon: told {telling.role_title(step.told or '')}"
+            text = f"{step.detail} soon: told {telling.whom(step.told or '')}"
             return Event(at=step.at, text=text, tone="late")
         if step.kind is EventKind.ESCALATED:
-            told = telling.role_title(step.told or "")
-            waited = words.duration(step.at - alert.started_at)
+            told = telling.whom(step.told or "")
+            waited = words.duration(step.at - self.unanswered_since(step, alert))
             return Event(at=step.at, text=f"Nobody had acknowledged after {waited}: told {told}", tone="late")
         if step.kind is EventKind.ACKNOWLEDGED:
             return Event(at=step.at, text=f"Acknowledged by {who}", tone="done")
         if step.kind is EventKind.HANDED_OVER:
             why = f": “{step.detail}”" if step.detail else ""
             return Event(at=step.at, text=f"Handed over by {who} to {names.name(step.told or '')}{why}")
+        if step.kind is EventKind.PASSED_ON:
+            return Event(at=step.at, text=self.passed_on(step), tone="late")
         if step.kind in _TRANSFERS:
             why = f": “{step.detail}”" if step.detail else ""
             text = _TRANSFERS[step.kind].format(who=who, here=borough, there=telling.borough(step.told or ""))
@@ -246,6 +248,23 @@ class Story:
             return Event(at=step.at, text=f"Told the investigators of {borough}: a merge was undone")
         why = f": {step.detail}" if step.detail else ""
         return Event(at=step.at, text=f"Closed by {who}{why}", tone="done")
+
+    def passed_on(self, step: AlertEvent) -> str:
+        """Whose duty it was until they were not there, and whose it is now."""
+        why, _, owner = (step.detail or "").partition(":")
+        whom = f"now with {self.told(step)}" if step.told != INVESTIGATORS else f"told {self.told(step)}"
+        return f"{self.telling.names.name(owner)} {_NOT_THERE.get(why, 'is not there')}: {whom}, not acknowledged"
+
+    def unanswered_since(self, step: AlertEvent, alert: Alert) -> int:
+        """Since when nobody had answered at this step: an owner who left began it anew."""
+        left = [
+            one.at
+            for one in self.shown.steps
+            if one.alert_id == alert.alert_id
+            and one.kind is EventKind.PASSED_ON
+            and one.event_id < step.event_id
+        ]
+        return max([alert.started_at, *left])
 
     def graded(self, step: AlertEvent) -> Event:
         """A grade that a person gave, with the rationale."""
@@ -335,6 +354,11 @@ class Story:
             )
 
 
+_NOT_THERE = {
+    "away": "is away",
+    "gone": "does not answer alerts any more",
+    "elsewhere": "answers for other boroughs now",
+}
 _TRANSFERS = {
     EventKind.OFFERED: "Offered by {who} to {there}: it stays with {here} until they accept",
     EventKind.TRANSFERRED: "Accepted by {who}: now with {here}, before with {there}",

@@ -1,72 +1,47 @@
 """The supervisor's page: what waits, which phones owe notes, and what was lost to what, by borough and week.
 
-The figures are of boroughs and never of people. The same figures come as CSV from `/api/overview.csv`.
+The figures are of boroughs and never of people. `server.http.overview` has them for programs and as CSV.
 """
 
 from __future__ import annotations
 
-import csv
-import datetime
-import io
 from collections.abc import Callable, Mapping, Sequence
 
-from litestar import Response, get
 from litestar.di import NamedDependency
 
-from server.access.identity import Person
 from server.access.policy import Permission
 from server.casework.routing import OTHER_FORCE
-from server.clock import now_ms
 from server.console import words
-from server.console.pages.alerts import place_of, telling_for
-from server.console.pages.review_list import allowed_by
-from server.console.pages.web import AnyRequest, Page, page, shell, shows
-from server.console.views import Shell
+from server.console.pages.desk import Desk
+from server.console.pages.web import Page, shows
 from server.console.views_overview import Bar, Measure, OverviewPage, OwingRow, SmallChart, WaitingRow
-from server.http import problems
-from server.http.auth import PERSON_SECURITY, requires
-from server.http.problems import documented
-from server.http.services import Services
+from server.http.auth import requires
 from server.records import alerts, children_shown, figures, owing
 from server.records.alerts import State
-from server.records.figures import WEEK_MS, WEEKS_SHOWN, Week
+from server.records.figures import WEEKS_SHOWN, Week
 from server.storage.port import Transaction
 
 MOST_PRESSING = 8
 """Rows shown in full; the queue has the others."""
 
 
-def begins_at(now: int) -> int:
-    """The Monday, midnight in London, with which the weeks shown begin."""
-    today = words.local(now).replace(hour=0, minute=0, second=0, microsecond=0)
-    monday = today - datetime.timedelta(days=today.weekday(), weeks=WEEKS_SHOWN - 1)
-    return int(monday.timestamp() * 1000)
-
-
 @shows("/overview", guards=[requires(Permission.SUPERVISE)])
-async def overview_page(
-    request: AnyRequest, person: NamedDependency[Person], services: NamedDependency[Services]
-) -> Page:
+async def overview_page(desk: NamedDependency[Desk]) -> Page:
     """What waits and what was lost, in the boroughs of the person."""
-    now = now_ms()
-
-    def look(tx: Transaction) -> tuple[Shell, OverviewPage]:
-        return shell(tx, request, person, "overview", now=now), _overview(tx, services, person, now)
-
-    return page("overview.html", *await services.store.read(look))
+    return await desk.shows("overview.html", "overview", lambda tx: _overview(tx, desk))
 
 
-def _overview(tx: Transaction, services: Services, person: Person, now: int) -> OverviewPage:
-    telling = telling_for(tx, services, person, now)
-    waiting = figures.waiting(tx, person, allowed_by(telling.pack, person), now=now)
+def _overview(tx: Transaction, desk: Desk) -> OverviewPage:
+    telling, person, now = desk.telling(tx), desk.person, desk.now
+    waiting = figures.waiting(tx, person, telling.pack.allowed_ms(person.borough), now=now)
     pressing = alerts.queue(tx, person, now=now, states=[State.OPEN], limit=MOST_PRESSING)
     shown = children_shown.names(tx, person, [alert.child_id for alert in pressing], now=now)
-    since = begins_at(now)
+    since = figures.begins_at(now)
     found = figures.weekly(tx, person, from_ms=since, now=now)
     everywhere = person.sees_borough(None)
     owed = owing.phones(tx, None if everywhere else person.boroughs)
     return OverviewPage(
-        heading=f"Overview, {place_of(services, person)}",
+        heading=f"Overview, {desk.place}",
         unacknowledged=sum(one.unacknowledged for one in waiting),
         overdue=sum(one.overdue for one in waiting),
         stuck_reviews=sum(one.stuck_reviews for one in waiting),
@@ -134,11 +109,12 @@ def measures(
                 for index, (label, value, week) in enumerate(zip(labels, said, weeks, strict=True))
             )
             name = f"{key}-{code}"
-            charts.append(SmallChart(name=name, title=named(code), sum=total, bars=bars))
+            summed = _summed([of(week) for week in weeks], labels, timed)
+            charts.append(SmallChart(name=name, title=named(code), said=summed, bars=bars))
             rows.append((named(code), said, total))
         made.append(
             Measure(
-                key=key, title=title, explains=explains, scale=_said(most, timed), weeks=labels,
+                key=key, title=title, explains=explains, weeks=labels,
                 charts=tuple(charts), rows=tuple(rows),
             )
         )  # fmt: skip
@@ -146,74 +122,21 @@ def measures(
 
 
 def _monday(since: int, number: int) -> str:
-    day = words.local(since + number * WEEK_MS + WEEK_MS // 14)
+    day = figures.monday(since, number)
     return f"{day.day} {day:%b}"
+
+
+def _summed(amounts: Sequence[int], labels: Sequence[str], timed: bool) -> str:
+    """A chart in words: all weeks together, and the worst of them."""
+    most = max(amounts)
+    if not most:
+        return f"None in {len(amounts)} weeks"
+    total = f"{_said(sum(amounts), timed)}{' hours' if timed else ''} in {len(amounts)} weeks"
+    return f"{total}, most in the week of {labels[amounts.index(most)]}: {_said(most, timed)}"
 
 
 def _said(amount: int, timed: bool) -> str:
     return f"{amount / words.HOUR_MS:,.1f}" if timed else f"{amount:,}"
 
 
-@get(
-    "/api/overview.csv",
-    guards=[requires(Permission.SUPERVISE)],
-    security=PERSON_SECURITY,
-    media_type="text/csv",
-    tags=["work"],
-    summary="What was lost and to what, by borough and week, as CSV",
-    responses=documented(problems.NOT_SIGNED_IN, problems.NOT_ALLOWED, problems.UNAVAILABLE),
-)
-async def overview_csv(person: NamedDependency[Person], services: NamedDependency[Services]) -> Response[str]:
-    """The figures of the page: a line for each borough and week. Names nobody."""
-    now = now_ms()
-    since = begins_at(now)
-    found = await services.store.read(lambda tx: figures.weekly(tx, person, from_ms=since, now=now))
-    force = services.policy.force
-    rows = [
-        (
-            code, "Other force" if code == OTHER_FORCE else force.name_of(code),
-            words.local(since + week.week * WEEK_MS + WEEK_MS // 14).date().isoformat(), week.duties,
-            week.late, _said_plain(week.late_ms), week.idle, _said_plain(week.idle_ms),
-            week.told, week.grown, week.escalated, week.copied,
-        )
-        for code, weeks in found.items()
-        for week in weeks
-    ]  # fmt: skip
-    return Response(
-        as_csv(CSV_COLUMNS, rows),
-        media_type="text/csv; charset=utf-8",
-        headers={
-            "content-disposition": 'attachment; filename="overview.csv"',
-            "cache-control": "no-store",
-            "x-content-type-options": "nosniff",
-        },
-    )
-
-
-CSV_COLUMNS = (
-    "borough_code", "borough", "week_from", "duties", "late_on_arrival", "hours_lost_to_late_sync",
-    "answered_after_deadline", "hours_lost_to_inaction", "raised", "grew", "escalated", "copied",
-)  # fmt: skip
-
-
-def _said_plain(amount: int) -> str:
-    return f"{amount / words.HOUR_MS:.2f}"
-
-
-def as_csv(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """CSV as spreadsheets read it (RFC 4180), in which no field is taken for a formula."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(columns)
-    writer.writerows([[_tame(field) for field in row] for row in rows])
-    return out.getvalue()
-
-
-def _tame(field: object) -> object:
-    """Text that a spreadsheet would run gets an apostrophe before it (OWASP, CSV injection)."""
-    if isinstance(field, str) and field[:1] in ("=", "+", "-", "@", "\t", "\r", "\n"):
-        return f"'{field}"
-    return field
-
-
-HANDLERS = [overview_page, overview_csv]
+HANDLERS = [overview_page]

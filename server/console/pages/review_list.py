@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from server.access.identity import Person
 from server.access.policy import Permission
-from server.casework.pack import Pack
 from server.console import words
 from server.console.pages.alert_rows import RESTRICTED, age_of, first_name
 from server.console.pages.alerts import place_of
@@ -37,7 +36,9 @@ def list_page(tx: Transaction, services: Services, person: Person, now: int) -> 
     world = services.worlds.current(tx)
     midnight = words.local(now).replace(hour=0, minute=0, second=0, microsecond=0)
     supervises = person.may(Permission.SUPERVISE)
-    late = reviewing.overdue(tx, person, allowed_by(world.pack, person), now=now) if supervises else None
+    late = (
+        reviewing.overdue(tx, person, world.pack.allowed_ms(person.borough), now=now) if supervises else None
+    )
     return ReviewListPage(
         heading=f"Links in doubt, {place_of(services, person)}",
         rows=tuple(
@@ -80,13 +81,6 @@ def _row(
         deadline_at=clock.deadline_at if clock else None,
         acknowledged_at=clock.acknowledged_at if clock else None,
     )
-
-
-def allowed_by(pack: Pack, person: Person) -> dict[StoredGrade, int | None]:
-    """How long a review of each grade may wait, in milliseconds: the clock of the alert that runs meanwhile."""
-    preset = pack.clocks.presets[pack.preset_of(person.borough)]
-    hours = {grade: preset.hours(grade) for grade in StoredGrade}
-    return {grade: None if long is None else round(long * words.HOUR_MS) for grade, long in hours.items()}
 
 
 def share_words(tx: Transaction, person: Person, *, now: int) -> ShareWords:

@@ -167,7 +167,6 @@ async def home(
 
 
 _COMMANDS: tuple[tuple[Permission, str, str], ...] = (
-    (Permission.MANAGE_PEOPLE, "earlysign people", "Add, list and reset the people who sign in."),
     (
         Permission.MANAGE_DEVICES,
         "earlysign devices",

@@ -12,6 +12,7 @@ from server.access import people
 from server.access.identity import Person, person_from_row
 from server.access.policy import Permission
 from server.alerts.presets import LONDON, Mode, Preset, minute_of
+from server.audit import Actor
 from server.clock import now_ms
 from server.console.pages.web import (
     AnyRequest,
@@ -29,7 +30,7 @@ from server.console.views import Shell
 from server.console.views_telling import GradeChoice, Option, TellingPage
 from server.http.auth import requires
 from server.http.services import Services
-from server.records import telling
+from server.records import absences, telling
 from server.records.telling import Choices
 from server.storage.port import Transaction
 from sync.vocabulary import Grade
@@ -76,6 +77,8 @@ async def choose(
     def keep(tx: Transaction) -> tuple[Shell, TellingPage] | None:
         try:
             telling.choose(tx, person, _chosen(tx, services, person, form, now), now=now)
+            pack = services.worlds.pack_in_force(tx)
+            absences.pass_on(tx, Actor("person", person.username), services.policy, pack, now=now)
             return None
         except Wrong as wrong:
             view = _view(tx, services, person, telling.choices(tx, person.person_id), now, form, wrong)

@@ -6,32 +6,16 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from server import transferring
-from server.access.errors import NotAllowed
-from server.access.identity import Person
 from server.access.policy import Permission
 from server.casework.routing import OTHER_FORCE
-from server.clock import now_ms
 from server.console import words
-from server.console.pages.alerts import row_of, telling_for
-from server.console.pages.web import (
-    AnyRequest,
-    Page,
-    form_of,
-    go,
-    known_number,
-    missing,
-    page,
-    said_cookie,
-    sends,
-    shell,
-    shows,
-)
-from server.console.views import Choice, Shell
+from server.console.pages.alert_forms import own_alert
+from server.console.pages.desk import Desk, Done
+from server.console.pages.web import Page, known_number, missing, sends, shows
+from server.console.views import Choice
 from server.console.views_transfer import ContactRow, OfferRow, OtherForcePage, TransferPage, TransfersPage
 from server.http.auth import requires
-from server.http.services import Services
 from server.records import alerts, children_shown, force_contacts, transfers
-from server.records.alerts import AlertConflict
 from server.records.transfers import Answer, Transfer
 from server.storage.port import Transaction
 from server.transferring import TransferRefused
@@ -42,34 +26,23 @@ WORKS = requires(Permission.ACKNOWLEDGE_ALERTS, Permission.WORK_CASES)
 
 
 @shows("/alerts/{alert_id:int}/transfer", guards=[WORKS])
-async def transfer_form(
-    request: AnyRequest, alert_id: FromPath[int], person: NamedDependency[Person], services: NamedDependency[Services]
-) -> Page:  # fmt: skip
+async def transfer_form(alert_id: FromPath[int], desk: NamedDependency[Desk]) -> Page:
     """The form that offers an alert to another borough."""
-    now, alert_id = now_ms(), known_number(alert_id)
-
-    def look(tx: Transaction) -> tuple[Shell, TransferPage]:
-        view = _transfer_page(tx, services, person, alert_id, now)
-        return shell(tx, request, person, "transfers", now=now), view
-
-    return page("transfer.html", *await services.store.read(look))
+    alert_id = known_number(alert_id)
+    return await desk.shows("transfer.html", "transfers", lambda tx: _transfer_page(tx, desk, alert_id))
 
 
 def _transfer_page(
-    tx: Transaction, services: Services, person: Person, alert_id: int, now: int, *, to: str = "",
-    whole: bool = False, reason: str = "", error: str | None = None,
+    tx: Transaction, desk: Desk, alert_id: int, *, to: str = "", whole: bool = False, reason: str = "",
+    error: str | None = None,
 ) -> TransferPage:  # fmt: skip
-    try:
-        alert = alerts.require(tx, person, alert_id, Permission.ACKNOWLEDGE_ALERTS)
-        alert = alerts.show(tx, person, alert.alert_id, now=now)
-    except NotAllowed as refused:
-        raise missing(refused) from None
-    named = sorted((one.name, one.code) for one in services.policy.force.boroughs.values())
+    alert, row = own_alert(tx, desk, alert_id)
+    named = sorted((one.name, one.code) for one in desk.services.policy.force.boroughs.values())
     choices = [(code, name) for name, code in named] + [
         (OTHER_FORCE, "Another force (the other-force queue)")
     ]
     return TransferPage(
-        row=row_of(tx, services, person, alert, now),
+        row=row,
         boroughs=tuple(
             Choice(value=code, label=name, selected=code == to)
             for code, name in choices
@@ -82,65 +55,45 @@ def _transfer_page(
 
 
 @sends("/alerts/{alert_id:int}/transfer", guards=[WORKS])
-async def transfer(
-    request: AnyRequest, alert_id: FromPath[int], person: NamedDependency[Person], services: NamedDependency[Services]
-) -> Page:  # fmt: skip
+async def transfer(alert_id: FromPath[int], desk: NamedDependency[Desk]) -> Page:
     """Offer it. It stays the sender's until the other borough accepts."""
-    form, alert_id, now = await form_of(request), known_number(alert_id), now_ms()
+    form, alert_id = await desk.form(), known_number(alert_id)
     to, whole = form.text("to"), form.text("what") == "child"
-    reason, rev = " ".join(form.text("reason").split()), form.number("rev")
+    reason, rev = form.line("reason"), form.number("rev")
 
-    def give(tx: Transaction) -> tuple[Shell, TransferPage] | str:
+    def give(tx: Transaction) -> TransferPage | Done:
         error = None if to else "Choose a borough."
         if error is None and len(reason) < REASON_CHARACTERS_MIN:
             error = "Say why, in a sentence."
         try:
             if error is None:
-                policy = services.policy
                 transferring.offer(
-                    tx, policy, person, alert_id, to, reason, whole=whole, now=now, from_rev=rev
-                )
-                return "offered"
-        except AlertConflict:
-            return "alert-changed"
-        except NotAllowed as refused:
-            raise missing(refused) from None
-        except TransferRefused as refused_:
-            error = str(refused_)
-        view = _transfer_page(
-            tx, services, person, alert_id, now, to=to, whole=whole, reason=reason, error=error
-        )
-        return shell(tx, request, person, "transfers", now=now), view
+                    tx, desk.services.policy, desk.person, alert_id, to, reason, whole=whole, now=desk.now,
+                    from_rev=rev,
+                )  # fmt: skip
+                return Done("/transfers", "offered")
+        except TransferRefused as refused:
+            error = str(refused)
+        return _transfer_page(tx, desk, alert_id, to=to, whole=whole, reason=reason, error=error)
 
-    done = await services.store.write(give)
-    if isinstance(done, str):
-        return go("/transfers" if done == "offered" else "/alerts", said_cookie(services, done))
-    return page("transfer.html", *done, status=422)
+    return await desk.takes("transfer.html", "transfers", give)
 
 
 @shows("/transfers", guards=[WORKS])
-async def transfers_page(
-    request: AnyRequest, person: NamedDependency[Person], services: NamedDependency[Services]
-) -> Page:
+async def transfers_page(desk: NamedDependency[Desk]) -> Page:
     """What the person's boroughs are asked to take, and what they offered."""
-    now = now_ms()
-
-    def look(tx: Transaction) -> tuple[Shell, TransfersPage]:
-        return shell(tx, request, person, "transfers", now=now), _offers(tx, services, person, now)
-
-    return page("transfers.html", *await services.store.read(look))
+    return await desk.shows("transfers.html", "transfers", lambda tx: _offers(tx, desk))
 
 
 def _offers(
-    tx: Transaction, services: Services, person: Person, now: int, *, wrong: int | None = None,
-    error: str | None = None, reason: str = "",
-) -> TransfersPage:  # fmt: skip
-    telling = telling_for(tx, services, person, now)
+    tx: Transaction, desk: Desk, *, wrong: int | None = None, error: str | None = None, reason: str = ""
+) -> TransfersPage:
+    telling, person = desk.telling(tx), desk.person
 
     def row(one: Transfer) -> OfferRow:
         covered = transfers.covered(tx, one.child_id, one.alert_id, one.from_borough)
-        found = [alerts.show(tx, person, alert.alert_id, now=now) for alert in covered]
-        shown = children_shown.names(tx, person, [alert.child_id for alert in found], now=now)
+        found = [alerts.show(tx, person, alert.alert_id, now=desk.now) for alert in covered]
+        shown = children_shown.names(tx, person, [alert.child_id for alert in found], now=desk.now)
         return OfferRow(
             transfer_id=one.transfer_id,
             sender=telling.borough(one.from_borough),
@@ -166,69 +119,47 @@ def _offers(
 
 
 @sends("/transfers/{transfer_id:int}", guards=[WORKS])
-async def answer_transfer(
-    request: AnyRequest,
-    transfer_id: FromPath[int],
-    person: NamedDependency[Person],
-    services: NamedDependency[Services],
-) -> Page:  # fmt: skip
+async def answer_transfer(transfer_id: FromPath[int], desk: NamedDependency[Desk]) -> Page:
     """Accept, refuse, or take back."""
-    form, transfer_id, now = await form_of(request), known_number(transfer_id), now_ms()
-    reason = " ".join(form.text("reason").split())
+    form, transfer_id = await desk.form(), known_number(transfer_id)
+    reason = form.line("reason")
     if form.text("answer") not in {one.value for one in Answer}:
         raise missing()
     how = Answer(form.text("answer"))
 
-    def decide(tx: Transaction) -> tuple[Shell, TransfersPage] | str:
+    def decide(tx: Transaction) -> TransfersPage | Done:
         try:
-            transferring.answer(tx, person, transfer_id, how, reason or None, now=now)
-        except NotAllowed as refused:
-            raise missing(refused) from None
-        except TransferRefused as refused_:
-            frame = shell(tx, request, person, "transfers", now=now)
-            return frame, _offers(
-                tx, services, person, now, wrong=transfer_id, error=str(refused_), reason=reason
-            )
-        return how.value.replace("_", "-")
+            transferring.answer(tx, desk.person, transfer_id, how, reason or None, now=desk.now)
+        except TransferRefused as refused:
+            return _offers(tx, desk, wrong=transfer_id, error=str(refused), reason=reason)
+        return Done("/transfers", how.value.replace("_", "-"))
 
-    done = await services.store.write(decide)
-    if isinstance(done, str):
-        return go("/transfers", said_cookie(services, done))
-    return page("transfers.html", *done, status=422)
+    return await desk.takes("transfers.html", "transfers", decide)
 
 
 @shows("/alerts/{alert_id:int}/other-force", guards=[WORKS])
-async def other_force_form(
-    request: AnyRequest, alert_id: FromPath[int], person: NamedDependency[Person], services: NamedDependency[Services]
-) -> Page:  # fmt: skip
+async def other_force_form(alert_id: FromPath[int], desk: NamedDependency[Desk]) -> Page:
     """Who rang whom about this alert, and the form for one call more."""
-    now, alert_id = now_ms(), known_number(alert_id)
-
-    def look(tx: Transaction) -> tuple[Shell, OtherForcePage]:
-        view = _other_force(tx, services, person, alert_id, now, {}, None)
-        return shell(tx, request, person, "alerts", now=now), view
-
-    return page("other_force.html", *await services.store.read(look))
+    alert_id = known_number(alert_id)
+    return await desk.shows(
+        "other_force.html", "alerts", lambda tx: _other_force(tx, desk, alert_id, {}, None)
+    )
 
 
 def _other_force(
-    tx: Transaction, services: Services, person: Person, alert_id: int, now: int, given: dict[str, str],
-    wrong: tuple[str, str] | None,
-) -> OtherForcePage:  # fmt: skip
-    try:
-        alert = transferring.other_force_alert(tx, person, alert_id)
-        alert = alerts.show(tx, person, alert.alert_id, now=now)
-    except NotAllowed as refused:
-        raise missing(refused) from None
-    telling = telling_for(tx, services, person, now)
+    tx: Transaction, desk: Desk, alert_id: int, given: dict[str, str], wrong: tuple[str, str] | None
+) -> OtherForcePage:
+    alert = transferring.other_force_alert(tx, desk.person, alert_id)
+    alert = alerts.show(tx, desk.person, alert.alert_id, now=desk.now)
+    telling = desk.telling(tx)
     return OtherForcePage(
-        row=row_of(tx, services, person, alert, now),
+        row=desk.row(tx, alert),
         contacts=tuple(
             ContactRow(
                 force=one.force, spoke_to=one.spoke_to, said=one.said, called_at=one.called_at,
                 person=telling.names.name(one.person),
             )
-            for one in force_contacts.of_alert(tx, person, alert_id, now=now)
+            for one in force_contacts.of_alert(tx, desk.person, alert_id, now=desk.now)
         ),
         wrong_field=wrong[0] if wrong else None,
         error=wrong[1] if wrong else None,
@@ -237,12 +168,10 @@ def _other_force(
 
 
 @sends("/alerts/{alert_id:int}/other-force", guards=[WORKS])
-async def other_force(
-    request: AnyRequest, alert_id: FromPath[int], person: NamedDependency[Person], services: NamedDependency[Services]
-) -> Page:  # fmt: skip
+async def other_force(alert_id: FromPath[int], desk: NamedDependency[Desk]) -> Page:
     """Write a call down."""
-    form, alert_id, now = await form_of(request), known_number(alert_id), now_ms()
-    given = {name: " ".join(form.text(name).split()) for name in ("force", "spoke_to", "said", "minutes")}
+    form, alert_id = await desk.form(), known_number(alert_id)
+    given = {name: form.line(name) for name in ("force", "spoke_to", "said", "minutes")}
     minutes = form.number("minutes")
     wrong = next(
         (
@@ -259,23 +188,16 @@ async def other_force(
     if wrong is None and (minutes is None or minutes > CALLED_MINUTES_MAX):
         wrong = ("minutes", "Give a number of minutes, at most a week.")
 
-    def write(tx: Transaction) -> tuple[Shell, OtherForcePage] | None:
+    def write(tx: Transaction) -> OtherForcePage | Done:
         if wrong is not None or minutes is None:
-            view = _other_force(tx, services, person, alert_id, now, given, wrong)
-            return shell(tx, request, person, "alerts", now=now), view
-        try:
-            transferring.told_force(
-                tx, person, alert_id, force=given["force"], spoke_to=given["spoke_to"], said=given["said"],
-                called_at=now - minutes * words.MINUTE_MS, now=now,
-            )  # fmt: skip
-        except NotAllowed as refused:
-            raise missing(refused) from None
-        return None
+            return _other_force(tx, desk, alert_id, given, wrong)
+        transferring.told_force(
+            tx, desk.person, alert_id, force=given["force"], spoke_to=given["spoke_to"], said=given["said"],
+            called_at=desk.now - minutes * words.MINUTE_MS, now=desk.now,
+        )  # fmt: skip
+        return Done(f"/alerts/{alert_id}/other-force", "told-force")
 
-    done = await services.store.write(write)
-    if done is None:
-        return go(f"/alerts/{alert_id}/other-force", said_cookie(services, "told-force"))
-    return page("other_force.html", *done, status=422)
+    return await desk.takes("other_force.html", "alerts", write)
 
 
 HANDLERS = [transfer_form, transfer, transfers_page, answer_transfer, other_force_form, other_force]

@@ -6,6 +6,7 @@ from litestar.di import NamedDependency
 
 from server.access.identity import Person
 from server.access.policy import Permission
+from server.alerts.channels import EVERYBODY
 from server.alerts.wording import WHAT
 from server.clock import now_ms
 from server.console.pages.web import (
@@ -32,12 +33,12 @@ NAMES = {
     "push": "Browser notifications",
     "mail": "E-mail",
     "webhook": "Webhook",
-    "people": "Finding whom to tell",
+    EVERYBODY: "Finding whom to tell",
 }
 ADVICE = {
     "push": "The person turns notifications on again, in the browser they use now (How I am told).",
     "mail": "Check the person's address with them, and that the mail server takes mail from this server.",
-    "webhook": "Ask whoever runs the receiving system; check EARLYSIGN_WEBHOOK_URL and EARLYSIGN_WEBHOOK_SECRET.",
+    "webhook": "Ask whoever runs the receiving system; check its address and key in the file of EARLYSIGN_WEBHOOKS.",
 }
 OTHERWISE = "This server does not have the channel any more. Set it up again, or leave the message here."
 
@@ -67,7 +68,7 @@ async def resend(
 ) -> Page:
     """Try one again, all of a channel, or all."""
     now, form = now_ms(), await form_of(request)
-    one, channel = form.number("delivery"), form.text("channel", 20) or None
+    one, channel = form.number("delivery"), form.text("channel", 60) or None
     count = await services.store.write(
         lambda tx: dead_letters.resend(tx, person, now=now, delivery_id=one, channel=channel)
     )
@@ -82,7 +83,7 @@ def _channel(health: Health) -> ChannelRow:
     else:
         state = "Working."
     return ChannelRow(
-        name=NAMES.get(health.channel, health.channel),
+        name=_named(health.channel),
         channel=health.channel,
         is_well=health.is_well,
         state=state,
@@ -92,6 +93,12 @@ def _channel(health: Health) -> ChannelRow:
     )
 
 
+def _named(channel: str) -> str:
+    """A channel as people call it; several webhooks each with its own name."""
+    kind, _, own = channel.partition(":")
+    return f"{NAMES.get(kind, kind)} {own}".strip()
+
+
 def _row(letter: DeadLetter, names: Names, services: Services) -> UndeliveredRow:
     borough = services.policy.force.boroughs.get(letter.borough)
     return UndeliveredRow(
@@ -99,12 +106,12 @@ def _row(letter: DeadLetter, names: Names, services: Services) -> UndeliveredRow
         alert_id=letter.alert_id,
         grade=letter.grade,
         what=f"{WHAT.get(letter.kind, 'An alert has changed')}, {borough.name if borough else letter.borough}",
-        where=NAMES.get(letter.channel, letter.channel),
+        where=_named(letter.channel),
         whom=names.name(letter.username) if letter.username else "the other system",
         at=letter.at,
         attempts=letter.attempts,
         why=(letter.trouble or "not known").capitalize() + ".",
-        advice=ADVICE.get(letter.channel, OTHERWISE),
+        advice=ADVICE.get(letter.channel.partition(":")[0], OTHERWISE),
     )
 
 

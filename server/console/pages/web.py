@@ -92,6 +92,8 @@ _NOTICES: dict[str, tuple[str, bool]] = {
     "pair-cannot_tell": ("Left open until more is known.", True),
     "pair-changed": ("This pair was decided, or its records changed, while you were looking.", False),
     "pair-undone": ("Undone. The pair waits for a decision again.", True),
+    "account-closed": ("The account is closed. Its alerts went to somebody else.", True),
+    "rules-changed": ("In force: in every process, from its next transaction on.", True),
     "password": ("Your password is changed. You were signed out everywhere else.", True),
 }
 """What may be said: the words, and whether it is good news."""
@@ -142,6 +144,7 @@ def bare_shell(request: AnyRequest, person: Person | None = None) -> Shell:
         person=person.name if person else None,
         role=person.role_title if person else None,
         nav=navigation(person, "") if person else (),
+        own=own_pages(person) if person else (),
     )
 
 
@@ -184,10 +187,20 @@ def navigation(
         places.append(
             NavItem(label="Quarantine", href="/quarantine", current=current == "quarantine", count=set_aside)
         )
-    if person.may(Permission.ACKNOWLEDGE_ALERTS):
-        places.append(NavItem(label="How I am told", href="/how-i-am-told", current=current == "telling"))
+    if person.may(Permission.MANAGE_PEOPLE):
+        places.append(NavItem(label="People", href="/people", current=current == "people"))
+    if person.may(Permission.MANAGE_RULES):
+        places.append(NavItem(label="Rules", href="/rules", current=current == "rules"))
     if person.may(Permission.MANAGE_QUARANTINE):
         places.append(NavItem(label="Undelivered", href="/undelivered", current=current == "undelivered"))
+    return tuple(places)
+
+
+def own_pages(person: Person, current: str = "") -> tuple[NavItem, ...]:
+    """A person's own settings, which are seldom needed: at the foot of the page, not among the places of work."""
+    places = [NavItem(label="Change your password", href="/password")]
+    if person.may(Permission.ACKNOWLEDGE_ALERTS):
+        places.insert(0, NavItem(label="How I am told", href="/how-i-am-told", current=current == "telling"))
     return tuple(places)
 
 
@@ -206,6 +219,7 @@ def shell(tx: Transaction, request: AnyRequest, person: Person, current: str, *,
             merges.count_waiting(tx, person),
             quarantine.count(tx) if person.may(Permission.MANAGE_QUARANTINE) else None,
         ),
+        own=own_pages(person, current),
         notice=notice_of(request),
     )
 
@@ -264,6 +278,10 @@ class Form(msgspec.Struct, frozen=True):
     def text(self, name: str, limit: int = REASON_CHARACTERS_MAX) -> str:
         """A field's text, cut to the limit; empty where it was not sent."""
         return self.fields.get(name, "").replace("\0", "")[:limit]
+
+    def line(self, name: str, limit: int = REASON_CHARACTERS_MAX) -> str:
+        """A field's text on one line, without spaces around it or twice within."""
+        return " ".join(self.text(name, limit).split())
 
     def number(self, name: str) -> int | None:
         """A field's whole number; None where it is none."""

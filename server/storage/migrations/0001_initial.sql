@@ -247,6 +247,7 @@ CREATE TABLE link_event (
     basis $bytes -- of "not the same": what both descriptions were
 ) $strict;
 CREATE INDEX link_event_by_subject ON link_event (subject_id, event_id);
+CREATE INDEX link_event_by_child ON link_event (child_id);
 
 -- Reviews ----------------------------------------------------------------------------------------------
 
@@ -417,6 +418,8 @@ CREATE TABLE alert (
     late_by_ms $integer NOT NULL DEFAULT 0,
     level $integer NOT NULL DEFAULT 0,
     escalates_at $integer,
+    waits_for TEXT, -- whom it was told to last because nobody answered
+    came_from TEXT, -- its owner until they were away or gone; NULL once somebody has it again
     acknowledged_at $integer,
     acknowledged_by TEXT,
     closed_at $integer,
@@ -424,7 +427,12 @@ CREATE TABLE alert (
     outcome TEXT, -- what came of it, by the person who closed it
     first_borough TEXT, -- which had the duty before it was handed to another borough
     rev $integer NOT NULL DEFAULT 1,
-    joint $integer NOT NULL DEFAULT 0 -- 1: for what the records of a merged child mean only together
+    joint $integer NOT NULL DEFAULT 0, -- 1: for what the records of a merged child mean only together
+    -- Whatever happens: somebody hears of it next at a stated time, or it is somebody's, or it ended with a reason.
+    CHECK (CASE state
+        WHEN 'open' THEN escalates_at IS NOT NULL
+        WHEN 'acknowledged' THEN owner IS NOT NULL AND acknowledged_by IS NOT NULL
+        ELSE closed_reason IS NOT NULL AND escalates_at IS NULL END)
 ) $strict;
 CREATE INDEX alert_queue ON alert (state, borough, deadline_at);
 CREATE INDEX alert_escalation ON alert (escalates_at) WHERE escalates_at IS NOT NULL;

@@ -30,5 +30,10 @@ CREATE TABLE audit_subject (
     PRIMARY KEY (kind, id, position)
 ) $strict_without_rowid;
 
+-- Entries whose ids are not in that index yet: whoever searches looks through them, and a job puts them in, many at once.
+CREATE TABLE audit_unindexed (
+    position $integer NOT NULL PRIMARY KEY
+) $strict;
+
 -- "What has this person looked at?"
 CREATE INDEX audit_entry_by_actor ON audit_entry (actor_kind, actor_id, position);

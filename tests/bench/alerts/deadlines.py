@@ -12,8 +12,10 @@ from pathlib import Path
 
 import msgspec
 
+from server.access.policy import load_policy
 from server.access.sessions import SessionRules
 from server.access.throttle import Limits
+from server.alerts.presets import load_presets
 from server.casework.clocks import deadline, escalations
 from server.casework.pack import Pack, default_pack
 from server.clock import now_ms
@@ -70,7 +72,17 @@ async def _measure(store: Store, folder: Path, deadlines: int) -> Outcome:
         some = rows[start : start + INSERTED_AT_ONCE]
         await store.write(lambda tx, some=some: tx.insert_many("alert", columns, some))  # type: ignore[misc]  # bound early
     blobs = Blobs(folder / "attachments", 0)
-    jobs = Jobs(store, Worlds(pack), (), SessionRules(1, 1), Limits(1, 1, 1, bytes(32)), lambda: now, blobs)
+    jobs = Jobs(
+        store,
+        Worlds(pack),
+        (),
+        SessionRules(1, 1),
+        Limits(1, 1, 1, bytes(32)),
+        lambda: now,
+        blobs,
+        load_policy(),
+        load_presets(),
+    )
     began = time.perf_counter()
     told = await jobs.escalate()
     seconds = time.perf_counter() - began

@@ -1,12 +1,7 @@
-"""The peers, each started as its users would, and how a client speaks to it.
-
-A `Peer` runs a server; a `Dialect` sends a batch and asks for a page. What a server acknowledged is counted note
-by note, and so is what it gives back.
-"""
+"""The peers, each started as its users would. How a client speaks to each is in `dialects.py`."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -15,46 +10,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Protocol
 
 import httpx
 import msgspec
 
-from sync.envelope import CUSTODY, PullAnswer, PushAnswer
 from tests.bench.peers import environment
+from tests.bench.peers.dialects import Dialect, Kinto, Ours, Plain, Pouch, Rx
 from tests.bench.push_postgres import execute
 from tests.bench.setting import Phone, database_with, enrol_phones, free_port, running_server
 from tests.storage.postgres_server import server_url
 
 START_SECONDS_MAX = 60
-
-
-class Batch(msgspec.Struct, frozen=True):
-    """Notes that one client sends at once: as lines of our protocol, and as documents {id, body}."""
-
-    client: int
-    lines: bytes
-    documents: list[dict[str, Any]]
-
-
-class Page(msgspec.Struct, frozen=True):
-    """A page of what a client may pull."""
-
-    ids: list[str]
-    cursor: Any
-    more: bool
-
-
-class Dialect(Protocol):
-    """How clients speak to one kind of server."""
-
-    async def push(self, http: httpx.AsyncClient, batch: Batch) -> set[str] | None:
-        """Send a batch: the ids that the server says it has. None: it is busy, ask again."""
-        ...
-
-    async def page(self, http: httpx.AsyncClient, client: int, cursor: Any) -> Page:
-        """The page after `cursor` (None: from the start) of what this client may pull."""
-        ...
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -80,123 +46,6 @@ class Peer(msgspec.Struct, frozen=True):
     name: str
     durable: bool
     start: Start
-
-
-class Ours:
-    """Push and pull of SYNC's protocol, with a phone for each client."""
-
-    def __init__(self, phones: Sequence[Phone]) -> None:
-        self._headers = [{"authorization": f"Bearer {phone.token}"} for phone in phones]
-
-    async def push(self, http: httpx.AsyncClient, batch: Batch) -> set[str] | None:
-        response = await http.post(
-            "/api/sync/push",
-            content=batch.lines,
-            headers={**self._headers[batch.client], "content-type": "application/x-ndjson"},
-        )
-        if response.status_code in (429, 503):
-            return None
-        response.raise_for_status()
-        answer = msgspec.json.decode(response.content, type=PushAnswer)
-        ids = [document["id"] for document in batch.documents]
-        return {one for one, verdict in zip(ids, answer.verdicts, strict=True) if verdict.v in CUSTODY}
-
-    async def page(self, http: httpx.AsyncClient, client: int, cursor: Any) -> Page:
-        response = await http.post(
-            "/api/sync/pull", json={"cursor": cursor, "limit": 500}, headers=self._headers[client]
-        )
-        response.raise_for_status()
-        page = msgspec.json.decode(response.content, type=PullAnswer)
-        return Page([change.id for change in page.changes if change.kind == "note"], page.cursor, page.more)
-
-
-class Pouch:
-    """CouchDB's way: `_bulk_docs` and `_changes`."""
-
-    async def push(self, http: httpx.AsyncClient, batch: Batch) -> set[str] | None:
-        documents = [{"_id": document["id"], "body": document["body"]} for document in batch.documents]
-        response = await http.post("/concern/_bulk_docs", json={"docs": documents})
-        response.raise_for_status()
-        # A conflict says that it has the document already, which is what we sent.
-        return {one["id"] for one in response.json() if one.get("ok") or one.get("name") == "conflict"}
-
-    async def page(self, http: httpx.AsyncClient, client: int, cursor: Any) -> Page:
-        response = await http.get(
-            "/concern/_changes", params={"since": cursor or 0, "limit": 500, "include_docs": "true"}
-        )
-        response.raise_for_status()
-        found = response.json()
-        ids = [one["id"] for one in found["results"]]
-        return Page(ids, found["last_seq"], len(ids) == 500)
-
-
-class Rx:
-    """RxDB's replication over HTTP."""
-
-    async def push(self, http: httpx.AsyncClient, batch: Batch) -> set[str] | None:
-        rows = [{"newDocumentState": {**document, "_deleted": False}} for document in batch.documents]
-        response = await http.post("/concern/0/push", json=rows)
-        response.raise_for_status()
-        response.json()  # the conflicts: documents that it has already
-        return {document["id"] for document in batch.documents}
-
-    async def page(self, http: httpx.AsyncClient, client: int, cursor: Any) -> Page:
-        since = cursor or {"id": "", "lwt": 0}
-        response = await http.get("/concern/0/pull", params={**since, "limit": 500})
-        response.raise_for_status()
-        found = response.json()
-        ids = [one["id"] for one in found["documents"]]
-        return Page(ids, found["checkpoint"] or cursor, len(ids) == 500)
-
-
-class Kinto:
-    """Kinto's batches of single requests; a page leads to the next by its address."""
-
-    RECORDS = "/v1/buckets/bench/collections/concern/records"
-
-    async def push(self, http: httpx.AsyncClient, batch: Batch) -> set[str] | None:
-        requests = [
-            {"path": f"{self.RECORDS}/{document['id']}", "body": {"data": {"body": document["body"]}}}
-            for document in batch.documents
-        ]
-        response = await http.post(
-            "/v1/batch", json={"defaults": {"method": "PUT"}, "requests": requests}, auth=("bench", "bench")
-        )
-        if response.status_code == 503:
-            return None
-        response.raise_for_status()
-        return {
-            document["id"]
-            for document, one in zip(batch.documents, response.json()["responses"], strict=True)
-            if one["status"] in (200, 201)
-        }
-
-    async def page(self, http: httpx.AsyncClient, client: int, cursor: Any) -> Page:
-        first = f"{self.RECORDS}?_limit=500&_sort=last_modified"
-        if cursor is not None and not str(cursor).startswith("http"):
-            first += f"&_since={cursor}"
-        response = await http.get(
-            cursor if str(cursor).startswith("http") else first, auth=("bench", "bench")
-        )
-        response.raise_for_status()
-        ids = [one["id"] for one in response.json()["data"]]
-        following = response.headers.get("next-page")
-        return Page(ids, following or response.headers["etag"], following is not None)
-
-
-class Plain:
-    """The doors of `fastapi_store.py`."""
-
-    async def push(self, http: httpx.AsyncClient, batch: Batch) -> set[str] | None:
-        response = await http.post("/push", json=batch.documents)
-        response.raise_for_status()
-        return {document["id"] for document in batch.documents}
-
-    async def page(self, http: httpx.AsyncClient, client: int, cursor: Any) -> Page:
-        response = await http.get("/pull", params={"after": cursor or 0, "limit": 500})
-        response.raise_for_status()
-        found = response.json()
-        return Page([one["id"] for one in found], found[-1]["seq"] if found else cursor, len(found) == 500)
 
 
 @contextmanager
@@ -348,9 +197,3 @@ def ours_on_postgres(postgres: str, postmaster: int) -> Start:
             yield Running(address, process.pid, (postmaster,), Ours(phones), phones)
 
     return start
-
-
-def documents_of(lines: bytes) -> list[dict[str, Any]]:
-    """The notes of a push as documents that any store takes."""
-    operations = [json.loads(line) for line in lines.splitlines() if line]
-    return [{"id": one["entity_id"], "body": one} for one in operations]
