@@ -18,7 +18,7 @@ from tests.bench.linkage.registry import SEED as SEED_OF_THE_PROOF
 from tests.linkage.measure import Judged, index_of, judged, natural, numbered
 from tests.linkage.strata import make_registry, natural_cases
 
-PARTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+PARTS = (0.1, 0.2, 0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 """What lies below the first and above the last is taken as it is."""
 
 
@@ -28,20 +28,28 @@ def knots(best: Iterable[Judged]) -> list[tuple[float, float]]:
     for one in best:
         if one.probability >= PARTS[0]:
             parts[bisect_right(PARTS, one.probability) - 1].append(one)
-    joined: list[list[Judged]] = []
+    joined: list[list[list[Judged]]] = []
     for part in filter(None, parts[:-1]):
-        joined.append(part)
+        joined.append([part])
         while len(joined) > 1 and _right(joined[-1]) <= _right(joined[-2]):
             joined[-2:] = [joined[-2] + joined[-1]]
-    return [(round(_said(part), 3), round(_right(part), 3)) for part in joined]
+    # A block is level from its first part to its last.
+    ends = [dict.fromkeys((_said(block[0]), _said(block[-1]))) for block in joined]
+    return [
+        (round(said, 3), round(_right(block), 3))
+        for block, both in zip(joined, ends, strict=True)
+        for said in both
+    ]
 
 
 def _said(part: list[Judged]) -> float:
     return sum(one.weight * one.probability for one in part) / sum(one.weight for one in part)
 
 
-def _right(part: list[Judged]) -> float:
-    return sum(one.weight * one.right for one in part) / sum(one.weight for one in part)
+def _right(block: list[list[Judged]]) -> float:
+    return sum(one.weight * one.right for part in block for one in part) / sum(
+        one.weight for part in block for one in part
+    )
 
 
 def city(children: int, notes: int, seed: int) -> Iterator[Judged]:

