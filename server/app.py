@@ -54,6 +54,7 @@ from server.http import (
     telling,
     transfers,
 )
+from server.http.answered import Answered
 from server.http.at_once import AtOnce
 from server.http.auth import OPEN, authenticate, provide_device, provide_person, provide_services
 from server.http.csrf import COOKIE, HEADER, CSRFCheck
@@ -61,7 +62,7 @@ from server.http.docs import StrictStructSchemaPlugin, openapi_config
 from server.http.live import Streams
 from server.http.media import CheckedRequest, no_options, read_expected_type
 from server.http.metrics import Metrics
-from server.http.notes_first import Answered, NotesFirst, OnePush
+from server.http.notes_first import NotesFirst, OnePush
 from server.http.observe import Observe
 from server.http.services import Services
 from server.http.turns import Turns

@@ -673,16 +673,19 @@ CREATE TABLE published (
 ) $strict_without_rowid;
 
 -- Which children are in the briefing of which ward. What is said of them is put together when it is sent; `digest`
--- tells whether that is another thing than before. A child that left stays with `gone`, so that `rev` only grows.
+-- tells whether that is another thing than before. A child that left stays with `gone`, so that `rev` only grows, until
+-- no phone can have it any more: `swept_at` is when housekeeping first saw it gone.
 CREATE TABLE briefed (
     ward TEXT NOT NULL,
     child_id $integer NOT NULL,
     rev $integer NOT NULL,
     digest TEXT NOT NULL,
     gone $integer NOT NULL DEFAULT 0,
+    swept_at $integer,
     PRIMARY KEY (ward, child_id)
 ) $strict_without_rowid;
 CREATE INDEX briefed_by_child ON briefed (child_id);
+CREATE INDEX briefed_gone ON briefed (swept_at) WHERE gone = 1;
 
 -- For how long a phone may hold the briefing of its ward: the newest of each phone.
 CREATE TABLE briefing_lease (
@@ -707,6 +710,7 @@ CREATE TABLE holding (
 CREATE INDEX holding_by_device ON holding (device_id, given_at);
 CREATE INDEX holding_by_child ON holding (child_id, given_at);
 CREATE INDEX holding_open ON holding (device_id, child_id) WHERE ended_at IS NULL;
+CREATE INDEX holding_ended ON holding (ended_at) WHERE ended_at IS NOT NULL;
 
 -- What a phone last said of itself: its own clock and its monotonic clock (ms) with the boot that it counts from, how
 -- far its clock is off (server less phone), entries that only it has, and children that it holds.
