@@ -23,7 +23,7 @@ from server.audit import Actor
 from server.beside import Alone, Beside
 from server.casework.facts import NoteFact, milliseconds, note_fact
 from server.placing import Described
-from server.records import attachments, cases, ledger, notes
+from server.records import attachments, cases, ledger, note_subjects, notes
 from server.storage.port import StorageUnavailable, Transaction
 from server.world import World
 from sync import inbox, limits
@@ -452,9 +452,9 @@ def _follow_up(
             observed_at, _ = _observed(body.note, received_at)
             found_borough = trip.world.borough_of(body.note, observed_at)
             facts = _facts(trip, note.note_id, body.note, found_borough, received_at, observed_at)
-            notes.recount(tx, note.note_key, facts)
+            note_subjects.recount(tx, note.note_key, facts)
             placing.place_again(tx, trip.world, note.note_key, subjects, now=now)
-    for child_id in notes.children_of(tx, note.note_key):
+    for child_id in note_subjects.children_of(tx, note.note_key):
         cases.reassess(tx, placing.SYSTEM, child_id, trip.world.pack, now=now)
     return rev
 

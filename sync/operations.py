@@ -60,14 +60,6 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     blobs: Annotated[tuple[Sha256, ...], msgspec.Meta(max_length=limits.BLOBS_PER_OP_MAX)] = ()
 
 
-class OpKey(msgspec.Struct, frozen=True, order=True):
-    """Where an op stands in its device's numbering. Unique for ever."""
-
-    device: str
-    epoch: str
-    seq: int
-
-
 _encoder = msgspec.json.Encoder()
 _envelope_decoder = msgspec.json.Decoder(Envelope)
 _body_decoders = {kind: msgspec.json.Decoder(type_) for kind, type_ in BODY_TYPES.items()}

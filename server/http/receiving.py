@@ -116,10 +116,10 @@ class Receiving:
             if waiting >= GATHERED_BYTES:
                 unsynced += waiting
                 await self._write(part, gathered)
+                if self._begun == 0 and waiting == received:  # the first of the file
+                    await self._refuse_early(part)
                 gathered, waiting = [], 0
                 await self._services.notes_first.give_way()
-                if self._begun == 0 and unsynced == received:
-                    await self._refuse_early(part)
                 if unsynced >= SYNC_EVERY_BYTES and self._hasher is None:
                     await self._settle(part)
                     unsynced = 0
@@ -197,7 +197,7 @@ async def finish(
     """All bytes have come: hash them (or they were, on their way), look what they are, and keep them.
 
     The file is synced, then its directory, then the row, and only then is the answer sent. A crash in between leaves
-    the part: where its end was recorded the next request comes here again, else it sends what was not.
+    the part: once it is synced the next request comes here again, before that it sends what no record has counted.
     """
     blobs, upload_id = services.blobs, upload.upload_id
 

@@ -53,12 +53,15 @@ from sync.limits import OPS_PER_PUSH_MAX, PUSH_UNPACKED_BYTES_MAX, PUSH_WIRE_BYT
 )
 async def hello(device: NamedDependency[DeviceIdentity], services: NamedDependency[Services]) -> Hello:
     """What a phone asks first: the server's time, its limits, and how far it has everything."""
-    durable = await services.store.read(lambda tx: ledger.durable_through(tx, device.device_id))
+    durable, attachments_through = await services.store.read(
+        lambda tx: (ledger.durable_through(tx, device.device_id), ledger.attachments_through(tx))
+    )
     return Hello(
         server_time=now_ms(),
         incarnation=services.incarnation,
         limits=Limits(attachment_bytes=bytes_max(services)),
         durable_through=durable,
+        attachments_through=attachments_through,
         wipe=device.must_wipe,
         encodings=(Encoding.ZSTD, Encoding.GZIP),
     )

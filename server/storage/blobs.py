@@ -96,6 +96,8 @@ class Part:
         try:
             self._lock()
             with _told():
+                if os.fstat(self._file).st_nlink > 1:
+                    raise BlobsUnavailable("The part is an object already, whose bytes never change.")
                 os.ftruncate(self._file, durable)
         except BaseException:
             os.close(self._file)
@@ -183,11 +185,15 @@ class Blobs:
         return Part(self._parts / name, durable)
 
     def durable(self, name: str, recorded: int) -> int:
-        """How much of a part is there: what was recorded, unless the file has lost some of it."""
+        """How much of a part is there: what was recorded, unless the file has lost some of it.
+
+        A part that `keep` has given a second name was synced whole before, though its row may have been lost.
+        """
         try:
-            return min(recorded, (self._parts / name).stat().st_size)
+            found = (self._parts / name).stat()
         except FileNotFoundError:
             return 0
+        return found.st_size if found.st_nlink > 1 else min(recorded, found.st_size)
 
     def parts(self) -> list[str]:
         """The names of all parts."""

@@ -15,6 +15,7 @@ import time_machine
 
 from server.clock import now_ms
 from server.records import uploads
+from server.storage.blobs import BlobsUnavailable
 from tests.attachments.kit import (
     BYTES,
     PATH,
@@ -347,6 +348,30 @@ def test_a_crash_between_the_last_byte_and_its_row_is_mended_by_the_next_questio
     assert offset_of(head(phone, address)) == len(PHOTOGRAPH)
     assert phone.get(f"{PATH}/receipts/{digest(PHOTOGRAPH)}").status_code == 200
     assert parts(client) == []
+
+
+def test_a_crash_before_the_file_is_kept_sends_what_was_not_recorded_again(
+    client: Client, phone: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = begin(phone, len(PHOTOGRAPH))
+    with monkeypatch.context() as broken:
+        broken.setattr(services_of(client).blobs, "keep", lambda *_: 1 / 0)
+        assert send(phone, address, 0, PHOTOGRAPH).status_code == 500
+    assert offset_of(head(phone, address)) == 0, "nothing was promised"
+    assert send(phone, address, 0, PHOTOGRAPH).status_code == 204
+    assert stored(client, digest(PHOTOGRAPH)) == PHOTOGRAPH
+
+
+def test_what_is_an_object_is_never_written_to_again(client: Client, phone: Phone) -> None:
+    blobs = services_of(client).blobs
+    part = blobs.open_part("kept", 0)
+    part.write([PHOTOGRAPH])
+    part.close()
+    blobs.keep("kept", digest(PHOTOGRAPH))
+    assert blobs.durable("kept", 0) == len(PHOTOGRAPH)
+    with pytest.raises(BlobsUnavailable):
+        blobs.open_part("kept", 0)
+    assert stored(client, digest(PHOTOGRAPH)) == PHOTOGRAPH
 
 
 def test_a_damaged_object_is_healed_by_the_same_bytes(client: Client, phone: Phone) -> None:

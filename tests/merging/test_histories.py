@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from server.records import cases, children, notes, overview
+from server.records import cases, children, note_subjects, overview
 from server.storage import Store, open_store
 from tests.casework import oracle
 from tests.merging.histories import RECORDS, AcknowledgeJoint, Merge, Step, Unmerge, Walk, histories
@@ -76,7 +76,7 @@ def check_flags(walk: Walk, kept_id: int, live: set[str]) -> None:
     """The flags of the child are those of all its notes together, and every note has a duty."""
     road = walk.road
     flags = {flag.rule: flag for flag in road.store.read_now(lambda tx: cases.flags_of(tx, kept_id))}
-    facts = road.store.read_now(lambda tx: notes.facts_together(tx, kept_id))
+    facts = road.store.read_now(lambda tx: note_subjects.facts_together(tx, kept_id))
     for rule, found in (
         ("missing_repeat", oracle.counted(facts, 90, 3, only_missing=True)),
         ("sources_several", oracle.counted(facts, 30, 2, sources=True)),

@@ -228,7 +228,7 @@ def change_not_logged() -> AbstractContextManager[Any]:
     put = changes.put
 
     def forgetful(tx: Any, bucket: str, kind: str, id: str, rev: int, *rest: Any) -> None:
-        if rev == 1:
+        if rev == 1 or not bucket.startswith("notes:"):
             put(tx, bucket, kind, id, rev, *rest)
 
     return _replaced(changes, "put", forgetful)
@@ -270,7 +270,9 @@ def notes_of_others_sent() -> AbstractContextManager[Any]:
     """A pull reads the whole log instead of the officer's."""
     after, send = changes.after, notes.send_own
 
-    def everything(tx: Any, _bucket: str, xid: int, seq: int, limit: int) -> Any:
+    def everything(tx: Any, bucket: str, xid: int, seq: int, limit: int) -> Any:
+        if not bucket.startswith("notes:"):
+            return after(tx, bucket, xid, seq, limit)
         authors = [f"notes:{author}" for (author,) in tx.rows("SELECT DISTINCT author FROM note")]
         found = [entry for one in authors for entry in after(tx, one, xid, seq, limit)]
         return sorted(found, key=lambda entry: (entry.xid, entry.seq))[:limit]
@@ -320,7 +322,7 @@ def outbox_cleared_on_resync() -> AbstractContextManager[Any]:
     return _replaced(syncing.Sync, "_pull", clean)
 
 
-@_mutant(10, SIMULATED)
+@_mutant(10, SIMULATED, "forgotten")
 def forgets_without_durable() -> AbstractContextManager[Any]:
     """A receipt alone lets the phone forget the bytes."""
     return _replaced(syncing, "may_forget", lambda entry, _durable: entry.state is outbox.State.RECEIPTED)

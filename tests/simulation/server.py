@@ -31,7 +31,7 @@ from server.http.notes_first import NotesFirst, OnePush
 from server.http.problems import Problem
 from server.http.services import Services
 from server.jobs import backup
-from server.records import ledger, notes, reference
+from server.records import ledger, note_subjects, reference
 from server.settings import Settings
 from server.storage import StorageUnavailable, Store, Transaction, WouldWait
 from server.world import Worlds
@@ -226,7 +226,7 @@ class SimServer:
                 "SELECT n.note_id, s.subject_id FROM note n JOIN subject s ON s.note_key = n.note_key"
             )
             return [
-                (note_id, notes.body_of_subject(tx, subject_id)[0].saw_or_heard)
+                (note_id, note_subjects.body_of_subject(tx, subject_id)[0].saw_or_heard)
                 for note_id, subject_id in found
             ]
 

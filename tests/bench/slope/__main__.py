@@ -35,6 +35,8 @@ from tests.bench.slope.measuring import NOTES_PER_PUSH, Measured, as_the_server_
 from tests.bench.slope.told import Report, Size, Slope
 
 HERE = Path(__file__).parent
+KEPT = HERE / "measured.json"
+CHILDREN, NOTES = "known children", "stored notes"
 PHONES = 16
 PUSHES_EACH_ROUND = 4
 
@@ -62,7 +64,7 @@ def by_children(plan: Plan) -> Slope:
     folders = [database_with(size) for size in plan.children]
     try:
         found = measure(folders, [prepared(folder, 0, plan.children[0], plan) for folder in folders], plan)
-        return slope("known children", "no notes before", plan.children, found)
+        return slope(CHILDREN, "no notes before", plan.children, found)
     finally:
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)
@@ -90,7 +92,7 @@ def by_notes(plan: Plan) -> Slope:
                 flush=True,
             )
         found = measure(folders, [(work[0], rest)] * len(folders), plan)
-        return slope("stored notes", f"{plan.among:,} children", plan.notes, found)
+        return slope(NOTES, f"{plan.among:,} children", plan.notes, found)
     finally:
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)
@@ -142,7 +144,14 @@ def draw(report: Report) -> None:
 
 def read_report() -> Report:
     """What was measured last with `--write`."""
-    return msgspec.json.decode((HERE / "measured.json").read_bytes(), type=Report)
+    return msgspec.json.decode(KEPT.read_bytes(), type=Report)
+
+
+def merged(report: Report) -> Report:
+    """With `--only` one slope was measured: the other stays as it was."""
+    before = read_report().slopes if KEPT.exists() else []
+    slopes = {one.of: one for one in (*before, *report.slopes)}
+    return msgspec.structs.replace(report, slopes=[slopes[of] for of in (CHILDREN, NOTES) if of in slopes])
 
 
 def main() -> int:
