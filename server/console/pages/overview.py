@@ -102,8 +102,8 @@ _MEASURES: tuple[_Measured, ...] = (
      " no signal, or was not synced.", lambda week: week.late_ms, True),
     ("idle", "Hours lost to inaction", "How long after the deadline a duty that had arrived waited for an answer.",
      lambda week: week.idle_ms, True),
-    ("told", "Interruptions", "How often the people of a borough were called: new alerts, alerts that grew,"
-     " escalations, and copies of the alerts of other boroughs.", lambda week: week.interruptions, False),
+    ("told", "Calls to answer", "New alerts, alerts that grew, escalations, and copies of the alerts of other boroughs,"
+     " on the page: whether or not they interrupted anybody.", lambda week: week.interruptions, False),
 )  # fmt: skip
 
 

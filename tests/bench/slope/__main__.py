@@ -117,6 +117,7 @@ def measure(folders: Sequence[Path], works: Sequence[Work], plan: Plan) -> list[
     places = [Measured(folder, work) for folder, (_, work) in zip(folders, works, strict=True)]
     try:
         for place in places:
+            place.warm()
             place.push_unmeasured(PUSHES_EACH_ROUND)
         as_the_server_does()
         for number in range(plan.rounds):
@@ -179,11 +180,10 @@ def main() -> int:
         f"{report.when}, {report.machine}, SQLite with synchronous=FULL; medians; pushes of {NOTES_PER_PUSH}\n"
     )
     print(told.tables(report))
-    if arguments.write and arguments.only is None and not arguments.quick:
-        (HERE / "measured.json").write_bytes(
-            msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n"
-        )
-        draw(report)
+    if arguments.write and not arguments.quick:
+        kept = merged(report)
+        KEPT.write_bytes(msgspec.json.format(msgspec.json.encode(kept), indent=1) + b"\n")
+        draw(kept)
     found = told.faults(report)
     for fault in found:
         print(f"FASTER THAN THE LOGARITHM: {fault}")
