@@ -174,6 +174,8 @@ def report(peers: list[Peer], rounds: dict[str, list[Measured]], asked: argparse
 def report_bursts(bursts: dict[str, list[Burst]], asked: argparse.Namespace) -> int:
     """Print how each server took the end of a shift, and, with as many children as London has, the bars. How many
     were missed, and what was lost of ours."""
+    if not any(bursts.values()):
+        return 0
     print(f"\n{asked.phones} fresh connections at once, {asked.phone_notes} notes each; ours with"
           f" {asked.children} known children")  # fmt: skip
     missed = 0
