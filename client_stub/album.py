@@ -1,7 +1,8 @@
 """Photographs and recordings on the phone: looked at before they are kept, in the encrypted store, until receipted.
 
 Their bytes lie in pieces in the store's own file, so they are encrypted as the outbox is, go with it in a wipe, and
-are kept in the same transaction as the note that names them. They are removed when the server has signed for them.
+are kept in the same transaction as the note that names them. They are removed when the server has signed for them and
+its newest backup holds them; of a server that was restored from a backup they are sent again.
 """
 
 from __future__ import annotations
@@ -153,12 +154,29 @@ class Album:
                 "UPDATE attachment SET address = ?, sent = ? WHERE digest = ?", address, sent, digest
             )
 
-    def receipted(self, digest: str, receipt: str, now: int) -> None:
-        """The server has signed for it: keep the receipt and remove the bytes."""
+    def receipted(self, digest: str, receipt: str, received_at: int, now: int) -> None:
+        """The server has signed for it, as received then by its clock: keep the receipt, and the bytes for now."""
         with self._store.transaction():
             self._store.keep_receipt(receipt, (), now)
             self._settle(digest, AttachmentState.RECEIPTED)
-            self._store.run("DELETE FROM attachment_piece WHERE digest = ?", digest)
+            self._store.run("UPDATE attachment SET received_at = ? WHERE digest = ?", received_at, digest)
+
+    def forget(self, through: int | None) -> None:
+        """Remove the bytes of what the server received by that time; of all that it signed for where that is None."""
+        with self._store.transaction():
+            self._store.run(
+                "DELETE FROM attachment_piece WHERE digest IN"
+                " (SELECT digest FROM attachment WHERE state = ? AND (? IS NULL OR received_at <= ?))",
+                *(AttachmentState.RECEIPTED.value, through, through),
+            )
+
+    def send_again(self) -> None:
+        """The server was restored from a backup: whatever is still here waits again. In a transaction."""
+        self._store.run(
+            "UPDATE attachment SET state = ?, address = NULL, sent = 0, received_at = NULL"
+            " WHERE state = ? AND digest IN (SELECT digest FROM attachment_piece)",
+            *(AttachmentState.WAITING.value, AttachmentState.RECEIPTED.value),
+        )
 
     def refused(self, digest: str) -> None:
         """The server does not take it: stop sending, and keep it."""

@@ -85,6 +85,15 @@ class Conversation:
         """`ask(token)` a single time. Raises TransportError."""
         return ask(self._access_token())
 
+    def last_word(self, ask: Callable[[str], T]) -> T:
+        """`ask(token)` a single time with the token there is: nothing is left from which to make another.
+
+        Raises TransportError.
+        """
+        if self._token is None:
+            raise NoSignal("The token is over.")
+        return ask(self._token)
+
     def _access_token(self) -> str:
         if self._token is None:
             try:

@@ -13,7 +13,7 @@ from client_stub.protection import Description, Protection
 
 DATABASE_FILE = "outbox.db"
 LOCK_FILE = "sync.lock"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 BUSY_MS = 10_000
 """How long a command waits for another one on the same store; a note is written in milliseconds."""
 
@@ -61,7 +61,8 @@ CREATE TABLE attachment_piece (
     digest TEXT NOT NULL, ordinal INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (digest, ordinal)
 );
 """
-UPGRADES = (SCHEMA, SCHEMA_OF_ATTACHMENTS)
+SCHEMA_OF_DURABLE_ATTACHMENTS = "ALTER TABLE attachment ADD COLUMN received_at INTEGER"
+UPGRADES = (SCHEMA, SCHEMA_OF_ATTACHMENTS, SCHEMA_OF_DURABLE_ATTACHMENTS)
 """What brings a store from each version to the next."""
 
 

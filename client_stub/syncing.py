@@ -14,6 +14,7 @@ from functools import partial
 import msgspec
 
 from client_stub import keys
+from client_stub.album import Album
 from client_stub.conversation import Conversation, Patience, Report, Stopped
 from client_stub.device import Device
 from client_stub.lending import Lending, children
@@ -116,7 +117,7 @@ class Sync:
     def _say_wiped(self, condition: Condition) -> None:
         """Nothing is on this device any more; the token of this sync is still in memory, and says so."""
         try:
-            self._talk.once(lambda token: self._transport.condition(token, condition))
+            self._talk.last_word(lambda token: self._transport.condition(token, condition))
         except TransportError:
             # The server has heard that the wipe began, and that is what it shows.
             self._problem("The server has not heard that this device is wiped.")
@@ -125,6 +126,7 @@ class Sync:
         self._lending.erase_if_over()
         revoked = False
         limits_now = Limits()
+        hello = None
         try:
             hello = self._talk.persistently(self._ask_hello)
             fewest = min(hello.limits.ops_per_push, self._patience.ops_per_push)
@@ -139,15 +141,12 @@ class Sync:
             with self._store.transaction():
                 self._store.replace_holdings(self._store.holdings(), {})
         self._push_all(limits_now)
-        if not revoked:
-            try:
+        try:
+            if not revoked:
                 self._pull_all(limits_now)
-                uploads = Uploading(
-                    self._device, self._transport, self._talk, self.report, self._open_receipt
-                )
-                uploads.run(partial(self._tell, "upload"))
-            except Revoked:
-                revoked = True
+            self._upload_all(hello)
+        except Revoked:  # a phone that was only told to wipe itself may still hand in its photographs
+            revoked = True
         if revoked:
             self._close_to_writing()
             begins = self._condition(Wipe.BEGINS)
@@ -160,6 +159,18 @@ class Sync:
             # Best effort: the notes are safe, and the next sync says it again.
             with contextlib.suppress(TransportError):
                 self._talk.once(lambda token: self._transport.condition(token, self._condition()))
+
+    def _upload_all(self, hello: Hello | None) -> None:
+        """Send what is in the album, and remove what the server's newest backup holds."""
+        uploads = Uploading(self._device, self._transport, self._talk, self.report, self._open_now)
+        uploads.run(partial(self._tell, "upload"))
+        if hello is not None:
+            Album(self._store).forget(hello.attachments_through)
+
+    def _open_now(self, text: str) -> Receipt | None:
+        """A receipt, if it is of the server as it is in this sync."""
+        receipt = self._open_receipt(text)
+        return None if receipt is None or self._life not in (None, receipt.incarnation) else receipt
 
     def _close_to_writing(self) -> None:
         """Before a wipe, in one transaction with the look at what is left: a note that another command of this device
@@ -210,6 +221,8 @@ class Sync:
             self._store.put("round_trip_ms", str(max(0, after - before)))
             self._store.keep(on_hello(self._store.all_entries(), hello, known))
             self._store.put_durable(hello.durable_through, anew=known != hello.incarnation)
+            if known is not None and known != hello.incarnation:
+                Album(self._store).send_again()
             self._store.put("incarnation", hello.incarnation)
             if not hello.wipe:
                 self._store.put("closed", "")

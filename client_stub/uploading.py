@@ -92,12 +92,12 @@ class Uploading:
         self._around.reached("upload.stored")
 
     def _sign(self, picture: Picture) -> None:
-        """Ask for the receipt; only then may the bytes go."""
+        """Ask for the receipt, without which the bytes may not go."""
         text = self._talk.persistently(partial(self._transport.attachment_receipt, sha256=picture.digest))
         self._around.reached("upload.answered")
         receipt = self._open_receipt(text)
         if receipt is None or picture.digest not in {digest for _, _, digest in receipt.ops}:
             self._album.at(picture.digest, None, 0)
             raise Stopped("The server did not sign for an attachment. It stays on this device.")
-        self._album.receipted(picture.digest, text, self._around.now_ms())
+        self._album.receipted(picture.digest, text, receipt.received_at, self._around.now_ms())
         self._report.attachments += 1

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.prompt import Confirm, Prompt
 
+from sync.holdings import Holdings
 from sync.note import Amendment, Note
 from sync.vocabulary import CATEGORY_LABELS, Category, phrases_to_reconsider
 
@@ -42,19 +43,42 @@ def instant(typed: str, now: datetime.datetime) -> datetime.datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=now.tzinfo)
 
 
-def category(typed: str) -> Category:
+class Words(msgspec.Struct, frozen=True):
+    """The categories that are offered, with their labels. `newer`: labels of those that this release cannot write."""
+
+    labels: Mapping[Category, str]
+    newer: tuple[str, ...] = ()
+
+
+OWN_WORDS = Words(CATEGORY_LABELS)
+
+
+def words_sent(holdings: Holdings) -> Words:
+    """The words as the server sent them last: a category that it has retired is offered no more. Those of this release
+    where it has sent none."""
+    row = holdings.get("vocabulary", {}).get(("word_list", "categories"))
+    sent = row.data.get("labels") if row is not None else None
+    if not isinstance(sent, dict):
+        return OWN_WORDS
+    labels = {code: str(sent[code.value]) for code in Category if code.value in sent}
+    newer = tuple(str(label) for code, label in sent.items() if code not in set(Category))
+    return Words(labels, newer) if labels else OWN_WORDS
+
+
+def category(typed: str, words: Words = OWN_WORDS) -> Category:
     """A category by its code, its label, or the one that begins so. Raises WritingProblem with the list."""
     wanted = typed.strip().lower().replace("-", "_")
-    for found, label in CATEGORY_LABELS.items():
+    for found, label in words.labels.items():
         if wanted in (found.value, label.lower()):
             return found
     starts = [
         found
-        for found, label in CATEGORY_LABELS.items()
+        for found, label in words.labels.items()
         if wanted and (found.value.startswith(wanted) or label.lower().startswith(typed.strip().lower()))
     ]
     if len(starts) != 1:
-        raise WritingProblem("Category: one of " + ", ".join(found.value for found in CATEGORY_LABELS) + ".")
+        newer = f" With a newer earlysign-device also: {', '.join(words.newer)}." if words.newer else ""
+        raise WritingProblem(f"Category: one of {', '.join(found.value for found in words.labels)}.{newer}")
     return starts[0]
 
 
@@ -95,7 +119,7 @@ def _advice(texts: list[str]) -> list[str]:
     return [f'You wrote "{phrase}". Consider: {better}.' for phrase, better in dict.fromkeys(found)]
 
 
-def ask_for_note(console: Console, now: datetime.datetime) -> dict[str, Any]:
+def ask_for_note(console: Console, now: datetime.datetime, words: Words = OWN_WORDS) -> dict[str, Any]:
     """The four questions of a note in a minute, and the few that cost nothing. Gives fields of a Note."""
     console.print("[bold]New note.[/bold] Leave a line empty where you do not know.")
 
@@ -110,11 +134,11 @@ def ask_for_note(console: Console, now: datetime.datetime) -> dict[str, Any]:
         subject["approximate_age"] = age
     subject["description"] = ask("Anything that tells this child from another")
     saw = ask("What I saw or heard")
-    words = ask("The child's own words")
+    voice = ask("The child's own words")
     danger = Confirm.ask("Is the child in danger now", console=console, default=False)
     while True:
         try:
-            kind = category(ask("Category (the first letters are enough)") or "other")
+            kind = category(ask("Category (the first letters are enough)") or "other", words)
             when = instant(ask("When, if not just now (14:05)") or now.isoformat(), now)
             break
         except WritingProblem as problem:
@@ -125,7 +149,7 @@ def ask_for_note(console: Console, now: datetime.datetime) -> dict[str, Any]:
         "recorded_at": now.isoformat(),
         "category": kind.value,
         "saw_or_heard": saw or "",
-        "voice_of_child": words or "",
+        "voice_of_child": voice or "",
         "danger_now": danger,
         "found_at": None if place is None else {"place": place},
         "subjects": [{name: value for name, value in subject.items() if value is not None}],

@@ -7,7 +7,7 @@ from server.audit import Actor
 from server.linkage.newly import Basis
 from server.linkage.standardise import Record, standardise
 from server.placing import WHO_IS_WHO, ask, details_of, move, relocate
-from server.records import children, children_shown, links, notes
+from server.records import children, children_shown, links, note_subjects
 from server.records.child import Standing
 from server.records.links import Action
 from server.storage.port import Transaction
@@ -93,7 +93,7 @@ def answer_not_same(
 
 def _described_now(tx: Transaction, subject_id: int) -> Record:
     """A subject as its author describes it now, standardised."""
-    note, ordinal = notes.newest_body(tx, subject_id)
+    note, ordinal = note_subjects.newest_body(tx, subject_id)
     return standardise(details_of(note, ordinal).description())
 
 
@@ -154,12 +154,12 @@ def take_back(tx: Transaction, world: World, person: Person, subject_id: int, *,
     Asks nothing of the person's scope: call `children_shown.require_sight` or `links.require_review` before.
     """
     actor = Actor("person", person.username)
-    record, note_key, _ = notes.subject_record(tx, subject_id)
-    child_id = dict(notes.subjects_of(tx, note_key))[subject_id]
+    record, note_key, _ = note_subjects.subject_record(tx, subject_id)
+    child_id = dict(note_subjects.subjects_of(tx, note_key))[subject_id]
     events = links.history(tx, subject_id)
     holding = next((event.child_id for event in events if event.action is Action.REVIEW), None)
     if holding is None:
-        note, ordinal = notes.body_of_subject(tx, subject_id)
+        note, ordinal = note_subjects.body_of_subject(tx, subject_id)
         details = details_of(note, ordinal)
         holding = children.add(tx, actor, details, record, Standing.AWAITING_REVIEW, now=now)
     elif holding != child_id or events[-1].action is Action.NEW:

@@ -40,6 +40,7 @@ from server.http import (
     children,
     devices,
     health,
+    incidents,
     merging,
     noticing,
     overview,
@@ -53,6 +54,7 @@ from server.http import (
     telling,
     transfers,
 )
+from server.http.answered import Answered
 from server.http.at_once import AtOnce
 from server.http.auth import OPEN, authenticate, provide_device, provide_person, provide_services
 from server.http.csrf import COOKIE, HEADER, CSRFCheck
@@ -60,7 +62,7 @@ from server.http.docs import StrictStructSchemaPlugin, openapi_config
 from server.http.live import Streams
 from server.http.media import CheckedRequest, no_options, read_expected_type
 from server.http.metrics import Metrics
-from server.http.notes_first import Answered, NotesFirst, OnePush
+from server.http.notes_first import NotesFirst, OnePush
 from server.http.observe import Observe
 from server.http.services import Services
 from server.http.turns import Turns
@@ -82,6 +84,7 @@ HANDLERS: list[ControllerRouterHandler] = [
     *devices.HANDLERS,
     *sign_in.HANDLERS,
     *health.HANDLERS,
+    *incidents.HANDLERS,
     *sync.HANDLERS,
     *attachments.HANDLERS,
     *shown_attachments.HANDLERS,
@@ -271,6 +274,7 @@ def create_app(
             "services": Provide(provide_services, sync_to_thread=False),
             "person": Provide(provide_person, sync_to_thread=False),
             "device": Provide(provide_device, sync_to_thread=False),
+            "desk": Provide(pages.provide_desk, sync_to_thread=False),
         },
         exception_handlers=problems.EXCEPTION_HANDLERS,
         lifespan=[running],

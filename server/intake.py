@@ -11,7 +11,8 @@
 quarantined, and changes nothing for the others. A failing database is no verdict at all.
 """
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 
 import msgspec
 import structlog
@@ -22,14 +23,14 @@ from server.audit import Actor
 from server.beside import Alone, Beside
 from server.casework.facts import NoteFact, milliseconds, note_fact
 from server.placing import Described
-from server.records import attachments, cases, ledger, notes
+from server.records import attachments, cases, ledger, note_subjects, notes
 from server.storage.port import StorageUnavailable, Transaction
 from server.world import World
 from sync import inbox, limits
 from sync.envelope import CUSTODY, Code, Outcome, Verdict
 from sync.inbox import Arrival
 from sync.note import Amendment, Note, Withdrawal
-from sync.operations import Envelope, attachments_of, digest, numbered, parse_envelope
+from sync.operations import Envelope, attachments_of, parse_envelope
 
 log = structlog.get_logger()
 
@@ -87,40 +88,37 @@ def _prepared(arrival: Arrival) -> Prepared:
     return Prepared(arrival, placing.describe(note) if isinstance(note, Note) else ())
 
 
-def repeated(tx: Transaction, sender: DeviceIdentity, lines: Sequence[bytes]) -> Received | None:
-    """The answer to a push that came before, whole: every line of it is in the ledger, byte for byte, and was applied.
+def repeated(
+    tx: Transaction, sender: DeviceIdentity, epoch: str, seqs: Sequence[int], check: bytes
+) -> Received | None:
+    """The answer to a push that came before, whole: all these ops are in the ledger, with these bytes, and applied.
 
-    It reads, and writes nothing; of a line it needs its number and its digest, since the same bytes were found to be
-    in order then. None: there is something new in it, something that may have come to another end since, or anything
-    out of the ordinary, and the push takes the road.
+    It reads, and writes nothing. `check` is `check_of` their digests, in this order. None: something is new in it or
+    may have come to another end since, and the push takes the road.
     """
-    keys = [numbered(line) for line in lines]
-    epoch = keys[0].epoch if keys and keys[0] is not None else ""
-    seqs = [
-        key.seq for key in keys if key is not None and (key.device, key.epoch) == (sender.device_id, epoch)
-    ]
-    stream = ledger.stream(tx, sender.device_id, epoch) if len(seqs) == len(lines) > 0 else None
-    if stream is None:
+    stream = ledger.stream(tx, sender.device_id, epoch)
+    if stream is None or not seqs:
         return None
     known = ledger.recorded(tx, stream, seqs)
-    verdicts, custody = [], []
-    for seq, line in zip(seqs, lines, strict=True):
-        entry = known.get(seq)
-        if entry is None or entry.recorded.outcome is not Outcome.APPLIED:
-            return None
-        sha = digest(line)
-        if sha != entry.recorded.digest:
-            return None
-        verdicts.append(inbox.said_again(epoch, seq, entry.recorded))
-        custody.append((epoch, seq, sha))
+    entries = [entry.recorded for seq in seqs if (entry := known.get(seq)) is not None]
+    if len(entries) != len(seqs) or any(entry.outcome is not Outcome.APPLIED for entry in entries):
+        return None
+    if check_of(entry.digest for entry in entries) != check:
+        return None
+    both = list(zip(seqs, entries, strict=True))
     return Received(
-        verdicts=tuple(verdicts),
+        verdicts=tuple(inbox.said_again(epoch, seq, entry) for seq, entry in both),
         epoch=epoch,
         contiguous_through=stream.contiguous_through,
         durable_through=stream.durable_through,
-        custody=tuple(custody),
+        custody=tuple((epoch, seq, entry.digest) for seq, entry in both),
         rotate_epoch=False,
     )
+
+
+def check_of(digests: Iterable[str]) -> bytes:
+    """One digest of several, in their order."""
+    return hashlib.sha256("".join(digests).encode()).digest()
 
 
 def receive(
@@ -454,9 +452,9 @@ def _follow_up(
             observed_at, _ = _observed(body.note, received_at)
             found_borough = trip.world.borough_of(body.note, observed_at)
             facts = _facts(trip, note.note_id, body.note, found_borough, received_at, observed_at)
-            notes.recount(tx, note.note_key, facts)
+            note_subjects.recount(tx, note.note_key, facts)
             placing.place_again(tx, trip.world, note.note_key, subjects, now=now)
-    for child_id in notes.children_of(tx, note.note_key):
+    for child_id in note_subjects.children_of(tx, note.note_key):
         cases.reassess(tx, placing.SYSTEM, child_id, trip.world.pack, now=now)
     return rev
 

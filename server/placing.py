@@ -22,6 +22,7 @@ from server.records import (
     children,
     duties,
     links,
+    note_subjects,
     notes,
     reviewing,
 )
@@ -142,7 +143,7 @@ def place(
     for ordinal, (placement, fact) in enumerate(zip(placements, facts, strict=True)):
         subject, decision = placement.subject, placement.decision
         child_id, is_new = _child_for(tx, subject, decision, now)
-        subject_id = notes.add_subject(tx, note_key, ordinal, subject.record, fact, child_id)
+        subject_id = note_subjects.add_subject(tx, note_key, ordinal, subject.record, fact, child_id)
         action = Action(decision.outcome)
         links.decide(
             tx, SYSTEM, subject_id, action, child_id, now=now, reason=decision.reason, evidence=decision
@@ -183,7 +184,7 @@ def place_again(
 
     What a person decided stays as it is, and what linkage is not sure of stays where it stands.
     """
-    standing = notes.subjects_of(tx, note_key)
+    standing = note_subjects.subjects_of(tx, note_key)
     for (subject_id, child_id), subject in zip(standing, subjects, strict=False):
         events = links.history(tx, subject_id)
         _consider_again(tx, world, subject_id, child_id, subject, now=now)
@@ -227,7 +228,7 @@ def _consider_again(
 def ask(tx: Transaction, subject_id: int, child_id: int, otherwise: str, now: int) -> int:
     """Open a review of a subject, where the duty on the record is, with what is at stake there. Its number."""
     danger, urgency = cases.stake(tx, child_id)
-    _, note_key, _ = notes.subject_record(tx, subject_id)
+    _, note_key, _ = note_subjects.subject_record(tx, subject_id)
     borough = children.owner(tx, child_id) or otherwise
     return links.open_review(
         tx,
@@ -272,14 +273,14 @@ def move(
     """Link a subject to another child than the one it stands on."""
     links.decide(tx, actor, subject_id, Action.LINK, to_child, now=now, reason=reason, evidence=evidence)
     relocate(tx, actor, world, subject_id, from_child, to_child, now)
-    notes.set_status(tx, [notes.id_of_subject(tx, subject_id)], notes.Status.LINKED)
+    notes.set_status(tx, [note_subjects.id_of_subject(tx, subject_id)], notes.Status.LINKED)
 
 
 def relocate(
     tx: Transaction, actor: Actor, world: World, subject_id: int, from_child: int, to_child: int, now: int
 ) -> None:
     """Move a subject between timelines and judge both children anew."""
-    running = duties.running_since(tx, from_child, notes.id_of_subject(tx, subject_id))
+    running = duties.running_since(tx, from_child, note_subjects.id_of_subject(tx, subject_id))
     links.move(tx, subject_id, to_child)
     if children.retire_if_empty(tx, actor, from_child, now=now):
         open_ids = duties.open_ids(tx, from_child)

@@ -17,7 +17,7 @@ import msgspec
 from server.audit import Actor
 from server.casework.assess import assess
 from server.casework.pack import Pack
-from server.records import cases, child_facts, children, notes
+from server.records import cases, child_facts, children, note_subjects
 from server.records.cases import Flag
 from server.storage.port import Store, Transaction
 from sync.vocabulary import Grade
@@ -133,11 +133,11 @@ def replay(
 def _chunk(
     tx: Transaction, *, actor: Actor, pack: Pack, against: Pack | None, since: int, after: int, now: int
 ) -> tuple[Sequence[int], list[Change]]:
-    looked = notes.children_with_notes(tx, since=since, after=after, limit=CHUNK_CHILDREN)
+    looked = note_subjects.children_with_notes(tx, since=since, after=after, limit=CHUNK_CHILDREN)
     stored = cases.consult(tx, actor, looked, now=now, reason="rules replay")
     changes: list[Change] = []
     for child_id in looked:
-        child, facts = child_facts.facts(tx, child_id, now=now), notes.facts_of_child(tx, child_id)
+        child, facts = child_facts.facts(tx, child_id, now=now), note_subjects.facts_of_child(tx, child_id)
         before: Sequence[Stands] = assess(child, facts, against, now).flags if against else stored[child_id]
         changes += difference(child_id, before, assess(child, facts, pack, now).flags, since)
     return looked, changes
@@ -148,7 +148,7 @@ def explain(tx: Transaction, actor: Actor, child_id: int, pack: Pack, *, now: in
     if not children.exists(tx, child_id):
         return None
     own = cases.consult(tx, actor, [child_id], now=now, reason="rules explain")[child_id]
-    child, facts = child_facts.facts(tx, child_id, now=now), notes.facts_of_child(tx, child_id)
+    child, facts = child_facts.facts(tx, child_id, now=now), note_subjects.facts_of_child(tx, child_id)
     wanted = assess(child, facts, pack, now).flags
     return Explained(
         flags=tuple(cases.flags_of(tx, child_id, retracted=True)),

@@ -21,7 +21,7 @@ from server.records import (
     clusters,
     grades,
     links,
-    notes,
+    notes_shown,
 )
 from server.records import steps as alert_steps
 from server.records.alerts import Alert
@@ -31,7 +31,7 @@ from server.records.child import Child, Details
 from server.records.clusters import Event as MergeEvent
 from server.records.grades import GradeDecision
 from server.records.links import Event, Review
-from server.records.notes import Amended, Written
+from server.records.notes_shown import Amended, Written
 from server.records.steps import AlertEvent
 from server.storage.port import Transaction
 from sync.note import Amendment, Note
@@ -108,7 +108,7 @@ def timeline(
     standing = links.standing_for_child(tx, child_id)
     decider = Decider(model)
     entries = []
-    written = notes.about_child(tx, person, child_id, now=now)
+    written = notes_shown.about_child(tx, person, child_id, now=now)
     named = attachments.of_notes(tx, [note.note_key for note in written])
     for note in written:
         event = standing.get(note.subject_id)
@@ -136,7 +136,7 @@ def timeline(
 def review(tx: Transaction, model: Model, person: Person, review_id: int, *, now: int) -> ReviewShown:
     """A review with all it needs to be decided. Raises NotAllowed, also where there is none."""
     asked = links.require_review(tx, person, review_id)
-    note = notes.of_subject(tx, person, asked.subject_id, now=now)
+    note = notes_shown.of_subject(tx, person, asked.subject_id, now=now)
     assert note is not None, "a review is of a subject, and a subject is in a note"
     events = links.history(tx, asked.subject_id)
     weighed = next((event for event in reversed(events) if event.evidence is not None), None)

@@ -7,7 +7,6 @@ What a cursor names, the phone has stored with it: so a bucket that it names no 
 """
 
 import base64
-import hashlib
 import hmac
 
 import msgspec
@@ -62,4 +61,4 @@ def open_sealed(text: str, key: bytes) -> Cursor:
 
 
 def _tag(payload: bytes, key: bytes) -> bytes:
-    return hmac.new(key, payload, hashlib.sha256).digest()[:TAG_BYTES]
+    return hmac.digest(key, payload, "sha256")[:TAG_BYTES]

@@ -104,6 +104,9 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     limits: Limits = Limits()
     durable_through: dict[str, int] = {}
     """By epoch. After a restore of the server it may be lower than the phone has seen: push again."""
+    attachments_through: int | None = None
+    """Attachments that the server received by this time (by its own clock, as their receipts say) are in its newest
+    backup, and a phone keeps the later ones. None: the server keeps no backups."""
     wipe: bool = False
     """Send what is left, then erase everything, and say so (`Condition`)."""
     encodings: tuple[str, ...] = (Encoding.GZIP,)

@@ -60,26 +60,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     blobs: Annotated[tuple[Sha256, ...], msgspec.Meta(max_length=limits.BLOBS_PER_OP_MAX)] = ()
 
 
-class Numbered(msgspec.Struct, frozen=True):
-    """No more of an op than where it says that it stands: enough to ask whether it is here already. Nothing in it has
-    been checked."""
-
-    device: str
-    epoch: str
-    seq: int
-
-
-class OpKey(msgspec.Struct, frozen=True, order=True):
-    """Where an op stands in its device's numbering. Unique for ever."""
-
-    device: str
-    epoch: str
-    seq: int
-
-
 _encoder = msgspec.json.Encoder()
 _envelope_decoder = msgspec.json.Decoder(Envelope)
-_numbered_decoder = msgspec.json.Decoder(Numbered)
 _body_decoders = {kind: msgspec.json.Decoder(type_) for kind, type_ in BODY_TYPES.items()}
 
 
@@ -141,14 +123,6 @@ def attachments_of(blobs: tuple[str, ...], body: Body) -> tuple[Attached, ...]:
 def parse_envelope(line: bytes) -> Envelope:
     """The envelope of one line. Raises `msgspec.DecodeError`, of which ValidationError is one."""
     return _envelope_decoder.decode(line)
-
-
-def numbered(line: bytes) -> Numbered | None:
-    """Where an op says that it stands, or None where that cannot be read."""
-    try:
-        return _numbered_decoder.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
 
 
 def parse_body(kind: Kind, raw: bytes | msgspec.Raw, schema: int = SCHEMA_NEWEST) -> Body:

@@ -17,19 +17,21 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from server import answering, duty
+from server import answering, duty, grouping
 from server.access.errors import NotAllowed
 from server.answering import ReviewClosed
 from server.casework.facts import HOUR_MS
 from server.casework.grades import GradeRefused
 from server.jobs import escalation
-from server.records import alerts
+from server.records import alerts, open_cases
 from server.records.alerts import AlertConflict
+from server.records.incident_decisions import Word
 from server.storage import open_store
 from sync.note import MissingEpisode, Subject
 from sync.vocabulary import Category, Grade
+from tests.alerts.ways import person
 from tests.casework.oracle import flags_from_nothing
-from tests.road import AMARA, JONAS, LAMBETH, Officer, Road, at, somebody
+from tests.road import AMARA, JONAS, LAMBETH, SOUTHWARK, Officer, Road, at, somebody
 
 SMALL = Subject(
     given_names="Mirembe",
@@ -65,8 +67,17 @@ write = st.tuples(st.just("write"), st.integers(0, 2), st.integers(0, 2), conten
 amend = st.tuples(st.just("amend"), st.integers(0, 9), content)
 withdraw = st.tuples(st.just("withdraw"), st.integers(0, 9))
 relink = st.tuples(st.just("relink"), st.integers(0, 9), st.sampled_from(["same", "new", "wait"]))
+group = st.tuples(
+    st.just("group"),
+    st.integers(0, 9),
+    st.integers(0, 9),
+    st.sampled_from(["apart", "joined", "joined", "as_found"]),
+)
+case = st.tuples(st.just("case"), st.integers(0, 2), st.sampled_from(["begin", "begin", "end"]))
 pause = st.tuples(st.just("pass"), st.sampled_from([0.2, 3, 30, 24 * 15, 24 * 60]))
-HISTORY = st.lists(st.one_of(write, write, amend, withdraw, relink, pause), min_size=1, max_size=14)
+HISTORY = st.lists(
+    st.one_of(write, write, amend, withdraw, relink, group, group, case, pause), min_size=1, max_size=14
+)
 
 
 class Played:
@@ -76,15 +87,18 @@ class Played:
         self.road = road
         self.officers = [road.officer(f"pc{n}", LAMBETH) for n in range(3)]
         self.notes: dict[str, SimpleNamespace] = {}
-        for subject in SUBJECTS:
-            road.child(subject)
+        self.events = 0
+        self.ids = [road.child(subject) for subject in SUBJECTS]
+        person(road, "south", borough=SOUTHWARK)
+        self.cases: dict[int, int] = {}
+        """The open case of each child that has one."""
 
     def play(self, step: tuple[Any, ...]) -> None:
         kind, *rest = step
         if kind == "pass":
             self.road.passes(hours=rest[0])
-        elif kind == "write":
-            self.write(*rest)
+        elif kind in ("write", "case"):
+            getattr(self, kind)(*rest)
         elif self.notes:
             note = list(self.notes.values())[rest[0] % len(self.notes)]
             getattr(self, kind)(note, *rest[1:])
@@ -94,10 +108,13 @@ class Played:
         note = SimpleNamespace(note_id=str(uuid.uuid4()), subject=SUBJECTS[who], withdrawn=False)
         note.received_at, note.phone = self.road.now, self.officers[officer]
         note.author = note.source = note.phone.identity.username
+        note.apart, note.event = False, None
         self.say(note, said)
         line = note.phone.note(note.subject, note_id=note.note_id, **self.body(note, said))[1]
+        newest = self.road.value("SELECT COALESCE(MAX(alert_id), 0) FROM alert")
         assert note.phone.sends(line).v == "applied"
         self.notes[note.note_id] = note
+        self.check_routing(newest)
 
     def say(self, note: SimpleNamespace, said: dict[str, Any]) -> None:
         """What the oracle reads of a note, worked out here and not by the server."""
@@ -150,6 +167,49 @@ class Played:
             # The child it was on is no candidate any more: nothing of it happened.
             assert road.child_of(note.note_id) == was
 
+    def case(self, who: int, how: str) -> None:
+        """A case of a child is opened in another borough, or ended."""
+        road, child_id = self.road, self.ids[who]
+        if how == "begin" and child_id not in self.cases:
+            self.cases[child_id] = road.store.write_now(
+                lambda tx: open_cases.begin(
+                    tx, BOSS, child_id, SOUTHWARK, "south", "Section 17", now=road.now
+                )
+            )
+        elif how == "end" and child_id in self.cases:
+            case_id = self.cases.pop(child_id)
+            road.store.write_now(lambda tx: open_cases.end(tx, BOSS, case_id, "Over", now=road.now))
+
+    def check_routing(self, newest: int) -> None:
+        """What this note has raised went to the lead of the open case, or where there is none to the child's home."""
+        for child_id, borough, owner in self.road.rows(
+            "SELECT child_id, borough, owner FROM alert WHERE alert_id > :newest", newest=newest
+        ):
+            wanted = (SOUTHWARK, "south") if child_id in self.cases else (LAMBETH, None)
+            assert (borough, owner) == wanted
+
+    def group(self, note: SimpleNamespace, number: int, word: str) -> None:
+        """A person says that a note tells of an event of its own, of the same as another, or takes either back."""
+        road, other = self.road, list(self.notes.values())[number % len(self.notes)]
+        one_id, other_id = road.subject_of(note.note_id), road.subject_of(other.note_id)
+        try:
+            road.store.write_now(
+                lambda tx: grouping.say(
+                    tx, road.worlds.current(tx), BOSS, one_id, Word(word), "The mother says so",
+                    now=road.now, other_id=other_id if word == "joined" else None,
+                )
+            )  # fmt: skip
+        except NotAllowed:
+            return  # it is about nobody yet, or the other is about another child
+        if word == "joined":
+            before = {note.event, other.event} - {None}
+            self.events += 1
+            for one in self.notes.values():
+                if one in (note, other) or one.event in before:
+                    one.apart, one.event = False, self.events
+        else:
+            note.apart, note.event = word == "apart", None
+
     def check(self) -> None:
         road = self.road
         for (child_id,) in road.rows("SELECT child_id FROM child"):
@@ -197,6 +257,33 @@ def test_the_flags_that_stand_are_the_rules_applied_from_nothing(history: list[t
     played(check_each=False)(history)
 
 
+few = st.fixed_dictionaries(
+    {
+        "category": st.sampled_from(CATEGORIES),
+        "words": st.sampled_from(WORDS),
+        "late_hours": st.sampled_from([0, 24 * 20]),
+        "danger_now": st.just(False),
+        "missing_hours": st.sampled_from([None, 2.0]),
+        "protection": st.just(False),
+        "indicator": st.just(False),
+    }
+)
+ONE_CHILD = st.tuples(
+    st.lists(st.tuples(st.just("write"), st.just(0), st.integers(0, 2), few), min_size=3, max_size=5),
+    st.lists(group, min_size=1, max_size=6),
+)
+
+
+@settings(max_examples=60, **USUAL)  # type: ignore[arg-type]  # a dictionary of settings
+@given(ONE_CHILD)
+def test_what_people_say_of_a_childs_events_is_what_the_rules_count(
+    said: tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]],
+) -> None:
+    """A child with several notes, of which people say that they tell of one event, or of events of their own."""
+    pauses = [("pass", 3)] * len(said[0])
+    played(check_each=False)([step for pair in zip(said[0], pauses, strict=True) for step in pair] + said[1])
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @settings(max_examples=400, phases=(Phase.generate, Phase.shrink), **USUAL)  # type: ignore[arg-type]
@@ -214,7 +301,9 @@ answer = st.tuples(
     st.sampled_from(list(Grade)),
 )
 LIFE = st.lists(
-    st.one_of(write, write, answer, answer, withdraw, relink, amend, pause), min_size=2, max_size=16
+    st.one_of(write, write, answer, answer, withdraw, relink, amend, group, case, pause),
+    min_size=2,
+    max_size=16,
 )
 
 
@@ -270,7 +359,7 @@ def test_every_alert_is_somebodys_at_every_moment(life: list[tuple[Any, ...]]) -
         store.migrate()
         story = Played(Road(store))
         for step in life:
-            if step[0] in ("write", "amend", "withdraw", "relink", "pass"):
+            if step[0] in ("write", "amend", "withdraw", "relink", "group", "case", "pass"):
                 story.play(step)
             else:
                 answer_one(story, *step)

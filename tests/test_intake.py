@@ -12,7 +12,7 @@ import pytest
 from server.audit.verify import verify
 from server.casework.areas import Area, parse_geojson
 from server.casework.facts import HOUR_MS
-from server.records import ledger, notes, reference
+from server.records import ledger, note_subjects, notes, notes_shown, reference
 from server.storage import Store, Transaction
 from sync.envelope import Code, Outcome
 from sync.note import Place, Subject
@@ -159,7 +159,7 @@ def test_one_bad_line_among_fifty_costs_only_itself(
     officer = road.officer()
     names = [f"Nkemelu{one}{other}" for one in "abcde" for other in "abcdefghij"]
     lines = [officer.note(Subject(given_names="Ola", family_name=name))[1] for name in names]
-    add_subject = notes.add_subject
+    add_subject = note_subjects.add_subject
 
     def failing(tx: Any, note_key: int, ordinal: int, record: Any, *rest: Any) -> int:
         answer = add_subject(tx, note_key, ordinal, record, *rest)
@@ -167,7 +167,7 @@ def test_one_bad_line_among_fifty_costs_only_itself(
             fails(tx)
         return answer
 
-    monkeypatch.setattr(notes, "add_subject", failing)
+    monkeypatch.setattr(note_subjects, "add_subject", failing)
     received = officer.push(*lines)
     wrong = [index for index, verdict in enumerate(received.verdicts) if verdict.v != "applied"]
     assert wrong == [24]
@@ -346,7 +346,7 @@ def test_strange_text_anywhere_is_kept_and_harms_nothing(road: Road, text: str) 
         subject, saw_or_heard=text, assessment=text, found_at=Place(place=text, borough=text)
     )
     shown = road.store.read_now(
-        lambda tx: notes.of_subject(tx, somebody(), road.subject_of(note_id), now=road.now)
+        lambda tx: notes_shown.of_subject(tx, somebody(), road.subject_of(note_id), now=road.now)
     )
     assert shown is not None
     assert shown.body.subjects[0].given_names == text
@@ -454,5 +454,5 @@ def test_a_note_is_placed_by_the_boundaries_of_the_day_it_was_observed(road: Roa
     moved = road.body(JONAS, found_at=here, observed_at=at(changed_at))
     officer.sends(officer.amendment(earlier, moved))
     child = road.child_of(earlier)
-    facts = road.store.read_now(lambda tx: notes.facts_of_child(tx, child))
+    facts = road.store.read_now(lambda tx: note_subjects.facts_of_child(tx, child))
     assert [fact.borough for fact in facts] == [SOUTHWARK]

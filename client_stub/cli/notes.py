@@ -74,6 +74,7 @@ def note(
     now = local_now()
     with open_device(folder) as device:
         device.enrolled()
+        offered = writing.words_sent(device.store.holdings())
         subject = _given(
             given_names=given_names, family_name=family_name, approximate_age=age, date_of_birth=dob, sex=sex,
             school=school, address=address, postcode=postcode, phone=phone, guardian=guardian,
@@ -84,7 +85,7 @@ def note(
         elif not subject and not saw and not words and place is None:
             if not sys.stdin.isatty():
                 fail("The note is empty.", "Give at least --saw, --words or who it is about. See --help.")
-            body = writing.build(Note, writing.ask_for_note(err, now))
+            body = writing.build(Note, writing.ask_for_note(err, now, offered))
         else:
             when = now if observed is None else writing.instant(observed, now)
             body = writing.build(
@@ -92,8 +93,8 @@ def note(
                 {
                     "observed_at": when.isoformat(),
                     "recorded_at": now.isoformat(),
-                    "category": writing.category(category).value,
-                    "other_categories": [writing.category(other).value for other in also or []],
+                    "category": writing.category(category, offered).value,
+                    "other_categories": [writing.category(other, offered).value for other in also or []],
                     "saw_or_heard": saw,
                     "voice_of_child": words,
                     "demeanour": demeanour,

@@ -17,6 +17,9 @@ from server.audit import Actor, Verb, record
 from server.storage.port import Row, Transaction
 
 ACTIVE, REVOKED = "active", "revoked"
+WIPE_SILENCE_MS = 24 * 3_600_000
+"""After so long a silence a phone that said it begins to wipe itself counts as wiped: it says so with its last sync and
+erases itself within the second, but its last word may be lost, and it cannot say it again."""
 CODES_OPEN_MAX = 20  # for one officer: more are a mistake or an attack, and each is a way in
 
 
@@ -47,12 +50,15 @@ class DeviceRow(msgspec.Struct, frozen=True, kw_only=True):
     wipe_ordered_at: int | None
     wipe_begun_at: int | None
     wiped_at: int | None
+    wipe_presumed_at: int | None
 
     @property
     def state(self) -> str:
         """In a word or two, for a list."""
         if self.wiped_at is not None:
             return "wiped"
+        if self.wipe_presumed_at is not None:
+            return "wiped, its last word not heard"
         if self.wipe_begun_at is not None:
             return "wiping"
         if self.status == ACTIVE and self.wipe_ordered_at is not None:
@@ -245,7 +251,8 @@ def everything(tx: Transaction, *, username: str | None = None) -> list[DeviceRo
     """All phones, or those of one officer, latest first."""
     rows = tx.rows(
         "SELECT d.device_id, d.name, p.username, d.ward, d.borough, d.role, d.status, d.enrolled_at, "
-        "d.revoked_at, d.last_seen_at, d.app_version, d.wipe_ordered_at, d.wipe_begun_at, d.wiped_at "
+        "d.revoked_at, d.last_seen_at, d.app_version, d.wipe_ordered_at, d.wipe_begun_at, d.wiped_at, "
+        "d.wipe_presumed_at "
         "FROM device d JOIN person p ON p.id = d.person "
         "WHERE COALESCE(:u, p.username) = p.username ORDER BY d.enrolled_at DESC, d.device_id",
         {"u": None if username is None else people.plain_username(username)},
@@ -289,7 +296,8 @@ def order_wipe(tx: Transaction, device_id: str, *, actor: Actor, now: int) -> bo
 def wipe_begins(tx: Transaction, device_id: str, *, actor: Actor, now: int) -> None:
     """The phone says that it has sent all it had and begins to wipe itself."""
     tx.execute(
-        "UPDATE device SET wipe_begun_at = COALESCE(wipe_begun_at, :now) WHERE device_id = :id",
+        "UPDATE device SET wipe_begun_at = COALESCE(wipe_begun_at, :now), wipe_presumed_at = NULL"
+        " WHERE device_id = :id",
         {"id": device_id, "now": now},
     )
     record(tx, actor, Verb.ALTERATION, "device", [device_id], now=now)
@@ -302,6 +310,20 @@ def wiped(tx: Transaction, device_id: str, *, actor: Actor, now: int) -> None:
         {"id": device_id, "now": now},
     )
     record(tx, actor, Verb.ERASURE, "device", [device_id], now=now)
+
+
+def presume_wiped(tx: Transaction, *, actor: Actor, now: int) -> int:
+    """Count as wiped the phones that said they begin and have been silent since; how many."""
+    found = tx.rows(
+        "UPDATE device SET wipe_presumed_at = :now WHERE wipe_begun_at IS NOT NULL AND wiped_at IS NULL"
+        " AND wipe_presumed_at IS NULL AND wipe_begun_at <= :old AND COALESCE(last_seen_at, 0) <= :old"
+        " RETURNING device_id",
+        {"now": now, "old": now - WIPE_SILENCE_MS},
+    )
+    ids = sorted(device_id for (device_id,) in found)
+    if ids:
+        record(tx, actor, Verb.ALTERATION, "device", ids, now=now, reason="wipe presumed")
+    return len(ids)
 
 
 def prune(tx: Transaction, now: int) -> int:

@@ -283,9 +283,12 @@ class Hub:
         found: list[int] = []
         try:
             if not any(self._groups.values()):
-                # Nobody to hand anything to: whoever comes next begins here, and is read what comes after.
-                self.position = max(self.position, await self.newest())
-                return found
+                # Nobody to hand anything to: whoever comes next begins here, and is read what comes after. Whoever
+                # came during the look began before it, and is handed what the look would have passed over.
+                newest = await self.newest()
+                if not any(self._groups.values()):
+                    self.position = max(self.position, newest)
+                    return found
             while True:
                 steps = await self.read_after(self.position, READ_AT_ONCE_MAX)
                 for step in steps:

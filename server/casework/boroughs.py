@@ -83,11 +83,6 @@ class Force(msgspec.Struct, frozen=True):
         found = self.units.get(unit)
         return found.boroughs if found is not None else ()
 
-    def neighbours_of(self, code: str) -> tuple[str, ...]:
-        """Every borough of the same unit, the borough itself included; empty outside the force."""
-        unit = self.unit_of(code)
-        return self.boroughs_of(unit) if unit is not None else ()
-
 
 def load_force(source: str | pathlib.Path) -> Force:
     """Read a force from TOML text, or from a file when given a `Path`.

@@ -43,10 +43,6 @@ class Clock(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """Time left, negative when overdue; None without a deadline."""
         return None if self.deadline_at is None else self.deadline_at - now
 
-    def overdue_ms(self, now: int) -> int:
-        """Time since the deadline: lost to inaction, never to late sync. 0 before it."""
-        return 0 if self.deadline_at is None else max(0, now - self.deadline_at)
-
 
 class Escalation(msgspec.Struct, frozen=True, gc=False):
     """One step of a chain: `level` from 1, the id of the role that hears, and when if still unacknowledged."""

@@ -54,7 +54,8 @@ class NoteFact(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=T
     `received_at` is used only to tell which flag was there first and which note founded an incident.
     `sole_subject` says that no other subject of the note has a role that counts, so this child's does.
     `protected_from` is when police protection began; `school_named` that the note says the child's school.
-    `apart`: a person said that it tells of an event of its own.
+    `apart`: a person said that it tells of an event of its own. `event`: a person said that it tells of the same event
+    as the others of that number.
     """
 
     note_id: str
@@ -78,6 +79,7 @@ class NoteFact(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=T
     protected_from: int | None = None
     school_named: bool = False
     apart: bool = False
+    event: int | None = None
 
 
 class ChildFacts(msgspec.Struct, frozen=True, kw_only=True):

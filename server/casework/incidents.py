@@ -5,7 +5,8 @@ Two notes about one child are the same incident when
 - two officers wrote them within `near_minutes` of each other, alike in category, and near in place: within
   `near_metres`, or the same place as typed, or, where the places cannot be compared, alike in words; or
 - one officer wrote both within `same_author_minutes`, alike in category; or
-- both say that the child was missing and the times away overlap, as nobody is missing twice at once.
+- both say that the child was missing and the times away overlap, as nobody is missing twice at once; or
+- a person said that they tell of one event (`event`), however unlike they are.
 
 "Alike in category" is a category, or a family of categories, in common. The relation is closed: if A is with
 B and B with C, the three are one incident. The result does not depend on the order of the notes.
@@ -24,7 +25,7 @@ from server.casework.words import counted, duration
 METRES_PER_DEGREE = 111_195.0
 """Along a meridian of the mean Earth (radius 6,371.0088 km). Exact enough at the few hundred metres used."""
 
-_NEAR, _PLACE, _WORDS, _AUTHOR, _EPISODE = 1, 2, 4, 8, 16
+_NEAR, _PLACE, _WORDS, _AUTHOR, _EPISODE, _PERSON = 1, 2, 4, 8, 16, 32
 
 
 class Incident(msgspec.Struct, frozen=True, gc=False):
@@ -97,6 +98,7 @@ def group(live: Sequence[NoteFact], masks: Sequence[int], pack: Pack) -> tuple[l
                 _join(parent, why, earlier, later, reason)
     if settings.join_overlapping_missing:
         _join_episodes(live, masks, parent, why, pack)
+    _join_by_hand(live, parent, why)
     by_root: dict[int, list[int]] = {}
     for position in range(count):
         # A root is the earliest of its group, so it comes first here.
@@ -125,6 +127,16 @@ def _join_episodes(
                 if _root(parent, earlier) != _root(parent, position):
                     _join(parent, why, earlier, position, _EPISODE)
         missing.append(position)
+
+
+def _join_by_hand(live: Sequence[NoteFact], parent: list[int], why: list[int]) -> None:
+    """Join what a person said is one event."""
+    first: dict[int, int] = {}
+    for position, note in enumerate(live):
+        if note.event is not None and not note.apart:
+            founder = first.setdefault(note.event, position)
+            if _root(parent, founder) != _root(parent, position):
+                _join(parent, why, founder, position, _PERSON)
 
 
 def _root(parent: list[int], position: int) -> int:
@@ -199,10 +211,12 @@ def _reason(notes: list[NoteFact], why: int, pack: Pack) -> str:
             (_WORDS, "place unknown, alike in words"),
             (_AUTHOR, f"the same officer within {settings.same_author_minutes} minutes"),
             (_EPISODE, "the times missing overlap"),
+            (_PERSON, "a person said that it is one event"),
         )
         if why & bit
     ]
     authors = len({note.author for note in notes})
     span = duration(notes[-1].observed_at - notes[0].observed_at)
     who = f"{counted(len(notes), 'note')} by {counted(authors, 'officer')} within {span}"
-    return f"{who[0].upper()}{who[1:]}: alike in category; {'; '.join(clauses)}"
+    alike = [] if why == _PERSON else ["alike in category"]
+    return f"{who[0].upper()}{who[1:]}: {'; '.join(alike + clauses)}"

@@ -21,12 +21,15 @@ from rich.table import Table
 
 from server.access.crypto import SECRET_BYTES, SECRET_FILE
 from server.access.policy import Permission, PolicyError, load_policy
+from server.alerts.channels import EVERYBODY
+from server.alerts.ways import open_ways
+from server.alerts.webhooks import WebhooksError
 from server.app import STATIC
 from server.cli.attachments import known
 from server.cli.common import FAILED, OK, DataOption, examples, out, settings_from
 from server.clock import now_ms
 from server.console.words import count
-from server.records import attachments, ledger, owing, quarantine
+from server.records import attachments, dead_letters, ledger, owing, quarantine
 from server.settings import LOOPBACK, Settings, settings_table
 from server.storage import StorageError, Store, open_store
 from server.storage.blobs import Blobs
@@ -35,6 +38,8 @@ from server.storage.migrate import read_migrations, shipped_migrations
 GIBIBYTE = 1024**3
 DISK_WARN_BYTES = 2 * GIBIBYTE  # some 200,000 notes with their audit trail: weeks in London
 DISK_FAIL_BYTES = GIBIBYTE // 10  # below this SQLite's log cannot grow, and the next push may fail
+UNDELIVERED_WARN_MS = 10 * 60_000
+"""A message that should have gone so long ago is late: what fails is tried again within minutes at first."""
 CLOCK_AHEAD_MS = 60_000  # a minute after the newest thing stored means that a clock went back
 BACKUP_HOURS_MAX = 26  # a day and the time that a backup takes
 RELEASED = datetime.date(2026, 1, 1)  # no right clock shows a date before this program was written
@@ -252,6 +257,7 @@ def _inside(store: Store, settings: Settings) -> Iterator[Finding]:
         yield Finding("People", Verdict.OK, f"{len(people)} people who may sign in")
     yield _backup(store)
     yield from _phones(store)
+    yield from _channels(store, settings)
     newest = store.read_now(
         lambda tx: tx.value(
             "SELECT max(t) FROM (SELECT max(started_at) AS t FROM person_session "
@@ -277,6 +283,27 @@ def _attachments(store: Store, blobs: Blobs) -> Iterator[Finding]:
         yield Finding(
             "Attachments", Verdict.OK, f"{kept} files; {awaited} more are named by notes and still on phones"
         )
+
+
+def _channels(store: Store, settings: Settings) -> Iterator[Finding]:
+    """Whether alerts reach people and other systems outside the page."""
+    try:
+        names = (EVERYBODY, *open_ways(settings))
+    except WebhooksError as error:
+        yield Finding("Alerts", Verdict.FAIL, str(error), "Correct the file, or unset EARLYSIGN_WEBHOOKS.")
+        return
+    now = now_ms()
+    found = store.read_now(lambda tx: dead_letters.health(tx, names, now=now))
+    todo = "Sign in as an administrator: Undelivered says what to do, and sends again."
+    troubled = False
+    for one in found:
+        late = one.oldest_due_at is not None and now - one.oldest_due_at > UNDELIVERED_WARN_MS
+        if one.dead or late or not one.is_well:
+            said = f"{one.channel}: {one.dead} given up, {one.waiting} wait, {one.failures} attempts failed in a row"
+            troubled = True
+            yield Finding("Alerts", Verdict.WARN, said, todo)
+    if not troubled:
+        yield Finding("Alerts", Verdict.OK, f"nothing was given up; channels: {', '.join(names[1:])}")
 
 
 def _phones(store: Store) -> Iterator[Finding]:

@@ -162,6 +162,9 @@ class NoteEntry(View, frozen=True, kw_only=True):
     can_part: bool = False
     """The reader may say that it is an event of its own."""
     can_rejoin: bool = False
+    """What a person said of it can be taken back."""
+    could_join: tuple[tuple[int, str], ...] = ()
+    """Other notes that the reader may say tell of the same event: number, and how each is called."""
 
     @property
     def kind(self) -> str:

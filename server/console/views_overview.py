@@ -57,6 +57,17 @@ class OwingRow(View, frozen=True, kw_only=True):
     revoked: bool
 
 
+class NoiseRow(View, frozen=True, kw_only=True):
+    """How often a person was interrupted: by grade, gravest first, in all, and what waited for a digest."""
+
+    name: str
+    role: str
+    borough: str
+    at_once: tuple[int, ...]
+    total: int
+    in_digests: int
+
+
 class OverviewPage(View, frozen=True, kw_only=True):
     """A supervisor's page."""
 
@@ -69,6 +80,8 @@ class OverviewPage(View, frozen=True, kw_only=True):
     owing: tuple[OwingRow, ...]
     measures: tuple[Measure, ...]
     since: int
+    noise: tuple[NoiseRow, ...] = ()
+    noise_days: int = 0
     csv_href: str = "/api/overview.csv"
 
 

@@ -52,8 +52,3 @@ def nhs_check_digit(nine: str) -> int | None:
 def phone(count: int) -> str:
     """The `count`-th phone number, "01632 123456". Repeats after a million."""
     return f"01632 {(count * _STRIDE + 960_001) % MILLION:06d}"
-
-
-def drama_mobile(count: int) -> str:
-    """One of the thousand mobile numbers that Ofcom keeps for drama: for the few children of a story."""
-    return f"07700 900{count * 619 % 1000:03d}"

@@ -97,8 +97,3 @@ def _filled(line: str, rng: Random) -> str:
 def look(age: int, rng: Random) -> str:
     """How a child of `age` years looked, for the subject's `description`."""
     return pick(_slots()["look" if age >= SMALL_CHILD_YEARS else "look_small"], rng)
-
-
-def somewhere(rng: Random) -> str:
-    """A kind of place, as an officer types it: "the bus station"."""
-    return pick(_slots()["place"], rng)

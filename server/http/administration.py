@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
 from litestar import get, post
 from litestar.di import NamedDependency
+from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody, Parameter
 from msgspec import Meta
 
@@ -166,48 +168,45 @@ async def holdings(
     return HoldingsView(device_id=device_id, at=when, children=tuple(found))
 
 
-@post(
-    "/api/phones/{device_id:str}/revoke",
-    guards=[requires(Permission.MANAGE_DEVICES)],
-    security=PERSON_SECURITY,
-    status_code=200,
-    tags=["administration"],
-    summary="Revoke a phone",
-    responses=CHANGING,
+def ordering(order: str, gives: Callable[..., bool], summary: str, told: str) -> HTTPRouteHandler:
+    """The door for an order to a phone; `gives` is the function of `devices` that keeps it, `told` what follows."""
+
+    @post(
+        f"/api/phones/{{device_id:str}}/{order}",
+        guards=[requires(Permission.MANAGE_DEVICES)],
+        security=PERSON_SECURITY,
+        status_code=200,
+        tags=["administration"],
+        summary=summary,
+        description=told,
+        responses=CHANGING,
+    )
+    async def give(
+        device_id: DeviceId, person: NamedDependency[Person], services: NamedDependency[Services]
+    ) -> PhoneView:
+        now, actor = now_ms(), phones.require(person)
+
+        def work(tx: Transaction) -> phones.Phone:
+            gives(tx, device_id, actor=actor, now=now)
+            return phones.one(tx, device_id)
+
+        return phone_view(await services.store.write(work))
+
+    return give
+
+
+revoke = ordering(
+    "revoke",
+    devices.revoke,
+    "Revoke a phone",
+    "It reads nothing more, is told to wipe, and what it hands in goes to quarantine.",
 )
-async def revoke(
-    device_id: DeviceId, person: NamedDependency[Person], services: NamedDependency[Services]
-) -> PhoneView:
-    """It reads nothing more, is told to wipe, and what it hands in goes to quarantine."""
-    now, actor = now_ms(), phones.require(person)
-
-    def work(tx: Transaction) -> phones.Phone:
-        devices.revoke(tx, device_id, actor=actor, now=now)
-        return phones.one(tx, device_id)
-
-    return phone_view(await services.store.write(work))
-
-
-@post(
-    "/api/phones/{device_id:str}/wipe",
-    guards=[requires(Permission.MANAGE_DEVICES)],
-    security=PERSON_SECURITY,
-    status_code=200,
-    tags=["administration"],
-    summary="Have a phone wipe itself once it has sent what it has",
-    responses=CHANGING,
+wipe = ordering(
+    "wipe",
+    devices.order_wipe,
+    "Have a phone wipe itself once it has sent what it has",
+    "It sends what it still has, reads nothing more, wipes itself, and says so: `wiped_at`.",
 )
-async def wipe(
-    device_id: DeviceId, person: NamedDependency[Person], services: NamedDependency[Services]
-) -> PhoneView:
-    """It sends what it still has, reads nothing more, wipes itself, and says so: `wiped_at`."""
-    now, actor = now_ms(), phones.require(person)
-
-    def work(tx: Transaction) -> phones.Phone:
-        devices.order_wipe(tx, device_id, actor=actor, now=now)
-        return phones.one(tx, device_id)
-
-    return phone_view(await services.store.write(work))
 
 
 @get(

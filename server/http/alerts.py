@@ -6,6 +6,8 @@ for the alert itself. It ends within seconds of the person's signing out.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -31,7 +33,7 @@ from server.http.views import instant
 from server.http.views_alert import AlertPage, AlertView, AlertWhole, alert_view, step_view
 from server.records import alerts
 from server.records import steps as alert_steps
-from server.records.alerts import AlertConflict, State
+from server.records.alerts import Alert, AlertConflict, State
 from server.storage.port import Transaction
 from sync import limits
 from sync.vocabulary import Grade, NoteOutcome
@@ -123,6 +125,18 @@ CHANGING = documented(
 )
 
 
+changes = partial(post, security=PERSON_SECURITY, status_code=200, tags=["work"], responses=CHANGING)
+"""A door that changes one alert."""
+
+
+async def changed(services: Services, work: Callable[[Transaction], Alert]) -> AlertView:
+    """The alert as it is once `work` is done. Raises `Problem` 409 where somebody was quicker."""
+    try:
+        return alert_view(await services.store.write(work))
+    except AlertConflict as error:
+        raise conflict(error) from None
+
+
 @get(
     "/api/alerts",
     guards=[requires(Permission.SEE_ALERTS)],
@@ -191,14 +205,10 @@ async def show_alert(
     return await services.store.read(look)
 
 
-@post(
+@changes(
     "/api/alerts/{alert_id:int}/acknowledge",
     guards=[requires(Permission.ACKNOWLEDGE_ALERTS)],
-    security=PERSON_SECURITY,
-    status_code=200,
-    tags=["work"],
     summary="Answer an alert",
-    responses=CHANGING,
 )
 async def acknowledge(
     alert_id: Id,
@@ -208,23 +218,16 @@ async def acknowledge(
 ) -> AlertView:
     """Ends its escalation and makes it yours. The authors of its notes hear that they were seen."""
     now = now_ms()
-    try:
-        alert = await services.store.write(
-            lambda tx: duty.acknowledge(tx, person, alert_id, now=now, from_rev=data.from_rev)
-        )
-    except AlertConflict as error:
-        raise conflict(error) from None
-    return alert_view(alert)
+    return await changed(
+        services,
+        lambda tx: duty.acknowledge(tx, person, alert_id, now=now, from_rev=data.from_rev),
+    )
 
 
-@post(
+@changes(
     "/api/alerts/{alert_id:int}/hand-over",
     guards=[requires(Permission.ACKNOWLEDGE_ALERTS)],
-    security=PERSON_SECURITY,
-    status_code=200,
-    tags=["work"],
     summary="Give an alert to somebody else",
-    responses=CHANGING,
 )
 async def hand_over(
     alert_id: Id,
@@ -234,32 +237,25 @@ async def hand_over(
 ) -> AlertView:
     """Your own, or one that nobody has; somebody else's takes a supervisor. The clock runs on."""
     now = now_ms()
-    try:
-        alert = await services.store.write(
-            lambda tx: duty.hand_over(
-                tx,
-                services.policy,
-                person,
-                alert_id,
-                data.to,
-                data.reason,
-                now=now,
-                from_rev=data.from_rev,
-            )
-        )
-    except AlertConflict as error:
-        raise conflict(error) from None
-    return alert_view(alert)
+    return await changed(
+        services,
+        lambda tx: duty.hand_over(
+            tx,
+            services.policy,
+            person,
+            alert_id,
+            data.to,
+            data.reason,
+            now=now,
+            from_rev=data.from_rev,
+        ),
+    )
 
 
-@post(
+@changes(
     "/api/alerts/{alert_id:int}/close",
     guards=[requires(Permission.ACKNOWLEDGE_ALERTS, Permission.WORK_CASES)],
-    security=PERSON_SECURITY,
-    status_code=200,
-    tags=["work"],
     summary="End an alert with a decision",
-    responses=CHANGING,
 )
 async def close(
     alert_id: Id,
@@ -269,32 +265,25 @@ async def close(
 ) -> AlertView:
     """Closes it with what was decided. A new note about the child raises a new alert."""
     now = now_ms()
-    try:
-        alert = await services.store.write(
-            lambda tx: duty.close(
-                tx,
-                person,
-                alert_id,
-                data.decision,
-                now=now,
-                from_rev=data.from_rev,
-                outcome=data.outcome,
-                to_author=data.to_author,
-            )
-        )
-    except AlertConflict as error:
-        raise conflict(error) from None
-    return alert_view(alert)
+    return await changed(
+        services,
+        lambda tx: duty.close(
+            tx,
+            person,
+            alert_id,
+            data.decision,
+            now=now,
+            from_rev=data.from_rev,
+            outcome=data.outcome,
+            to_author=data.to_author,
+        ),
+    )
 
 
-@post(
+@changes(
     "/api/alerts/{alert_id:int}/grade",
     guards=[requires(Permission.ACKNOWLEDGE_ALERTS, Permission.SET_GRADES)],
-    security=PERSON_SECURITY,
-    status_code=200,
-    tags=["work"],
     summary="Give an alert a grade",
-    responses=CHANGING,
 )
 async def grade(
     alert_id: Id,
@@ -305,7 +294,8 @@ async def grade(
     """A higher grade starts a shorter clock. A lower one takes a supervisor, and never hides that it was higher."""
     now = now_ms()
     try:
-        alert = await services.store.write(
+        return await changed(
+            services,
             lambda tx: duty.grade(
                 tx,
                 services.worlds.current(tx),
@@ -315,13 +305,10 @@ async def grade(
                 data.rationale,
                 now=now,
                 from_rev=data.from_rev,
-            )
+            ),
         )
-    except AlertConflict as error:
-        raise conflict(error) from None
     except GradeRefused as refused:
         raise grade_refused(refused) from None
-    return alert_view(alert)
 
 
 def grade_refused(refused: GradeRefused) -> Problem:

@@ -1,33 +1,46 @@
-"""A pull that brings nothing new, answered before anything is set up for it.
+"""What phones ask again and again, answered before anything is set up for it: a pull that brings nothing new, and a
+push that came before.
 
-Two thousand phones ask every few minutes, and nearly always there is nothing. What Litestar does for a request, and
-the way to a thread of the database and back, cost several times what the question costs. So this layer stands before
-the application: it looks once, and where the phone may pull and has everything, it says so in the very words in which
-the door would have (`sync.pull`). In any other case (a refusal, a first pull, a briefing, anything new) it has done
-nothing, and the door takes the request as if nobody had looked.
+Two thousand phones ask every few minutes, and nearly always there is nothing; and a phone whose answer was lost sends
+its notes once more. What Litestar does for a request, and the way to a thread of the database and back, cost several
+times what such a question costs. So this layer stands before the application: it looks once, and where the answer is
+plain, it gives it in the very words in which the door would have (`sync.pull`, `sync.push`; the phone keeps the cursor
+that it has). In any other case (a refusal, a first pull, a briefing, anything new) it has done nothing, and the door
+takes the request as if nobody had looked.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from litestar.enums import ScopeType
 
-from server import pulling
+from server import intake, pulling
+from server.access import devices
+from server.access.errors import TokenRefused
+from server.access.identity import DeviceIdentity
 from server.clock import now_ms
+from server.http.answered import BODY_KEY, Key, key_of
 from server.http.auth import bearer
+from server.http.notes_first import PUSHES_WITH_ROOM
 from server.http.services import Services, look
+from server.http.sync import answer_to
+from server.storage.port import Transaction
 from sync import cursor
 from sync.cursor import CursorError
 from sync.envelope import PullAnswer, PullRequest
 
 if TYPE_CHECKING:
     from litestar.datastructures import State
-    from litestar.types import ASGIApp, Receive, Scope, Send
+    from litestar.types import ASGIApp, Receive, ReceiveMessage, Scope, Send
 
-PATH = "/api/sync/pull"
-BODY_BYTES_MAX = 4_096
+PULL, PUSH = "/api/sync/pull", "/api/sync/push"
+PULL_BYTES_MAX = 4_096
 """A pull is a cursor and a number or two; whatever is longer goes to the door."""
+PUSH_BYTES_MAX = 512 * 1024
+"""As it travels: more than a phone's push of notes ever has. The door reads longer ones as they come."""
 
 _decoder = msgspec.json.Decoder(PullRequest)
 _encoder = msgspec.json.Encoder()
@@ -39,30 +52,18 @@ class AtOnce:
     def __init__(self, app: ASGIApp, state: State) -> None:
         self.app = app
         self.state = state
+        self._doors = {PULL: self._pull, PUSH: self._push}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        loose: Any = scope  # of three kinds, and only one of them has a method
-        if loose["type"] != "http" or loose["path"] != PATH or loose["method"] != "POST":
+        if scope["type"] != ScopeType.HTTP or scope["method"] != "POST" or scope["path"] not in self._doors:
             await self.app(scope, receive, send)
             return
-        headers = dict(loose["headers"])
-        if not _is_small_json(headers):
-            await self.app(scope, receive, send)
-            return
-        body, came = await _body(receive)
-        answer = None
-        token = bearer(headers.get(b"authorization", b"").decode("latin-1"))
-        if body is not None and token is not None:
-            try:
-                asked = _decoder.decode(body)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                pass  # the door says what is wrong with it
-            else:
-                answer = await nothing_new(self.state.services, token, asked)
+        again = _Again(receive)
+        answer = await self._doors[scope["path"]](scope, dict(scope["headers"]), again)
         if answer is None:
-            await self.app(scope, _again(came, receive), send)
+            await self.app(scope, again.receive, send)
             return
-        loose["path_template"] = PATH
+        scope["path_template"] = scope["path"]
         length = str(len(answer)).encode()
         await send(
             {
@@ -72,6 +73,38 @@ class AtOnce:
             }
         )
         await send({"type": "http.response.body", "body": answer, "more_body": False})
+
+    async def _pull(self, scope: Scope, headers: dict[bytes, bytes], again: _Again) -> bytes | None:
+        token = _token(headers)
+        is_json = headers.get(b"content-type") == b"application/json" and b"content-encoding" not in headers
+        if token is None or not is_json or not _announces(headers, PULL_BYTES_MAX):
+            return None
+        body = await again.body()
+        if body is None:
+            return None
+        try:
+            asked = _decoder.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None  # the door says what is wrong with it
+        return await nothing_new(self.state.services, token, asked)
+
+    async def _push(self, scope: Scope, headers: dict[bytes, bytes], again: _Again) -> bytes | None:
+        services: Services = self.state.services
+        token = _token(headers)
+        if token is None or not _announces(headers, PUSH_BYTES_MAX):
+            return None
+        encoding = headers.get(b"content-encoding", b"").decode("latin-1")
+        # Under pressure, and of somebody who has never said who they are, no body is read here: it is for the door
+        # to read, and its key is taken as it passes.
+        if services.notes_first.under_way > PUSHES_WITH_ROOM or not services.answered.has_met(token):
+            again.on_end = lambda body: _keep_key(scope, key_of(encoding, body))
+            return None
+        body = await again.body()
+        if body is None:
+            return None
+        key = key_of(encoding, body)
+        _keep_key(scope, key)
+        return await said_before(services, token, key)
 
 
 async def nothing_new(services: Services, token: str, asked: PullRequest) -> bytes | None:
@@ -93,38 +126,76 @@ async def nothing_new(services: Services, token: str, asked: PullRequest) -> byt
     return _encoder.encode(PullAnswer(changes=(), cursor=asked.cursor, more=False, checkpoint=checkpoint))
 
 
-def _is_small_json(headers: dict[bytes, bytes]) -> bool:
+async def said_before(services: Services, token: str, key: Key) -> bytes | None:
+    """The whole answer to a push whose very bytes were answered before, or None where the door is to answer.
+
+    Whoever may hand in may ask again: a revoked phone too.
+    """
+    sent = services.answered.find(key)
+    if sent is None:
+        return None
+    now = now_ms()
+
+    def ask(tx: Transaction) -> tuple[DeviceIdentity, intake.Received | None]:
+        device = devices.identify(tx, token, now)
+        if device.device_id != sent.device_id:
+            return device, None
+        return device, intake.repeated(tx, device, sent.epoch, sent.seqs, sent.check)
+
+    try:
+        device, received = await look(services, ask, durable=True)
+    except TokenRefused:
+        return None
+    if received is None:
+        return None
+    return _encoder.encode(answer_to(services, device, received, now))
+
+
+def _keep_key(scope: Scope, key: Key) -> None:
+    state: Any = scope["state"]
+    state[BODY_KEY] = key
+
+
+def _token(headers: dict[bytes, bytes]) -> str | None:
+    return bearer(headers.get(b"authorization", b"").decode("latin-1"))
+
+
+def _announces(headers: dict[bytes, bytes], most: int) -> bool:
+    """Whether the request says how long its body is, and that it is no longer than that."""
     length = headers.get(b"content-length", b"")
-    return (
-        length.isdigit()
-        and int(length) <= BODY_BYTES_MAX
-        and headers.get(b"content-type") == b"application/json"
-        and b"content-encoding" not in headers
-    )
+    return length.isdigit() and int(length) <= most
 
 
-async def _body(receive: Receive) -> tuple[bytes | None, list[Any]]:
-    """(The whole body, or None where it did not come whole or is longer than it said; what was received)."""
-    parts: list[bytes] = []
-    came: list[Any] = []
-    more = True
-    while more:
-        message = await receive()
-        came.append(message)
-        if message["type"] != "http.request":
-            return None, came
-        parts.append(message.get("body", b""))
-        more = message.get("more_body", False)
-    return b"".join(parts), came
+class _Again:
+    """What is received, so that whoever comes after receives it too. `on_end`: is told the body once it is whole,
+    where whoever comes after is the first to receive it."""
 
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._came: list[ReceiveMessage] = []
+        self._parts: list[bytes] = []
+        self.on_end: Callable[[bytes], None] | None = None
 
-def _again(came: list[Any], receive: Receive) -> Receive:
-    """What was received is received again, and then what comes next."""
-    waiting = iter(came)
+    async def body(self) -> bytes | None:
+        """The whole body, or None where it does not come whole. As long as it said: the server sees to that."""
+        parts: list[bytes] = []
+        more = True
+        while more:
+            message = await self._receive()
+            self._came.append(message)
+            if message["type"] != "http.request":
+                return None
+            parts.append(message.get("body", b""))
+            more = message.get("more_body", False)
+        return b"".join(parts)
 
-    async def first_what_came() -> Any:
-        for message in waiting:
-            return message
-        return await receive()
-
-    return first_what_came
+    async def receive(self) -> ReceiveMessage:
+        if self._came:
+            return self._came.pop(0)
+        message = await self._receive()
+        if self.on_end is not None and message["type"] == "http.request":
+            self._parts.append(message.get("body", b""))
+            if not message.get("more_body", False):
+                self.on_end(b"".join(self._parts))
+                self.on_end = None
+        return message

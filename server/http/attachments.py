@@ -18,7 +18,7 @@ from litestar.params import FromPath, PathParameter
 from server.access.identity import DeviceIdentity
 from server.clock import now_ms
 from server.http import tus
-from server.http.auth import DEVICE, DEVICE_SECURITY, OPEN
+from server.http.auth import DEVICE_BEFORE_WIPE, DEVICE_SECURITY, OPEN
 from server.http.problems import (
     BAD_REQUEST,
     CHECKSUM_MISMATCH,
@@ -78,7 +78,7 @@ async def options(services: NamedDependency[Services]) -> Response[None]:
 
 @post(
     PATH,
-    opt=DEVICE,
+    opt=DEVICE_BEFORE_WIPE,
     security=DEVICE_SECURITY,
     tags=["attachments"],
     status_code=201,
@@ -121,7 +121,7 @@ async def create(
 
 @head(
     PATH + "/{upload_id:str}",
-    opt=DEVICE,
+    opt=DEVICE_BEFORE_WIPE,
     security=DEVICE_SECURITY,
     tags=["attachments"],
     responses=documented(*ALWAYS, NOT_FOUND, UPLOAD_GONE),
@@ -152,7 +152,7 @@ async def _how_far(
 
 @patch(
     PATH + "/{upload_id:str}",
-    opt=DEVICE,
+    opt=DEVICE_BEFORE_WIPE,
     security=DEVICE_SECURITY,
     tags=["attachments"],
     status_code=204,
@@ -187,7 +187,7 @@ async def _more(
 
 @delete(
     PATH + "/{upload_id:str}",
-    opt=DEVICE,
+    opt=DEVICE_BEFORE_WIPE,
     security=DEVICE_SECURITY,
     tags=["attachments"],
     status_code=204,
@@ -218,7 +218,7 @@ async def _terminate(
 
 @post(
     PATH + "/{upload_id:str}",
-    opt=DEVICE,
+    opt=DEVICE_BEFORE_WIPE,
     include_in_schema=False,
     status_code=204,
     request_max_body_size=None,
@@ -244,7 +244,7 @@ async def overridden(
 
 @get(
     PATH + "/receipts/{sha256:str}",
-    opt=DEVICE,
+    opt=DEVICE_BEFORE_WIPE,
     security=DEVICE_SECURITY,
     tags=["attachments"],
     responses=documented(TOKEN_REFUSED, DEVICE_REVOKED, BAD_REQUEST, NOT_FOUND, UNAVAILABLE),

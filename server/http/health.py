@@ -9,12 +9,14 @@ import msgspec
 from litestar import Request, Response, get
 from litestar.di import NamedDependency
 
+from server.alerts.channels import EVERYBODY
+from server.clock import now_ms
 from server.http import problems
 from server.http.auth import OPEN, client_address
 from server.http.metrics import CONTENT_TYPE
 from server.http.problems import NOT_ALLOWED, Problem, documented
 from server.http.services import Services
-from server.records import reviewing
+from server.records import dead_letters, reviewing
 from server.settings import LOOPBACK
 from server.storage.port import StorageUnavailable
 
@@ -39,7 +41,10 @@ async def live() -> Health:
     summary="Can it take requests",
 )
 async def ready(services: NamedDependency[Services]) -> Health:
-    """Reads from the database. 503 means: send requests to another process, or wait."""
+    """Reads from the database. 503 means: send requests to another process, or wait.
+
+    A channel of alerts that fails is no reason to turn notes away: `/metrics` and `earlysign doctor` say so instead.
+    """
     await services.store.read(lambda tx: tx.value("SELECT count(*) FROM person WHERE id = 0"))
     return Health()
 
@@ -70,11 +75,17 @@ async def metrics(request: Request[Any, Any, Any], services: NamedDependency[Ser
             "The metrics are not shown to this address.",
             hint="Set EARLYSIGN_METRICS_TOKEN and send it as a bearer token.",
         )
+    now = now_ms()
     try:
-        linked = await services.store.read(reviewing.totals)
+        linked, channels = await services.store.read(
+            lambda tx: (
+                reviewing.totals(tx),
+                dead_letters.health(tx, (EVERYBODY, *services.ways), now=now),
+            )
+        )
     except StorageUnavailable:
-        linked = []  # what this process counts itself is wanted most while the database is away
-    return Response(services.metrics.render(linked), media_type=CONTENT_TYPE)
+        linked, channels = [], []  # what this process counts itself is wanted most while the database is away
+    return Response(services.metrics.render(linked, channels, now), media_type=CONTENT_TYPE)
 
 
 HANDLERS = [live, ready, metrics]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from server.records.dead_letters import Health as ChannelHealth
 
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """The library's own variable: the folder in which workers count together (`server/cli/workers.py` makes it)."""
@@ -52,10 +54,18 @@ class Metrics:
             "earlysign_upload_bytes", "Bytes of attachments that reached the disk.", registry=self.registry
         )
 
-    def render(self, linked: Sequence[tuple[str, bool, int]] = ()) -> bytes:
-        """All of them, as Prometheus reads them; with what linkage made of the subjects of notes, counted in the
-        database and so by every process: (outcome, identifiable, how many)."""
-        return generate_latest(self._counted()) + generate_latest(_linked_registry(linked))
+    def render(
+        self,
+        linked: Sequence[tuple[str, bool, int]] = (),
+        channels: Sequence[ChannelHealth] = (),
+        now: int = 0,
+    ) -> bytes:
+        """All of them, as Prometheus reads them; with what is counted in the database and so by every process: what
+        linkage made of the subjects of notes (outcome, identifiable, how many), and how the channels of alerts fare."""
+        kept = CollectorRegistry()
+        kept.register(_Linked(linked))
+        kept.register(_Channels(channels, now))
+        return generate_latest(self._counted()) + generate_latest(kept)
 
     def _counted(self) -> CollectorRegistry:
         """What this process counted, or where it is one of several workers, what all of them counted."""
@@ -83,7 +93,40 @@ class _Linked:
         yield family
 
 
-def _linked_registry(counts: Sequence[tuple[str, bool, int]]) -> CollectorRegistry:
-    registry = CollectorRegistry()
-    registry.register(_Linked(counts))
-    return registry
+class _Channels:
+    """How each channel of alerts fares, read from the database when somebody asks. A channel has a name that an
+    administrator gave it; no address, person, borough or alert is in it."""
+
+    def __init__(self, channels: Sequence[ChannelHealth], now: int) -> None:
+        self._channels = channels
+        self._now = now
+
+    def collect(self) -> Iterable[Metric]:
+        counted: tuple[tuple[str, str, Callable[[ChannelHealth], int]], ...] = (
+            ("attempts", "Messages that were tried over a channel.", lambda one: one.attempts),
+            ("failures", "Attempts that failed.", lambda one: one.failed_attempts),
+        )
+        for name, said, read in counted:
+            counter = CounterMetricFamily(f"earlysign_channel_{name}", said, labels=("channel",))
+            for one in self._channels:
+                counter.add_metric((one.channel,), read(one))
+            yield counter
+        standing: tuple[tuple[str, str, Callable[[ChannelHealth], float]], ...] = (
+            (
+                "waiting",
+                "Messages that wait to be sent, those for a digest included.",
+                lambda one: one.waiting,
+            ),
+            ("dead_letters", "Messages that were given up, for a person to look at.", lambda one: one.dead),
+            ("failures_in_a_row", "Attempts that failed since one last arrived.", lambda one: one.failures),
+            (
+                "oldest_undelivered_seconds",
+                "How long the oldest message has waited that should have gone by now; 0 where none is late.",
+                lambda one: 0 if one.oldest_due_at is None else (self._now - one.oldest_due_at) / 1000,
+            ),
+        )
+        for name, said, look in standing:
+            gauge = GaugeMetricFamily(f"earlysign_channel_{name}", said, labels=("channel",))
+            for one in self._channels:
+                gauge.add_metric((one.channel,), look(one))
+            yield gauge

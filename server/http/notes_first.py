@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from types import TracebackType
 
 from server.storage.port import StorageBusy
-from sync.operations import numbered
 
 HOLD_SECONDS_MAX = 0.1
 """For each quarter of a megabyte: so an upload still moves at 2.5 MB/s while pushes never cease."""
@@ -85,28 +84,3 @@ class OnePush:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._turn.release()
-
-
-NUMBERINGS_MAX = 20_000
-"""Remembered in a process: several for each phone of the largest force."""
-
-
-class Answered:
-    """How far this process has answered each numbering (device, epoch): what is beyond that cannot be a repetition
-    of its answers, and the ledger need not be asked. A hint, and no more: the ledger alone says what is here."""
-
-    def __init__(self) -> None:
-        self._through: dict[tuple[str, str], int] = {}
-
-    def note(self, device_id: str, epoch: str, seq: int) -> None:
-        """An op was answered for."""
-        key = (device_id, epoch)
-        through = max(seq, self._through.pop(key, 0))
-        if len(self._through) >= NUMBERINGS_MAX:
-            del self._through[next(iter(self._through))]
-        self._through[key] = through
-
-    def may_hold(self, line: bytes) -> bool:
-        """Whether this op may have been answered for before."""
-        key = numbered(line)
-        return key is not None and key.seq <= self._through.get((key.device, key.epoch), 0)

@@ -5,6 +5,7 @@ The log line holds the route's template, never the address: an address holds ids
 
 from __future__ import annotations
 
+import functools
 import time
 import uuid
 from typing import TYPE_CHECKING
@@ -50,6 +51,9 @@ class Observe:
         self.app = app
         self.metrics = metrics
         self.headers = [*SECURITY_HEADERS, STRICT_TRANSPORT] if behind_tls else list(SECURITY_HEADERS)
+        # By their labels, of which there are as many as doors: looking them up costs more than counting.
+        self._counters = functools.cache(metrics.requests.labels)
+        self._timers = functools.cache(metrics.seconds.labels)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -84,6 +88,6 @@ class Observe:
     def _note(self, scope: Scope, asked: str, status: int, seconds: float) -> None:
         route = scope.get("path_template") or "unknown"
         method = asked if asked in METHODS else "other"
-        self.metrics.requests.labels(method, route, f"{status // 100}xx").inc()
-        self.metrics.seconds.labels(method, route).observe(seconds)
+        self._counters(method, route, f"{status // 100}xx").inc()
+        self._timers(method, route).observe(seconds)
         log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 1))

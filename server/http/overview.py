@@ -10,6 +10,7 @@ import datetime
 import io
 from collections.abc import Iterator, Sequence
 
+import msgspec
 from litestar import Response, get
 from litestar.di import NamedDependency
 
@@ -23,9 +24,10 @@ from server.http.auth import PERSON_SECURITY, requires
 from server.http.problems import documented
 from server.http.services import Services
 from server.http.views import Instant, View, maybe
-from server.records import figures, owing
+from server.records import figures, noise, owing
 from server.records.figures import Week
 from server.storage.port import Transaction
+from sync.vocabulary import Grade
 
 READING = documented(problems.NOT_SIGNED_IN, problems.NOT_ALLOWED, problems.UNAVAILABLE)
 
@@ -70,6 +72,17 @@ class WeekView(View, frozen=True, kw_only=True):
     grew: int
     escalated: int
     copied: int
+
+
+class InterruptedView(View, frozen=True, kw_only=True):
+    """How often a person was interrupted outside the page in the last week, by grade, and what waited for a digest
+    instead. It is what was asked of them, and nothing that they did."""
+
+    name: str
+    role: str
+    borough: str | None
+    at_once: dict[Grade, int]
+    in_digests: int
 
 
 class OverviewView(View, frozen=True, kw_only=True):
@@ -126,6 +139,23 @@ async def show_overview(person: NamedDependency[Person], services: NamedDependen
         )
 
     return await services.store.read(look)
+
+
+@get(
+    "/api/interruptions",
+    guards=[requires(Permission.SUPERVISE)],
+    security=PERSON_SECURITY,
+    tags=["work"],
+    summary="How often each person of your boroughs was interrupted",
+    responses=READING,
+)
+async def show_interruptions(
+    person: NamedDependency[Person], services: NamedDependency[Services]
+) -> list[InterruptedView]:
+    """Of the last seven days, the most interrupted first: so that noise is seen."""
+    now = now_ms()
+    found = await services.store.read(lambda tx: noise.interruptions(tx, services.policy, person, now=now))
+    return [InterruptedView(**msgspec.structs.asdict(one)) for one in found]
 
 
 def _weeks(tx: Transaction, services: Services, person: Person, now: int) -> Iterator[WeekView]:
@@ -194,4 +224,4 @@ def _tame(field: object) -> object:
     return field
 
 
-HANDLERS = [show_overview, overview_csv]
+HANDLERS = [show_overview, show_interruptions, overview_csv]

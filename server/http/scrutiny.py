@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import secrets
+from functools import partial
 from typing import Annotated, Literal
 
 import msgspec
@@ -33,6 +34,8 @@ from sync.vocabulary import Grade
 
 SAMPLES = requires(Permission.SAMPLE)
 READING = documented(problems.INVALID, problems.NOT_SIGNED_IN, problems.NOT_ALLOWED, problems.UNAVAILABLE)
+looking = partial(get, guards=[SAMPLES], security=PERSON_SECURITY, tags=["scrutiny"], responses=READING)
+doing = partial(post, guards=[SAMPLES], security=PERSON_SECURITY, tags=["scrutiny"], responses=CHANGING)
 FIRST_DAY, LAST_DAY = datetime.date(2000, 1, 1), datetime.date(2200, 12, 31)
 
 Value = Annotated[str, Meta(min_length=1, max_length=200, pattern=TEXT_PATTERN)]
@@ -156,28 +159,14 @@ def alike_view(one: Alike) -> AlikeView:
     )
 
 
-@get(
-    "/api/scrutiny/samples",
-    guards=[SAMPLES],
-    security=PERSON_SECURITY,
-    tags=["scrutiny"],
-    summary="The dip samples",
-    responses=READING,
-)
+@looking("/api/scrutiny/samples", summary="The dip samples")
 async def list_samples(person: NamedDependency[Person], services: NamedDependency[Services]) -> SampleList:
     """Newest first."""
     found = await services.store.read(lambda tx: sampling.samples(tx, person))
     return SampleList(samples=[sample_view(one) for one in found])
 
 
-@post(
-    "/api/scrutiny/samples",
-    guards=[SAMPLES],
-    security=PERSON_SECURITY,
-    tags=["scrutiny"],
-    summary="Announce a sample",
-    responses=CHANGING,
-)
+@doing("/api/scrutiny/samples", summary="Announce a sample")
 async def announce(
     data: JSONBody[AnnounceRequest], person: NamedDependency[Person], services: NamedDependency[Services]
 ) -> SampleView:
@@ -196,14 +185,7 @@ async def announce(
     return sample_view(await services.store.write(promise))
 
 
-@get(
-    "/api/scrutiny/samples/{sample_id:int}",
-    guards=[SAMPLES],
-    security=PERSON_SECURITY,
-    tags=["scrutiny"],
-    summary="A sample with what is in it",
-    responses=READING,
-)
+@looking("/api/scrutiny/samples/{sample_id:int}", summary="A sample with what is in it")
 async def show_sample(
     sample_id: Id, person: NamedDependency[Person], services: NamedDependency[Services]
 ) -> SampleWhole:
@@ -218,15 +200,7 @@ def _whole(tx: Transaction, person: Person, sample_id: int, now: int) -> SampleW
     return SampleWhole(sample=sample_view(found), items=[item_view(one) for one in items])
 
 
-@post(
-    "/api/scrutiny/samples/{sample_id:int}/draw",
-    guards=[SAMPLES],
-    security=PERSON_SECURITY,
-    status_code=200,
-    tags=["scrutiny"],
-    summary="Draw an announced sample",
-    responses=CHANGING,
-)
+@doing("/api/scrutiny/samples/{sample_id:int}/draw", summary="Draw an announced sample", status_code=200)
 async def draw(
     sample_id: Id, data: JSONBody[DrawRequest], person: NamedDependency[Person], services: NamedDependency[Services]
 ) -> SampleWhole:  # fmt: skip
@@ -242,13 +216,9 @@ async def draw(
     return await services.store.write(drawing)
 
 
-@get(
+@looking(
     "/api/scrutiny/samples/{sample_id:int}/cases/{alert_id:int}",
-    guards=[SAMPLES],
-    security=PERSON_SECURITY,
-    tags=["scrutiny"],
     summary="One case of a sample, and those like it",
-    responses=READING,
 )
 async def show_case(
     sample_id: Id, alert_id: Id, person: NamedDependency[Person], services: NamedDependency[Services]
@@ -267,14 +237,10 @@ async def show_case(
     return await services.store.read(look)
 
 
-@post(
+@doing(
     "/api/scrutiny/samples/{sample_id:int}/cases/{alert_id:int}/review",
-    guards=[SAMPLES],
-    security=PERSON_SECURITY,
-    status_code=200,
-    tags=["scrutiny"],
     summary="Say what the review of a case found",
-    responses=CHANGING,
+    status_code=200,
 )
 async def judge(
     sample_id: Id, alert_id: Id, data: JSONBody[JudgeRequest], person: NamedDependency[Person],

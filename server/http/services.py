@@ -16,8 +16,9 @@ from server.access.throttle import Limits
 from server.alerts.presets import Presets
 from server.alerts.stream import Hub
 from server.checkpoints import Totals
+from server.http.answered import Answered
 from server.http.metrics import Metrics
-from server.http.notes_first import Answered, NotesFirst, OnePush
+from server.http.notes_first import NotesFirst, OnePush
 from server.http.turns import Turns
 from server.settings import Settings
 from server.storage.blobs import Blobs
@@ -57,17 +58,18 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     answered: Answered
 
 
-async def look(services: Services, work: Callable[[Transaction], T]) -> T:
+async def look(services: Services, work: Callable[[Transaction], T], *, durable: bool = False) -> T:
     """Read a few rows: at a glance where the event loop may stand still for that, or by a thread of the store.
 
-    While a push computes, each statement waits for the interpreter's lock, and so would everybody.
+    `durable`: what is seen is promised on (`Store.read_durable`); a glance sees no less.
     """
+    # While a push computes, each statement waits for the interpreter's lock, and so would everybody.
     if not services.notes_first.under_way:
         try:
             return services.store.glance(work)
         except WouldWait:
             pass
-    return await services.store.read(work)
+    return await (services.store.read_durable(work) if durable else services.store.read(work))
 
 
 def services_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Services:

@@ -10,6 +10,7 @@ from server import intake, pulling
 from server.access.identity import DeviceIdentity
 from server.casework.facts import HOUR_MS
 from server.clock import now_ms
+from server.http.answered import BODY_KEY
 from server.http.auth import DEVICE, DEVICE_HANDS_IN, DEVICE_SECURITY
 from server.http.body import read_body
 from server.http.notes_first import PUSHES_AT_ONCE_MAX
@@ -52,12 +53,15 @@ from sync.limits import OPS_PER_PUSH_MAX, PUSH_UNPACKED_BYTES_MAX, PUSH_WIRE_BYT
 )
 async def hello(device: NamedDependency[DeviceIdentity], services: NamedDependency[Services]) -> Hello:
     """What a phone asks first: the server's time, its limits, and how far it has everything."""
-    durable = await services.store.read(lambda tx: ledger.durable_through(tx, device.device_id))
+    durable, attachments_through = await services.store.read(
+        lambda tx: (ledger.durable_through(tx, device.device_id), ledger.attachments_through(tx))
+    )
     return Hello(
         server_time=now_ms(),
         incarnation=services.incarnation,
         limits=Limits(attachment_bytes=bytes_max(services)),
         durable_through=durable,
+        attachments_through=attachments_through,
         wipe=device.must_wipe,
         encodings=(Encoding.ZSTD, Encoding.GZIP),
     )
@@ -104,16 +108,16 @@ async def push(
             prepared = intake.prepare(lines, device.device_id)
             return intake.receive(tx, device, prepared, now=now, world=services.worlds.current(tx))
 
-    received = None
-    if lines and services.answered.may_hold(lines[-1]):
-        # The answer was lost on its way, most likely. What is asked for again is promised again, so it is as durable.
-        received = await services.store.read_durable(lambda tx: intake.repeated(tx, device, lines))
-    if received is None:
-        with services.notes_first.pushing():
-            received = await services.store.write(take)
-        if received.epoch is not None:
-            last = max((seq for epoch, seq, _ in received.custody if epoch == received.epoch), default=0)
-            services.answered.note(device.device_id, received.epoch, last)
+    with services.notes_first.pushing():
+        received = await services.store.write(take)
+    key = request.scope.get("state", {}).get(BODY_KEY)
+    if key is not None:
+        services.answered.note(key, device.device_id, received.custody)
+    return answer_to(services, device, received, now)
+
+
+def answer_to(services: Services, device: DeviceIdentity, received: intake.Received, now: int) -> PushAnswer:
+    """What a phone is told of its push, signed."""
     receipt = receipts.seal(
         receipts.Receipt(
             key_id=services.receipt_key.public.kid,

@@ -128,7 +128,7 @@ async def list_undelivered(
     def look(tx: Transaction) -> Undelivered:
         return Undelivered(
             dead=[_dead(letter) for letter in dead_letters.listed(tx, person)],
-            channels=[_channel(health) for health in dead_letters.health(tx, services.ways)],
+            channels=[_channel(health) for health in dead_letters.health(tx, services.ways, now=now_ms())],
         )
 
     return await services.store.read(look)

@@ -152,7 +152,7 @@ def _write(tx: Transaction, briefed: Sequence[tuple[tuple[str, int], int, str, b
     tx.executemany(
         "INSERT INTO briefed (ward, child_id, rev, digest, gone) VALUES (:ward, :child, :rev, :digest, :gone)"
         " ON CONFLICT (ward, child_id) DO UPDATE SET rev = excluded.rev, digest = excluded.digest,"
-        " gone = excluded.gone",
+        " gone = excluded.gone, swept_at = NULL",
         [
             {"ward": ward, "child": child_id, "rev": rev, "digest": digest, "gone": int(gone)}
             for (ward, child_id), rev, digest, gone in briefed

@@ -18,7 +18,7 @@ from server.casework.clocks import deadline, first_hearing_at
 from server.casework.facts import ChildFacts, NoteFact, in_danger
 from server.casework.pack import CONCERN, Pack
 from server.casework.routing import Ownership, route
-from server.records import briefing, child, child_facts, children, duties, flags, links, notes, sight
+from server.records import briefing, child, child_facts, children, duties, flags, links, note_subjects, sight
 from server.records.flags import GROUNDS_GONE, SEPARATE, Flag, flags_of
 from server.storage.port import Transaction
 from sync.vocabulary import Grade
@@ -100,7 +100,7 @@ def reassess(
         child, facts = child_facts.facts_of_new(child_id, made_for[0]), [made_for[1]]
     else:
         child = child_facts.facts(tx, child_id, now=now)
-        facts = notes.facts_of_child(tx, child_id)
+        facts = note_subjects.facts_of_child(tx, child_id)
     # Nothing stands on a record before its first note, so there is nothing to read back.
     first = arrival is not None and len(facts) == 1 and child.kept_id is None
     ground = _Ground(
@@ -150,7 +150,7 @@ def reroute(tx: Transaction, actor: Actor, child_id: int, pack: Pack, *, now: in
     where it is while an alert is live: a transfer needs acceptance, and the sender owns until then.
     """
     outcome = reassess(tx, actor, child_id, pack, now=now)
-    child, facts = child_facts.facts(tx, child_id, now=now), notes.facts_of_child(tx, child_id)
+    child, facts = child_facts.facts(tx, child_id, now=now), note_subjects.facts_of_child(tx, child_id)
     ownership = sight.owner(tx, child, facts, pack)
     for alert_id in duties.open_ids(tx, child_id):
         concerned = (ownership.owner, *ownership.copies)
@@ -162,14 +162,14 @@ def reroute(tx: Transaction, actor: Actor, child_id: int, pack: Pack, *, now: in
 def stake(tx: Transaction, child_id: int) -> tuple[bool, int]:
     """What is at stake with a record: danger now or not, and the urgency of its gravest flag."""
     urgency = max((flag.grade.urgency for flag in flags_of(tx, child_id)), default=0)
-    return in_danger(notes.facts_of_child(tx, child_id)), urgency
+    return in_danger(note_subjects.facts_of_child(tx, child_id)), urgency
 
 
 def _together(tx: Transaction, actor: Actor, kept_id: int, ground: _Ground) -> None:
     """Joint flags from the notes of all records; a joint alert only for what no record's own alerts say."""
     child = child_facts.facts_together(tx, kept_id, now=ground.now)
     ground = msgspec.structs.replace(
-        ground, child=child, facts=notes.facts_together(tx, kept_id), first=False
+        ground, child=child, facts=note_subjects.facts_together(tx, kept_id), first=False
     )
     stored = {flag.flag_key: flag for flag in flags.joint(tx, kept_id)}
     own = flags.own_of_all(tx, kept_id)

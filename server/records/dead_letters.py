@@ -30,7 +30,11 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """How a channel fares: what waits and what is dead, when something last arrived or failed, and how many
-    attempts have failed one after the other since."""
+    attempts have failed one after the other since.
+
+    `oldest_due_at`: since when the oldest that should have gone by now has waited, first tried or not; what waits for
+    a digest or the end of quiet hours is not late. `attempts` and `failed_attempts` are of all time.
+    """
 
     channel: str
     waiting: int = 0
@@ -40,6 +44,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     failed_at: int | None = None
     failures: int = 0
     trouble: str | None = None
+    attempts: int = 0
+    failed_attempts: int = 0
 
     @property
     def is_well(self) -> bool:
@@ -85,23 +91,22 @@ def resend(
 
 
 @impersonal("counts and times of channels")
-def health(tx: Transaction, channels: Sequence[str]) -> list[Health]:
+def health(tx: Transaction, channels: Sequence[str], *, now: int) -> list[Health]:
     """How these channels fare, and those that something still waits for or died on."""
     found = {name: Health(channel=name) for name in channels}
     for channel, state, count, oldest in tx.rows(
-        "SELECT channel, state, COUNT(*), MIN(next_at) FROM delivery WHERE state IN ('waiting', 'dead')"
-        " GROUP BY channel, state"
+        # One for each index of what waits and what is dead: what was delivered, ever, is not read.
+        "SELECT channel, 'waiting', COUNT(*), MIN(due_at) FROM delivery WHERE state = 'waiting' GROUP BY channel"
+        " UNION ALL SELECT channel, 'dead', COUNT(*), MIN(due_at) FROM delivery WHERE state = 'dead' GROUP BY channel"
     ):
         one = found.get(channel, Health(channel=channel))
-        changed = {"waiting": count, "oldest_due_at": oldest} if state == "waiting" else {"dead": count}
+        late = {"oldest_due_at": oldest} if oldest <= now else {}
+        changed = {"waiting": count, **late} if state == "waiting" else {"dead": count}
         found[channel] = msgspec.structs.replace(one, **changed)
-    for channel, arrived_at, failed_at, failures, trouble in tx.rows(
-        "SELECT channel, arrived_at, failed_at, failures, trouble FROM channel_health"
-    ):
+    names = ("arrived_at", "failed_at", "failures", "trouble", "attempts", "failed_attempts")
+    for channel, *values in tx.rows(f"SELECT channel, {', '.join(names)} FROM channel_health"):
         if channel in found:
-            found[channel] = msgspec.structs.replace(
-                found[channel], arrived_at=arrived_at, failed_at=failed_at, failures=failures, trouble=trouble
-            )
+            found[channel] = msgspec.structs.replace(found[channel], **dict(zip(names, values, strict=True)))
     return [found[name] for name in sorted(found)]
 
 

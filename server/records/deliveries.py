@@ -125,8 +125,8 @@ def delivered(tx: Transaction, taken: Taken, *, now: int) -> None:
         [{"now": now, "delivery": delivery_id} for delivery_id in taken.delivery_ids],
     )
     tx.execute(
-        "INSERT INTO channel_health (channel, arrived_at) VALUES (:channel, :now) ON CONFLICT (channel)"
-        " DO UPDATE SET arrived_at = excluded.arrived_at, failures = 0",
+        "INSERT INTO channel_health (channel, arrived_at, attempts) VALUES (:channel, :now, 1) ON CONFLICT (channel)"
+        " DO UPDATE SET arrived_at = excluded.arrived_at, failures = 0, attempts = channel_health.attempts + 1",
         {"channel": taken.channel, "now": now},
     )
 
@@ -158,9 +158,11 @@ def failed(
         ],
     )
     tx.execute(
-        "INSERT INTO channel_health (channel, failed_at, failures, trouble) VALUES (:channel, :now, 1, :trouble)"
+        "INSERT INTO channel_health (channel, failed_at, failures, trouble, attempts, failed_attempts)"
+        " VALUES (:channel, :now, 1, :trouble, 1, 1)"
         " ON CONFLICT (channel) DO UPDATE SET failed_at = excluded.failed_at,"
-        " failures = channel_health.failures + 1, trouble = excluded.trouble",
+        " failures = channel_health.failures + 1, trouble = excluded.trouble,"
+        " attempts = channel_health.attempts + 1, failed_attempts = channel_health.failed_attempts + 1",
         {"channel": taken.channel, "now": now, "trouble": trouble},
     )
     return state

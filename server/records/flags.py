@@ -153,7 +153,8 @@ def _is_more(before: Flag, flag: RaisedFlag) -> bool:
 def retract(
     tx: Transaction, child_id: int, gone: Sequence[Flag], why: str, now: int, *, joint: bool
 ) -> list[int]:
-    """Withdraw flags, with the reason. The alerts on the child that have no other flag now."""
+    """Withdraw flags, with the reason. The alerts on the child that have no other flag now, and where they are joint
+    those that stayed on another record when the flag moved with most of its notes."""
     if not gone:
         return []
     for flag in gone:
@@ -161,8 +162,11 @@ def retract(
             "UPDATE flag SET retracted_at = :now, retraction = :why, changed_at = :now WHERE flag_id = :flag",
             {"now": now, "why": why, "flag": flag.flag_id},
         )
+    numbers = ", ".join(str(int(flag.flag_id)) for flag in gone)
+    elsewhere = f"a.alert_id IN (SELECT alert_id FROM alert_flag WHERE flag_id IN ({numbers}))"
+    where = f"(a.child_id = :child OR {elsewhere})" if joint else "a.child_id = :child"
     groundless = tx.rows(
-        f"SELECT a.alert_id FROM alert a WHERE a.child_id = :child AND a.joint = {int(joint)}"
+        f"SELECT a.alert_id FROM alert a WHERE {where} AND a.joint = {int(joint)}"
         " AND a.state <> 'closed' AND NOT EXISTS"
         " (SELECT 1 FROM alert_flag l JOIN flag f ON f.flag_id = l.flag_id"
         " WHERE l.alert_id = a.alert_id AND f.retracted_at IS NULL)",

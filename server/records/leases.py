@@ -13,6 +13,12 @@ from server.audit import Actor, Verb, audited, impersonal, record
 from server.storage.port import Transaction
 from sync.holdings import Lent
 
+HOLDING_KEPT_MS = 6 * 366 * 86_400_000
+"""How long the ledger says who was on a phone, once they are off: six years, in which a claim may be brought
+(Limitation Act 1980, ss.2 and 9). Whoever is still on a phone is never struck off."""
+BRIEFED_KEPT_MS = 7 * 86_400_000
+"""How long a briefing remembers a child that left it: far longer than any lease, so no phone can have it any more."""
+
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
     """A lease that runs: of which ward, and when it ends (ms)."""
@@ -149,3 +155,22 @@ def counts(tx: Transaction) -> dict[str, int]:
             " GROUP BY device_id"
         )
     )
+
+
+@impersonal("numbers of children and phones whose time is over")
+def prune(tx: Transaction, now: int) -> int:
+    """Strike off what the ledger and the briefings need no longer; how many rows."""
+    gone = tx.execute(
+        "DELETE FROM holding WHERE ended_at IS NOT NULL AND ended_at < :old", {"old": now - HOLDING_KEPT_MS}
+    )
+    left = tx.rows(
+        "DELETE FROM briefed WHERE gone = 1 AND swept_at < :old RETURNING ward, child_id",
+        {"old": now - BRIEFED_KEPT_MS},
+    )
+    for ward, child_id in left:
+        gone += tx.execute(
+            "DELETE FROM change WHERE bucket = :bucket AND kind = 'child' AND id = :id",
+            {"bucket": f"briefing:{ward}", "id": str(child_id)},
+        )
+    tx.execute("UPDATE briefed SET swept_at = :now WHERE gone = 1 AND swept_at IS NULL", {"now": now})
+    return gone + len(left)

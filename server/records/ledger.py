@@ -25,6 +25,10 @@ BACKUPS_KEPT = "backup.kept"
 counts as durable. Not from its completion: what came in between is not in it."""
 
 
+ATTACHMENT_SLACK_MS = 10 * 60_000
+"""An attachment's time is read before its row is committed: one of just before a backup may not be in it."""
+
+
 class Stream(msgspec.Struct, kw_only=True):
     """One numbering (device, epoch) and how far it has come.
 
@@ -301,6 +305,15 @@ def newest_backup(tx: Transaction) -> Backup | None:
     """The newest backup that was completed, or None before the first."""
     stored = tx.value("SELECT value FROM server_state WHERE name = :newest", {"newest": NEWEST_BACKUP})
     return msgspec.json.decode(bytes(stored), type=Backup) if stored is not None else None
+
+
+@impersonal("a time")
+def attachments_through(tx: Transaction) -> int | None:
+    """The newest backup holds every attachment that was received by this time (ms); None where none are kept."""
+    if tx.row("SELECT 1 FROM server_state WHERE name = :kept", {"kept": BACKUPS_KEPT}) is None:
+        return None
+    newest = newest_backup(tx)
+    return max(0, newest.begun_at - ATTACHMENT_SLACK_MS) if newest is not None else 0
 
 
 @impersonal("numbers of ops, nothing of a child")

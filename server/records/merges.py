@@ -10,7 +10,7 @@ from server.access.policy import Permission
 from server.audit import Actor, Verb, audited, impersonal, record
 from server.casework.facts import in_danger
 from server.linkage.decide import Decision
-from server.records import children, clusters, notes
+from server.records import children, clusters, note_subjects
 from server.records.child import Standing
 from server.records.whole import RESTRICTED
 from server.storage.port import Transaction
@@ -155,7 +155,9 @@ def waiting(tx: Transaction, person: Person) -> list[Proposal]:
 
 
 def _in_danger(tx: Transaction, pair: Proposal) -> bool:
-    return any(in_danger(notes.facts_of_child(tx, child_id)) for child_id in (pair.child_a, pair.child_b))
+    return any(
+        in_danger(note_subjects.facts_of_child(tx, child_id)) for child_id in (pair.child_a, pair.child_b)
+    )
 
 
 @impersonal("a count")

@@ -9,7 +9,7 @@ from server.audit import Actor, Verb, audited, record
 from server.casework.facts import DAY_MS
 from server.casework.incidents import find_incidents
 from server.casework.pack import Pack
-from server.records import cases, notes
+from server.records import cases, note_subjects
 from server.storage.port import Transaction
 from sync.vocabulary import CATEGORY_LABELS, Grade, NoteOutcome
 
@@ -86,7 +86,7 @@ _REPEATED = (
 def _noticed(tx: Transaction, child_id: int, borough: str, pack: Pack, since: int) -> Noticed | None:
     facts = [
         fact
-        for fact in notes.facts_together(tx, child_id)
+        for fact in note_subjects.facts_together(tx, child_id)
         if fact.observed_at >= since and not fact.withdrawn and fact.role in pack.counted_roles
     ]
     incidents = find_incidents(facts, pack)

@@ -118,22 +118,6 @@ def spread(
     return len(events)
 
 
-@impersonal("counts by person, for the supervisor of how much noise there is; no child is in it")
-def interruptions(tx: Transaction, *, since: int) -> list[tuple[str, str, int, int]]:
-    """(username, grade, interruptions, steps in digests) of each person since then: a step counts once, over however
-    many channels it was told."""
-    return [
-        (username, grade, int(at_once or 0), int(in_digests or 0))
-        for username, grade, at_once, in_digests in tx.rows(
-            "SELECT p.username, t.grade, SUM(1 - t.is_digest), SUM(t.is_digest) FROM (SELECT DISTINCT d.person_id,"
-            " d.event_id, d.is_digest, e.grade FROM delivery d JOIN alert_event e ON e.event_id = d.event_id"
-            " WHERE d.person_id > 0 AND e.at >= :since) t JOIN person p ON p.id = t.person_id"
-            " GROUP BY p.username, t.grade ORDER BY p.username, t.grade",
-            {"since": since},
-        )
-    ]
-
-
 def _to_people(
     tx: Transaction, events: Sequence[_Event], policy: Policy, presets: Presets, ways: Sequence[str], now: int
 ) -> None:
@@ -234,8 +218,8 @@ def _delivery(
 
 def _insert(tx: Transaction, rows: Sequence[dict[str, object]]) -> None:
     tx.executemany(
-        "INSERT INTO delivery (event_id, channel, person_id, subscription_id, is_digest, state, next_at)"
-        " VALUES (:event, :channel, :person, :subscription, :digest, 'waiting', :at)"
+        "INSERT INTO delivery (event_id, channel, person_id, subscription_id, is_digest, state, next_at, due_at)"
+        " VALUES (:event, :channel, :person, :subscription, :digest, 'waiting', :at, :at)"
         " ON CONFLICT (event_id, channel, person_id, subscription_id) DO NOTHING",
         rows,
     )

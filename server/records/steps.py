@@ -107,7 +107,8 @@ def _tell(tx: Transaction) -> None:
     if not taken:
         return
     tx.executemany(
-        "INSERT INTO delivery (event_id, channel, state, next_at) VALUES (:event, :channel, 'waiting', :now)",
+        "INSERT INTO delivery (event_id, channel, state, next_at, due_at)"
+        " VALUES (:event, :channel, 'waiting', :now, :now)",
         [{"event": event_id, "channel": EVERYBODY, "now": now} for event_id, now in taken],
     )
     tx.notify(TOPIC, str(taken[-1][0]))

@@ -185,7 +185,7 @@ class Store(Protocol):
 
     async def read_durable(self, work: Callable[[Transaction], T]) -> T:
         """`read`, whose answer may be taken as a promise: all that it saw is on disk, and on the standby too where
-        commits wait for one. On SQLite that is so of whatever a reader sees."""
+        commits wait for one. So it is of whatever a glance sees."""
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work`; returns its answer only after the commit is on disk."""

@@ -192,7 +192,11 @@ def start_server(
         env=os.environ | {"EARLYSIGN_LOG_LEVEL": "warning", "EARLYSIGN_DATABASE": database},
         stdout=subprocess.DEVNULL,
     )
-    wait_until_ready(f"http://127.0.0.1:{port}", started)
+    try:
+        wait_until_ready(f"http://127.0.0.1:{port}", started)
+    except BaseException:
+        started.kill()  # or it would outlive whoever wanted it
+        raise
     return started
 
 

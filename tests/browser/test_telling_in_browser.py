@@ -20,11 +20,11 @@ def gave_up(stage: Stage) -> None:
         rows = store.read_now(
             lambda tx: tx.rows("SELECT event_id FROM alert_event ORDER BY event_id LIMIT 3")
         )
-        for (event_id,), channel in zip(rows, ("mail", "push", "webhook"), strict=True):
+        for (event_id,), channel in zip(rows, ("mail", "push", "webhook:mash"), strict=True):
             store.write_now(
                 lambda tx, event_id=event_id, channel=channel: tx.execute(  # type: ignore[misc]  # bound early
-                    "INSERT INTO delivery (event_id, channel, state, attempts, next_at, trouble)"
-                    " VALUES (:event, :channel, 'dead', :tried, 0, 'no connection to the mail server')",
+                    "INSERT INTO delivery (event_id, channel, state, attempts, next_at, due_at, trouble)"
+                    " VALUES (:event, :channel, 'dead', :tried, 0, 0, 'no connection to the mail server')",
                     {"event": event_id, "channel": channel, "tried": deliveries.ATTEMPTS_MAX},
                 )
             )

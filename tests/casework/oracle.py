@@ -65,6 +65,10 @@ def near(a: "NoteFact", b: "NoteFact") -> bool:
 
 
 def same(a: "NoteFact", b: "NoteFact") -> bool:
+    if getattr(a, "apart", False) or getattr(b, "apart", False):
+        return False
+    if getattr(a, "event", None) is not None and a.event == b.event:
+        return True
     gap = abs(a.observed_at - b.observed_at)
     one, two = away(a), away(b)
     # A note of a time away without a length is an instant, and two of those are two episodes.

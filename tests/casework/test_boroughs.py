@@ -25,7 +25,6 @@ def test_lambeth_and_southwark_are_central_south() -> None:
     assert unit is not None
     assert force.units[unit].name == "Central South"
     assert {force.name_of(code) for code in force.boroughs_of(unit)} == {"Lambeth", "Southwark"}
-    assert force.neighbours_of("E09000028") == ("E09000022", "E09000028")
 
 
 def test_the_city_of_london_is_not_policed_by_this_force() -> None:
@@ -35,7 +34,6 @@ def test_the_city_of_london_is_not_policed_by_this_force() -> None:
     assert force.unit_of("E09000001") is None
     assert force.name_of("E09000001") == "E09000001"
     assert force.boroughs_of("XX") == ()
-    assert force.neighbours_of("E09000001") == ()
 
 
 def test_names_and_codes_agree_with_the_published_boundaries() -> None:

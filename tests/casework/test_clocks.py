@@ -64,19 +64,16 @@ def test_a_note_whose_clock_was_spent_on_the_phone_is_late_on_arrival(
     assert found.sync_delay_ms == max(0, round(hours_before * HOUR_MS))
     # Hours lost to late sync are not lost to inaction: the people at the desk have the whole clock.
     assert found.deadline_at == RECEIVED_MS + 2 * HOUR_MS
-    assert found.overdue_ms(RECEIVED_MS) == 0
 
 
 def test_a_grade_without_a_clock_is_never_late() -> None:
     found = clock(Grade.BLUE, 500.0)
-    assert (found.late_by_ms, found.overdue_ms(RECEIVED_MS * 2), found.left_ms(0)) == (0, 0, None)
+    assert (found.late_by_ms, found.left_ms(0)) == (0, None)
 
 
-def test_time_left_and_time_lost_to_inaction() -> None:
+def test_time_left() -> None:
     found = clock(Grade.RED)
     assert found.left_ms(RECEIVED_MS + HOUR_MS) == HOUR_MS
-    assert found.overdue_ms(RECEIVED_MS + 2 * HOUR_MS) == 0
-    assert found.overdue_ms(RECEIVED_MS + 5 * HOUR_MS) == 3 * HOUR_MS
     assert found.left_ms(RECEIVED_MS + 5 * HOUR_MS) == -3 * HOUR_MS
 
 

@@ -166,7 +166,7 @@ def test_linking_two_files_writes_the_decisions(tmp_path: Path) -> None:
     )
     ran = run("link", "--known", str(known), "--notes", str(notes), "--out", str(links))
     assert ran.code == 0, ran.err
-    assert "1 notes against 1 known children" in ran.out
+    assert "1 note against 1 known child" in ran.out
     assert links.read_text().splitlines()[0].startswith("note_id,decision,child_id")
     broken = run("link", "--known", str(tmp_path / "none.csv"), "--notes", str(notes), "--out", str(links))
     assert broken.code == 1 and broken.err.count("Error:") == 1 and "Traceback" not in broken.err

@@ -197,3 +197,21 @@ def test_a_backup_of_today_is_well_and_an_old_one_is_not(settings: Settings) -> 
                                           {"v": old, "n": NEWEST_BACKUP}))  # fmt: skip
     store.close_now()
     assert found(settings, "Backup").verdict is Verdict.WARN
+
+
+def test_alerts_that_do_not_arrive_are_said(settings: Settings) -> None:
+    assert found(made(settings), "Alerts").verdict is Verdict.OK
+    store = make_store(settings)
+    store.write_now(
+        lambda tx: tx.execute(
+            "INSERT INTO channel_health (channel, failed_at, failures, trouble) VALUES ('push', 1, 4, 'no connection')"
+        )
+    )
+    store.close_now()
+    said = found(settings, "Alerts")
+    assert (said.verdict, "push: 0 given up, 0 wait, 4 attempts failed" in said.found) == (Verdict.WARN, True)
+
+
+def test_a_file_of_webhooks_that_is_wrong_fails(settings: Settings) -> None:
+    wrong = msgspec.structs.replace(made(settings), webhooks=settings.data / "none.toml")
+    assert found(wrong, "Alerts").verdict is Verdict.FAIL

@@ -21,7 +21,12 @@ from client_stub.store import Store
 from client_stub.syncing import Sync
 from client_stub.telling import headline, json_of
 from client_stub.transport import Transport
+from server.access import devices
+from server.audit import Actor
+from server.clock import now_ms
+from server.records import ledger
 from server.settings import Settings
+from server.storage import Transaction
 from sync.note import Amendment
 from tests.attachments.kit import digest, large, photograph, stored
 from tests.client_stub.kit import a_note
@@ -221,3 +226,48 @@ def test_the_command_attaches_and_says_how_it_stands(
     assert sent.exit_code == 0 and "1 of 1 received" in sent.output, sent.output
     wrong = run(app, ["note", *store, "--saw", "x", "--attach", str(Path(__file__))])
     assert wrong.exit_code == 2 and "not of a type" in wrong.output
+
+
+@pytest.mark.invariant(10, 11)
+def test_a_photograph_stays_until_a_backup_holds_it_and_is_sent_again_to_a_restored_server(
+    live: LiveClient, device: Device, tmp_path: Path
+) -> None:
+    services = live.app.state.services
+    services.store.write_now(ledger.begin_backup)
+    data = photograph()
+    device.write(a_note(), attach=[a_file(tmp_path, data)])
+    assert sync(live, device).all_sent and sync(live, device).all_sent
+    assert pieces(device) == 1, "no backup holds it yet"
+
+    def lost(tx: Transaction) -> None:
+        for table in ("attachment_source", "upload", "attachment"):
+            tx.execute(f"DELETE FROM {table}")
+
+    services.store.write_now(lost)
+    with device.store.transaction():
+        device.store.put("incarnation", "the one before")
+    report = sync(live, device)
+    assert (report.attachments, report.all_sent, report.problems) == (1, True, [])
+    assert stored(live, digest(data)) == data and pieces(device) == 1
+
+    begun_at = now_ms() + 2 * ledger.ATTACHMENT_SLACK_MS
+    done = ledger.Backup(name="tonight", begun_at=begun_at)
+    services.store.write_now(
+        lambda tx: ledger.backed_up(tx, Actor("system", "tests"), done, [], now=begun_at)
+    )
+    assert sync(live, device).all_sent and pieces(device) == 0
+
+
+@pytest.mark.invariant(10)
+def test_a_phone_that_is_to_be_wiped_hands_in_its_photographs_first(
+    live: LiveClient, device: Device, tmp_path: Path
+) -> None:
+    data = photograph()
+    device.write(a_note(), attach=[a_file(tmp_path, data)])
+    device_id, actor = device.enrolled().device_id, Actor("system", "tests")
+    live.app.state.services.store.write_now(
+        lambda tx: devices.order_wipe(tx, device_id, actor=actor, now=now_ms())
+    )
+    report = sync(live, device)
+    assert (report.wiped, report.attachments) == (True, 1)
+    assert stored(live, digest(data)) == data

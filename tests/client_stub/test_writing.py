@@ -13,6 +13,7 @@ from client_stub import telling, writing
 from client_stub.store import Item
 from client_stub.writing import WritingProblem, advice, build, category, instant, read
 from sync.envelope import Code
+from sync.holdings import Held
 from sync.note import Amendment, Note
 from sync.outbox import State, SyncState
 from sync.vocabulary import CATEGORY_LABELS, Category
@@ -48,6 +49,20 @@ def test_every_category_is_found_by_code_and_by_label() -> None:
     for vague in ("", "s", "nonsense"):
         with pytest.raises(WritingProblem, match="county_lines"):
             category(vague)
+
+
+def test_the_words_that_the_server_sent_are_offered() -> None:
+    """One that it has retired is not; of one that this release cannot write the officer is told."""
+    sent = {"neglect": "Neglected", "other": "Something else", "cuckooing": "Cuckooing"}
+    held = {"vocabulary": {("word_list", "categories"): Held(2, {"labels": sent})}}
+    words = writing.words_sent(held)
+    assert category("something", words) is Category.OTHER and category("neglected", words) is Category.NEGLECT
+    for typed in ("county_lines", "cuckooing"):
+        with pytest.raises(WritingProblem, match=r"neglect, other.*newer.*Cuckooing") as found:
+            category(typed, words)
+        assert "county" not in str(found.value)
+    for nothing in ({}, {"vocabulary": {("word_list", "categories"): Held(1, {"labels": {"x": "X"}})}}):
+        assert writing.words_sent(nothing) is writing.OWN_WORDS
 
 
 def test_a_field_that_is_not_valid_is_named() -> None:

@@ -6,6 +6,7 @@ from server.console.views import Choice, View
 from server.console.views_overview import (
     Bar,
     Measure,
+    NoiseRow,
     NoticePage,
     NoticeRow,
     OverviewPage,
@@ -33,7 +34,7 @@ from server.console.views_transfer import (
     TransfersPage,
 )
 from server.records.sampling import Sample
-from tests.console import samples
+from tests.console import samples_queue
 from tests.console.samples import NOW
 
 _BOROUGHS = (Choice(value="E09000028", label="Southwark"),)
@@ -52,14 +53,14 @@ _SAMPLE = Sample(
     public_source="A lottery draw", announced_by="quill", announced_at=NOW, public_value="7 11 13",
     drawn_by="quill", drawn_at=NOW,
 )  # fmt: skip
-_ROW = samples.rows()[0]
+_ROW = samples_queue.rows()[0]
 
 PAGES: dict[str, View] = {
     "notice.html": NoticePage(heading="Children coming to notice", boroughs=_BOROUGHS, rows=(
             NoticeRow(child_id=5, name="Sumaya", age="12", grade="amber",
                       borough="Lambeth", why="Three incidents.", last_at=NOW),)),
     "overview.html": OverviewPage(
-        heading="Overview, Lambeth", unacknowledged=2, overdue=1, stuck_reviews=1, rows=samples.rows(),
+        heading="Overview, Lambeth", unacknowledged=2, overdue=1, stuck_reviews=1, rows=samples_queue.rows(),
         waiting=(
             WaitingRow(
                 borough="Lambeth", href="/alerts", unacknowledged=2, red=1, overdue=1, stuck_reviews=1,
@@ -72,7 +73,13 @@ PAGES: dict[str, View] = {
                 sentence="This phone owes note 7.", last_seen_at=NOW, revoked=True,
             ),
         ),
-        measures=(_MEASURE,), since=NOW,
+        measures=(_MEASURE,), since=NOW, noise_days=7,
+        noise=(
+            NoiseRow(
+                name="DC Ruth Adeyemi", role="Borough investigator", borough="Lambeth", at_once=(3, 1, 0, 0),
+                total=4, in_digests=9,
+            ),
+        ),
     ),
     "transfer.html": TransferPage(row=_ROW, boroughs=_BOROUGHS, error="Choose a borough."),
     "transfers.html": TransfersPage(

@@ -195,7 +195,26 @@ def test_notes_of_one_event_say_so_and_can_be_counted_apart(rivera: Browser, roa
     assert "event of its own" in rivera.said(answer)
     said = text(rivera.get(f"/children/{child}").text)
     assert (
-        "An event of its own, said Test rivera: “Another evening”" in said and "Undo: join it again" in said
+        "An event of its own, said Test rivera: “Another evening”" in said
+        and "Undo: count it as the rules find it" in said
     )
     rivera.send(f"/incidents/{subject}")
     assert "Counted as one event with the note of" in text(rivera.get(f"/children/{child}").text)
+
+
+def test_notes_of_two_events_are_counted_as_one_by_hand_and_back(rivera: Browser, road: Road) -> None:
+    child = road.child(AMARA)
+    first = road.subject_of(road.officer().writes(AMARA, category=Category.KNIFE))
+    road.passes(hours=40)
+    second = road.subject_of(road.officer("lindqvist").writes(AMARA, category=Category.SCHOOL_ABSENCE))
+    page = rivera.get(f"/children/{child}")
+    assert f'<option value="{first}">' in page.text and "Counted as one event" not in text(page.text)
+    for other, reason in ((str(first), ""), ("x", "One evening")):
+        assert "say why" in rivera.said(rivera.send(f"/incidents/{second}", other=other, reason=reason))
+    assert rivera.send(f"/incidents/{second}", other="999", reason="One evening").status_code == 404
+    answer = rivera.send(f"/incidents/{second}", other=str(first), reason="One evening")
+    assert "as one event" in rivera.said(answer)
+    said = text(rivera.get(f"/children/{child}").text)
+    assert "a person said that it is one event. Joined by Test rivera: “One evening”" in said
+    rivera.send(f"/incidents/{second}")
+    assert "Counted as one event" not in text(rivera.get(f"/children/{child}").text)

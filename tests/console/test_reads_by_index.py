@@ -16,21 +16,30 @@ from typing import Any
 import pytest
 
 from server import pulling, searching
+from server.alerts.presets import load_presets
+from server.audit import Actor
 from server.checkpoints import Totals
+from server.jobs import escalation
 from server.linkage.asking import understand
+from server.records import absences, dead_letters, spreading
 from server.storage.sqlite_transaction import SqliteTransaction
 from sync.cursor import Cursor
+from tests.alerts.ways import Way
 from tests.console.kit import Browser
 from tests.http.kit import Client, add_person, services_of
-from tests.road import AMARA, Road, somebody
+from tests.road import AMARA, POLICY, Road, somebody
 
 GROW_FOR_EVER = frozenset((
     "op", "note", "subject", "link_event", "review", "child", "child_key", "child_borough", "flag", "flag_note",
-    "alert", "alert_copy", "alert_flag", "alert_event", "change", "audit_entry", "audit_subject", "search_posting",
-    "search_child", "amendment", "merge_event", "note_attachment", "attachment", "attachment_source", "holding",
+    "alert", "alert_copy", "alert_flag", "alert_event", "delivery", "change", "audit_entry", "audit_subject",
+    "search_posting", "search_child", "amendment", "merge_event", "note_attachment", "attachment",
+    "attachment_source", "holding",
 ))  # fmt: skip
-OF_WHAT_WAITS = frozenset(("review_queue", "quarantine_waiting", "alert_escalation"))
+OF_WHAT_WAITS = frozenset(
+    ("review_queue", "quarantine_waiting", "alert_escalation", "delivery_due", "delivery_dead")
+)
 """Indexes that hold only what waits."""
+SYSTEM = Actor("system", "tests")
 PAGES = ("/alerts", "/alerts?view=mine", "/alerts?view=nobody", "/alerts?borough=E09000022", "/reviews", "/pairs",
          "/search", "/transfers", "/coming-to-notice", "/api/alerts", "/api/reviews")  # fmt: skip
 SUPERVISORS_PAGES = ("/alerts", "/overview", "/health/ready")
@@ -93,6 +102,10 @@ def test_what_is_asked_all_day_looks_where_it_must(
     road.store.read_now(
         lambda tx: pulling.page(tx, officer.identity, None, here, (), 500, now=road.now, totals=Totals())
     )
+    road.store.read_now(lambda tx: dead_letters.health(tx, ("push",), now=road.now))
+    road.store.write_now(lambda tx: spreading.spread(tx, POLICY, load_presets(), [Way("push")], now=road.now))
+    road.store.write_now(lambda tx: absences.pass_on(tx, SYSTEM, POLICY, road.pack, now=road.now))
+    road.store.write_now(lambda tx: escalation.run(tx, road.now, road.worlds.current(tx)))
     asked = list(statements.texts)
     assert len(asked) > 100
     monkeypatch.undo()

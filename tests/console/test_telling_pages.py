@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from typing import Any
 
 import pytest
@@ -125,3 +126,23 @@ def test_a_browser_is_kept_and_forgotten(client: Client, rivera: Browser) -> Non
     inside = rivera.post("/api/telling/browsers", json={"endpoint": "https://127.0.0.1/x", **keys})
     assert_problem(inside, 400, "invalid")
     assert rivera.said(rivera.send("/how-i-am-told/forget-browsers")).startswith("No browser of yours")
+
+
+def test_the_metrics_say_how_each_channel_fares_and_nothing_of_anybody(client: Client, dead: int) -> None:
+    shown = client.get("/metrics", headers={"authorization": "Bearer metrics-for-tests"}).text
+    found = {
+        (name, channel): float(value)
+        for name, channel, value in re.findall(
+            r'^earlysign_channel_([a-z_]+)\{channel="([a-z:]+)"\} (\S+)$', shown, re.MULTILINE
+        )
+    }
+    assert found["attempts_total", "mail"] == 1
+    assert found["failures_total", "mail"] == 1
+    assert found["failures_in_a_row", "mail"] == 1
+    assert found["dead_letters", "mail"] == 1
+    assert found["waiting", "mail"] == 0
+    assert found["oldest_undelivered_seconds", "mail"] == 0
+    assert found["dead_letters", "push"] == 0
+    assert ("waiting", "everybody") in found, "also how many wait for whom to tell to be found out"
+    for word in ("rivera", "Amara", "E09000022", "no connection"):
+        assert word not in "".join(line for line in shown.splitlines() if "earlysign_channel" in line)

@@ -9,20 +9,27 @@ from server.console import assets, render
 from server.console.views import QueueRow, View
 from server.console.views_child import NoteEntry
 from server.console.words import MINUS
-from tests.console import samples, samples_administration, samples_over
+from tests.console import (
+    samples,
+    samples_administration,
+    samples_child,
+    samples_over,
+    samples_queue,
+    samples_review,
+)
 
 pytestmark = pytest.mark.skipif(
     not assets.up_to_date(), reason="the console's assets are not built: python -m server.console.assets"
 )
 
 PAGES = {
-    "queue.html": samples.queue(),
-    "child.html": samples.child(),
-    "review.html": samples.review(),
-    "reviews.html": samples.reviews(),
-    "same.html": samples.same(error="Say why, in a few words."),
-    "pair.html": samples.pair(),
-    "pairs.html": samples.pairs(),
+    "queue.html": samples_queue.queue(),
+    "child.html": samples_child.child(),
+    "review.html": samples_review.review(),
+    "reviews.html": samples_review.reviews(),
+    "same.html": samples_review.same(error="Say why, in a few words."),
+    "pair.html": samples_review.pair(),
+    "pairs.html": samples_review.pairs(),
     "search.html": samples.search(),
     "phones.html": samples_administration.phones(),
     "quarantine.html": samples_administration.quarantine("Say in a sentence why it is not released."),
@@ -31,9 +38,9 @@ PAGES = {
     "sign_in.html": samples.sign_in("The user name or the password is wrong."),
     "home.html": samples.home(),
     "error.html": samples.error(),
-    "hand_over.html": samples.hand_over("Choose who is to have it."),
-    "grade.html": samples.grade("A grade needs a rationale."),
-    "close.html": samples.close("Say what was decided, in a sentence."),
+    "hand_over.html": samples_queue.hand_over("Choose who is to have it."),
+    "grade.html": samples_queue.grade("A grade needs a rationale."),
+    "close.html": samples_queue.close("Say what was decided, in a sentence."),
     "telling.html": samples.telling("address", "Give an e-mail address."),
     "undelivered.html": samples.undelivered(),
     "password.html": samples.password("new", "A password needs at least 12 characters."),
@@ -115,9 +122,11 @@ def test_a_queue_row_says_grade_clock_why_child_owner_and_state() -> None:
 
 
 def test_an_empty_queue_says_when_the_last_note_came() -> None:
-    said = text(rendered("queue.html", samples.queue(empty=True)))
+    said = text(rendered("queue.html", samples_queue.queue(empty=True)))
     assert "Nothing is waiting. The last note came today 13:53 (12 minutes ago)" in said
-    assert "No alerts match red." in text(rendered("queue.html", samples.queue(empty=True, narrowed="red")))
+    assert "No alerts match red." in text(
+        rendered("queue.html", samples_queue.queue(empty=True, narrowed="red"))
+    )
 
 
 def test_acknowledge_works_without_javascript_and_is_offered_only_where_allowed() -> None:
@@ -127,7 +136,7 @@ def test_acknowledge_works_without_javascript_and_is_offered_only_where_allowed(
 
 
 def test_a_single_row_can_be_rendered_alone() -> None:
-    row = samples.rows()[0]
+    row = samples_queue.rows()[0]
     part = render.part("parts/queue_row.html", samples.shell(), row).strip()
     assert part.startswith("<li") and part.endswith("</li>") and 'id="alert-41"' in part
 
@@ -154,7 +163,7 @@ def test_the_story_keeps_facts_apart_sets_the_childs_words_off_and_explains_link
 
 
 def test_a_child_of_whom_nothing_is_known_still_has_a_page() -> None:
-    bare = samples.child(live=(), live_reviews=(), story=(), facts=(), people=(), places=(), looks=())
+    bare = samples_child.child(live=(), live_reviews=(), story=(), facts=(), people=(), places=(), looks=())
     said = text(rendered("child.html", bare))
     assert "No open alert." in said and "Nothing has been recorded about this child yet." in said
     assert "Nobody before you." in said
@@ -173,13 +182,15 @@ def test_the_review_shows_each_field_with_its_verdict_weight_and_the_household_i
 
 
 def test_a_decided_review_offers_undo_and_no_decision() -> None:
-    page = rendered("review.html", samples.review(decided="You decided: the same child.", can_undo=True))
+    page = rendered(
+        "review.html", samples_review.review(decided="You decided: the same child.", can_undo=True)
+    )
     assert 'action="/reviews/5/undo"' in page
     assert 'name="decision"' not in page
 
 
 def test_what_an_officer_wrote_is_escaped() -> None:
-    row = samples.rows()[0]
+    row = samples_queue.rows()[0]
     nasty = QueueRow(
         alert_id=1,
         grade="red",
@@ -199,7 +210,7 @@ def test_what_an_officer_wrote_is_escaped() -> None:
         facts="<img src=x onerror=alert(1)>",
         voice="{{ 7 * 7 }}",
     )
-    page = rendered("child.html", samples.child(live=(nasty,), story=(note,)))
+    page = rendered("child.html", samples_child.child(live=(nasty,), story=(note,)))
     assert "<script>alert" not in page and "<img" not in page and "PC <b>" not in page
     assert "{{ 7 * 7 }}" in page
 

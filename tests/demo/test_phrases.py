@@ -5,7 +5,7 @@ from random import Random
 import msgspec
 
 from server.demo.describe import describe
-from server.demo.phrases import FIELDS, THEME_OF, NoteTexts, look, note_texts, somewhere, templates
+from server.demo.phrases import FIELDS, THEME_OF, NoteTexts, look, note_texts, templates
 from server.demo.population import population
 from sync.vocabulary import Category, phrases_to_reconsider
 
@@ -43,7 +43,7 @@ def test_no_slot_is_left_open_and_sentences_end() -> None:
             for text in note_texts(category, rng):
                 assert "{" not in text and "}" not in text
                 assert text.rstrip('"')[-1] in ".?!"
-    assert look(3, rng) and look(15, rng) and somewhere(rng)
+    assert look(3, rng) and look(15, rng)
 
 
 def test_a_note_is_600_to_1500_bytes_with_its_subject() -> None:

@@ -1,7 +1,8 @@
 """`python -m tests.faults.kill9 --rounds N`: SIGKILL the server in the middle of a push, restart, retry.
 
 Sixteen phones push while the server is killed again and again; what it acknowledged before a kill must be
-there after it, and everything must be there once at the end (invariants 1 to 3 of the protocol).
+there after it, and everything must be there once at the end (invariants 1 to 3 of the protocol). Then phones are
+killed too, while they write and while they sync (`kill_phones.py`).
 """
 
 from __future__ import annotations
@@ -10,16 +11,14 @@ import argparse
 import asyncio
 import random
 import shutil
-import signal
-import subprocess
-import threading
-from pathlib import Path
 
 import msgspec
 
 from server.storage import open_store
 from tests.bench.push import Outcome, pullable, push_all
-from tests.bench.setting import database_with, enrol_phones, free_port, pushes, start_server
+from tests.bench.setting import database_with, enrol_phones, free_port, pushes
+from tests.faults import kill_phones
+from tests.faults.killing import Killer
 
 PHONES = 16
 
@@ -34,32 +33,6 @@ class Result(msgspec.Struct, kw_only=True):
     notes: int
     kills: int
     retries: int
-
-
-class Killer(threading.Thread):
-    """Kills the server after random times and starts it again, `rounds` times."""
-
-    def __init__(self, folder: Path, port: int, rounds: int, rng: random.Random) -> None:
-        super().__init__(daemon=True)
-        self.folder, self.port, self.rounds, self.rng = folder, port, rounds, rng
-        self.process: subprocess.Popen[bytes] = start_server(folder, port)
-        self.kills = 0
-        self.finished = threading.Event()
-
-    def run(self) -> None:
-        for _ in range(self.rounds):
-            if self.finished.wait(self.rng.uniform(0.3, 1.5)):
-                return
-            self.process.send_signal(signal.SIGKILL)
-            self.process.wait()
-            self.kills += 1
-            self.process = start_server(self.folder, self.port)
-
-    def stop(self) -> None:
-        self.finished.set()
-        self.join()
-        self.process.terminate()
-        self.process.wait()
 
 
 def run(rounds: int, notes: int, children: int, seed: int) -> Result:
@@ -104,12 +77,17 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--notes", type=int, default=10_000)
     parser.add_argument("--children", type=int, default=5_000)
+    parser.add_argument(
+        "--phones", type=int, default=3, help="phones that are killed, each in so many rounds"
+    )
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     result = run(arguments.rounds, arguments.notes, arguments.children, arguments.seed)
     print(result)
     whole = {result.acknowledged, result.pullable, result.in_ledger, result.notes}
-    return 0 if whole == {result.written} else 1
+    found = kill_phones.run(arguments.rounds, arguments.phones, arguments.seed)
+    print(found)
+    return 0 if whole == {result.written} and found.whole else 1
 
 
 if __name__ == "__main__":

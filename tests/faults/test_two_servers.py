@@ -53,23 +53,13 @@ def strangers_met(phones: list[Phone]) -> Work:
     names = ["Haruto Ishikawa", "Zofia Wisniewska", "Ebony Prichard", "Tomasz Kowalczyk", "Leila Farahani",
              "Kwabena Asante", "Siobhan Gallagher", "Mateus Carvalho", "Anh Nguyen", "Ruby Featherstone",
              "Yusuf Demirci", "Oluwaseun Adeyemi"]  # fmt: skip
-    subjects = [
-        Subject(
-            given_names=name.split()[0],
-            family_name=name.split()[1],
-            date_of_birth=datetime.date(2008 + number % 8, 1 + number, 3 + 2 * number),
-            postcode=f"N{number + 1} 2HT",
-            address=f"{10 + number} Mill Lane",
-        )
-        for number, name in enumerate(names[:STRANGERS])
-    ]
     at = datetime.datetime.now(datetime.UTC)
     work = []
-    for seq, subject in enumerate(subjects, start=1):
-        for phone in phones:
+    for seq, name in enumerate(names[:STRANGERS], start=1):
+        for place, phone in enumerate(phones):
             note = Note(
                 observed_at=at, recorded_at=at, category=Category.NEGLECT, saw_or_heard="Alone at the bus stop",
-                subjects=(subject,),
+                subjects=(told_by(place, seq, name),),
             )  # fmt: skip
             line = freeze(
                 device=phone.device_id, epoch="met", seq=seq, user=phone.username, kind=Kind.NOTE_WRITE,
@@ -77,6 +67,20 @@ def strangers_met(phones: list[Phone]) -> Work:
             )  # fmt: skip
             work.append((phone, join_lines([line])))
     return work
+
+
+def told_by(place: int, number: int, name: str) -> Subject:
+    """A stranger as this phone's officer writes of them: no two in one way, and none under all keys of another."""
+    given, family = name.split()
+    return Subject(
+        given_names=given.upper() if place % 2 else given,
+        family_name=family.lower() if place % 3 else family,
+        date_of_birth=datetime.date(2007 + number % 8, number, 1 + 2 * number),
+        postcode=f"N{number}{'' if place % 2 else ' '}2HT",
+        address=None if place % 4 == 1 else f"{9 + number} Mill Lane",
+        school="Mill Lane Academy" if place % 4 == 2 else None,
+        phone=f"0770090{number:02}{place:02}" if place % 4 == 3 else None,
+    )
 
 
 def test_postgres_killed_in_mid_commit_loses_nothing_acknowledged_and_all_drains(cluster: Cluster) -> None:

@@ -6,9 +6,15 @@ from typing import Any
 
 import pytest
 
+from server.access import people
+from server.access.identity import person_from_row
+from server.alerts.push import Subscription
 from server.casework.facts import DAY_MS
 from server.clock import now_ms
+from server.records import spreading, telling
+from server.storage import Transaction
 from sync.vocabulary import Category
+from tests.alerts.ways import Way
 from tests.http.kit import Client, Desk, add_person, assert_problem, services_of
 from tests.road import AMARA, CAMDEN, LAMBETH, Road, at
 
@@ -53,7 +59,26 @@ def test_children_coming_to_notice_are_told_with_the_reason_and_logged(client: C
     assert lee.get("/api/coming-to-notice").json() == {"children": []}
 
 
-@pytest.mark.parametrize("path", ["/api/overview", "/api/coming-to-notice"])
+def test_how_often_people_were_interrupted_is_told_to_their_supervisor(client: Client, road: Road) -> None:
+    whitfield = Desk(client, add_person(client, "whitfield", role="supervisor"))
+    rivera = add_person(client, "rivera")
+    road.officer().writes(AMARA, danger_now=True)
+    services = services_of(client)
+    browser = Subscription("https://push.example/abc", "key", "auth")
+
+    def tell(tx: Transaction) -> None:
+        row = people.by_id(tx, rivera)
+        assert row is not None
+        telling.subscribe(tx, person_from_row(services.policy, row), browser, now=road.now)
+        spreading.spread(tx, services.policy, services.presets, [Way("push")], now=road.now)
+
+    services.store.write_now(tell)
+    (found,) = whitfield.get("/api/interruptions").json()
+    assert (found["at_once"], found["in_digests"], found["borough"]) == ({"red": 1}, 0, LAMBETH)
+    assert "Amara" not in str(found)
+
+
+@pytest.mark.parametrize("path", ["/api/overview", "/api/interruptions", "/api/coming-to-notice"])
 def test_who_has_no_such_page_has_no_such_door(client: Client, path: str) -> None:
     officer = Desk(client, add_person(client, "banks", role="schools_officer"))
     assert_problem(officer.get(path), 403, "not-allowed")

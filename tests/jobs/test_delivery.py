@@ -14,12 +14,14 @@ from server.alerts.channels import WebhookChannel
 from server.alerts.presets import load_presets
 from server.alerts.webhooks import Webhook
 from server.audit.verify import verify
-from server.jobs import delivery
-from server.records import deliveries, spreading
+from server.jobs import delivery, escalation
+from server.records import dead_letters, deliveries, spreading
+from server.records.dead_letters import Health
 from server.storage import Store, Transaction
+from sync.vocabulary import Grade
 from tests.alerts.receiver import SECRET, Receiver
 from tests.alerts.ways import Way
-from tests.road import AMARA, JONAS, POLICY, Road
+from tests.road import AMARA, CAMDEN, JONAS, LAMBETH, POLICY, Road
 
 PRESETS = load_presets()
 
@@ -124,6 +126,37 @@ def test_after_the_last_attempt_it_is_dead_and_stays_visible(road: Road) -> None
         "SELECT state, trouble FROM delivery WHERE person_id = 0 AND channel <> 'everybody'"
     ) == [("dead", "no connection")]
     assert road.store.read_now(deliveries.counts) == {"dead": 1, "delivered": 1}
+
+
+def health(road: Road) -> Health:
+    [found] = road.store.read_now(lambda tx: dead_letters.health(tx, ["webhook:mash"], now=road.now))
+    return found
+
+
+def test_how_a_channel_fares_is_counted(road: Road) -> None:
+    assert health(road) == Health(channel="webhook:mash")
+    road.officer().writes(AMARA)
+    began = road.now
+    for _ in range(3):
+        deliver(road, Receiver(500))
+        road.passes(minutes=10)
+    found = health(road)
+    assert (found.attempts, found.failed_attempts, found.failures, found.waiting) == (3, 3, 3, 1)
+    assert found.oldest_due_at == began, "however often it was tried since"
+    deliver(road, Receiver())
+    found = health(road)
+    assert (found.attempts, found.failed_attempts, found.failures, found.waiting) == (4, 3, 0, 0)
+    assert found.oldest_due_at is None
+
+
+def test_each_webhook_hears_of_its_own_boroughs_and_grades(road: Road) -> None:
+    road.officer().writes(AMARA, danger_now=True)
+    assert deliver(road, Receiver(), boroughs=(CAMDEN,)) == 0
+    road.officer("other").writes(JONAS, danger_now=True)
+    assert deliver(road, Receiver(), boroughs=(LAMBETH,), grades=(Grade.AMBER,)) == 0
+    road.passes(minutes=15)
+    road.store.write_now(lambda tx: escalation.run(tx, road.now, road.worlds.current(tx)))
+    assert deliver(road, Receiver(), boroughs=(LAMBETH,), grades=(Grade.RED,)) == 2
 
 
 def test_a_receiver_that_is_gone_for_good_is_not_asked_again(road: Road) -> None:

@@ -19,7 +19,8 @@ from server.records import escalations
 from server.records import steps as alert_steps
 from server.storage import Store
 from sync.vocabulary import Category, SubjectRole
-from tests.road import AMARA, JONAS, START_MS, Road, somebody
+from tests.alerts.ways import person
+from tests.road import AMARA, JONAS, POLICY, START_MS, Road, somebody
 
 RIVERA = somebody("rivera")
 RULES = (pathlib.Path(packs.__file__).parent / "rules.toml").read_text(encoding="utf-8")
@@ -131,6 +132,24 @@ def test_an_answered_alert_does_not_climb(road: Road) -> None:
     road.passes(hours=5)
     assert run(road) == 0
     assert len(told(road)) == 1
+
+
+def test_who_is_given_an_alert_that_climbed_is_who_it_waits_for(road: Road) -> None:
+    person(road, "khan")
+    road.officer().writes(AMARA, danger_now=True)
+    road.passes(minutes=16)
+    run(road)
+    assert road.value("SELECT waits_for FROM alert") == "supervisor"
+    alert = road.store.write_now(
+        lambda tx: duty.hand_over(
+            tx, POLICY, somebody("boss", "supervisor"), 1, "khan", "Yours", now=road.now
+        )
+    )
+    assert (alert.waited_for, alert.state.value) == ("khan", "open")
+    assert alert.escalates_at == START_MS + 30 * MINUTE_MS, "the clock runs on"
+    road.passes(minutes=14)
+    run(road)
+    assert road.value("SELECT waits_for FROM alert") == "duty_inspector"
 
 
 def test_amber_climbs_at_half_and_at_the_end_of_its_clock(road: Road) -> None:

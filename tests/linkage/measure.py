@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -29,7 +28,6 @@ from tests.linkage.strata import Case, make_cases, make_registry, natural_cases
 SEED = int(os.environ.get("EARLYSIGN_TEST_SEED", "20261126"))
 DECILES = 10
 NATURAL_NOTES = 60
-KNOT_PARTS = (0.2, 0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -164,26 +162,6 @@ def _decile(low: float, held: list[Judged]) -> Decile:
     return Decile(low, len(held), said, true, weight**2 / sum(one.weight**2 for one in held))
 
 
-def knots(decided: Iterable[tuple[Case, Decision]]) -> list[tuple[float, float]]:
-    """Points for `Model.calibration`: by parts of the probability, what was said and what was true,
-    made to rise by joining neighbours that do not. Of a model without a calibration."""
-    parts: list[list[tuple[float, bool]]] = [[] for _ in KNOT_PARTS]
-    for case, decision in decided:
-        if decision.candidates and (best := decision.candidates[0]).probability >= KNOT_PARTS[0]:
-            at = bisect_right(KNOT_PARTS, best.probability) - 1
-            parts[at].append((best.probability, best.child_id == case.truth))
-    joined: list[list[tuple[float, bool]]] = []
-    for part in filter(None, parts[:-1]):  # what lies above the last is taken as it is
-        joined.append(part)
-        while len(joined) > 1 and _share_right(joined[-1]) <= _share_right(joined[-2]):
-            joined[-2:] = [joined[-2] + joined[-1]]
-    return [(round(sum(p for p, _ in part) / len(part), 3), round(_share_right(part), 3)) for part in joined]
-
-
-def _share_right(part: list[tuple[float, bool]]) -> float:
-    return sum(right for _, right in part) / len(part)
-
-
 def report(outcomes: list[Outcome]) -> None:
     """Print the tables."""
     print(f"{'stratum':22}{'notes':>6}{'link':>8}{'wrong':>6}{'review':>8}{'new':>8}{'found':>8}{'comp':>7}")
@@ -228,11 +206,8 @@ def main() -> None:
     notes = NATURAL_NOTES * each
     print(f"{notes:,} notes as they come")
     cases = numbered(natural_cases(registry, notes, SEED), registry.known)
-    decided = list(natural(cases, index, decider))
-    for decile in calibration(decided):
+    for decile in calibration(natural(cases, index, decider)):
         print(decile)
-    if not decider.model.calibration:
-        print(f"points for a calibration: {knots(decided)}")
 
 
 if __name__ == "__main__":

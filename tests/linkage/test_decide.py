@@ -228,7 +228,7 @@ RAISING, LOWERING = ((0.6, 0.8), (0.95, 0.97)), ((0.6, 0.3), (0.95, 0.5))
 
 @pytest.mark.parametrize("calibration", [RAISING, LOWERING])
 def test_a_calibration_keeps_order_and_sum(calibration: tuple[tuple[float, float], ...]) -> None:
-    model = msgspec.structs.replace(default_model(), calibration=())
+    model = msgspec.structs.replace(default_model(), calibration=(), calibration_small=())
     index = index_of([record(), record(given_names="Laila", school=None), record(given_names="Lena")])
     note = record(phone=None, guardian=None, address=None, date_of_birth=None, age=12.0, given_names="Leyla")
     plain = Decider(model).decide(note, index)
@@ -242,9 +242,20 @@ def test_a_calibration_keeps_order_and_sum(calibration: tuple[tuple[float, float
     assert plain.candidates[0].weight == meant.candidates[0].weight
 
 
-@given(st.floats(0, 1), st.floats(0, 1))
-def test_a_calibration_rises_from_0_to_1(one: float, other: float) -> None:
-    model = default_model()
+def test_a_calibration_goes_by_the_size_of_the_registry() -> None:
+    model = msgspec.structs.replace(default_model(), calibration=LOWERING, calibration_small=RAISING)
+    meant = [
+        msgspec.structs.replace(model, registry_size=size).calibrated(0.6)
+        for size in (1, 100_000, 316_228, 1_000_000, 2_000_000)
+    ]
+    assert meant == pytest.approx([0.8, 0.8, 0.55, 0.3, 0.3], abs=1e-6)
+    alone = msgspec.structs.replace(model, calibration_small=(), registry_size=1)
+    assert alone.calibrated(0.6) == pytest.approx(0.3)
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.sampled_from([1, 100_000, 300_000, 1_000_000]))
+def test_a_calibration_rises_from_0_to_1(one: float, other: float, size: int) -> None:
+    model = msgspec.structs.replace(default_model(), registry_size=size)
     low, high = sorted((one, other))
     assert model.calibrated(low) <= model.calibrated(high)
     assert (model.calibrated(0.0), model.calibrated(1.0)) == (0.0, 1.0)

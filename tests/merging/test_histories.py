@@ -7,13 +7,23 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from server.records import cases, children, notes, overview
+from server.records import cases, children, note_subjects, overview
 from server.storage import Store, open_store
 from tests.casework import oracle
-from tests.merging.histories import RECORDS, AcknowledgeJoint, Merge, Step, Unmerge, Walk, histories
+from tests.merging.histories import (
+    RECORDS,
+    AcknowledgeJoint,
+    Amend,
+    Merge,
+    Step,
+    Unmerge,
+    Walk,
+    Write,
+    histories,
+)
 from tests.storage.fixtures import TEST_SETTINGS, empty
 
 orders = st.lists(st.integers(0, 3), max_size=3)
@@ -76,7 +86,7 @@ def check_flags(walk: Walk, kept_id: int, live: set[str]) -> None:
     """The flags of the child are those of all its notes together, and every note has a duty."""
     road = walk.road
     flags = {flag.rule: flag for flag in road.store.read_now(lambda tx: cases.flags_of(tx, kept_id))}
-    facts = road.store.read_now(lambda tx: notes.facts_together(tx, kept_id))
+    facts = road.store.read_now(lambda tx: note_subjects.facts_together(tx, kept_id))
     for rule, found in (
         ("missing_repeat", oracle.counted(facts, 90, 3, only_missing=True)),
         ("sources_several", oracle.counted(facts, 30, 2, sources=True)),
@@ -101,6 +111,17 @@ def check_flags(walk: Walk, kept_id: int, live: set[str]) -> None:
     assert road.store.read_now(lambda tx: overview.continues_as(tx, kept_id)) is None
 
 
+@example(
+    # A joint flag went with most of its notes, its alert stayed on the other record: both end with the last merge.
+    history=[
+        Write(0, 0, 0, 0, danger=True),
+        Merge(1, 2),
+        Merge(0, 1),
+        Write(1, 0, 0, 0, danger=True),
+        Amend(2, 0),
+    ],
+    order=[1],
+)
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(history=histories, order=orders)
 def test_a_merge_taken_back_leaves_what_would_be_had_it_never_been(

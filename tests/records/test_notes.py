@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.records import changes, notes
+from server.records import changes, note_subjects, notes, notes_shown
 from server.records.notes import Status
 from server.storage import Store
 from sync.envelope import ChangeOp
@@ -69,14 +69,14 @@ def test_a_note_is_shown_as_it_was_written_with_what_was_added(road: Road) -> No
     officer.sends(officer.amendment(note_id, text="His coat was wet"))
     officer.sends(officer.withdrawal(note_id))
     subject = road.subject_of(note_id, 1)
-    shown = road.store.read_now(lambda tx: notes.of_subject(tx, RIVERA, subject, now=road.now))
+    shown = road.store.read_now(lambda tx: notes_shown.of_subject(tx, RIVERA, subject, now=road.now))
     assert shown is not None
     assert shown.ordinal == 1 and shown.subject_id == subject
     assert shown.body == road.body(AMARA, JONAS, assessment="I am worried")
     assert [type(amended.body).__name__ for amended in shown.amendments] == ["Amendment", "Withdrawal"]
     assert shown.withdrawn_at == road.now
     assert road.count("audit_entry", "verb = 'consultation' AND kind = 'note'") == 1
-    assert road.store.read_now(lambda tx: notes.of_subject(tx, RIVERA, 9_999, now=road.now)) is None
+    assert road.store.read_now(lambda tx: notes_shown.of_subject(tx, RIVERA, 9_999, now=road.now)) is None
 
 
 def test_a_withdrawn_note_stays_and_stops_counting(road: Road) -> None:
@@ -84,7 +84,7 @@ def test_a_withdrawn_note_stays_and_stops_counting(road: Road) -> None:
     note_id = officer.writes(AMARA)
     child = road.child_of(note_id)
     officer.sends(officer.withdrawal(note_id))
-    facts = road.store.read_now(lambda tx: notes.facts_of_child(tx, child))
+    facts = road.store.read_now(lambda tx: note_subjects.facts_of_child(tx, child))
     assert [fact.withdrawn for fact in facts] == [True]
     first = road.value("SELECT withdrawn_at FROM note")
     road.passes(hours=1)
@@ -100,14 +100,16 @@ def test_what_is_asked_of_a_note_by_its_number(road: Road) -> None:
     assert read(lambda tx: notes.stored(tx, "no such note")) is None
     assert read(lambda tx: notes.taken_ids(tx, [note_id, "another"])) == {note_id}
     assert read(lambda tx: notes.taken_ids(tx, [])) == set()
-    subjects = read(lambda tx: notes.subjects_of(tx, stored.note_key))
+    subjects = read(lambda tx: note_subjects.subjects_of(tx, stored.note_key))
     assert [child for _, child in subjects] == [road.child_of(note_id, 0), road.child_of(note_id, 1)]
-    assert read(lambda tx: notes.children_of(tx, stored.note_key)) == sorted(child for _, child in subjects)
+    assert read(lambda tx: note_subjects.children_of(tx, stored.note_key)) == sorted(
+        child for _, child in subjects
+    )
     subject = subjects[1][0]
-    record, note_key, ordinal = read(lambda tx: notes.subject_record(tx, subject))
+    record, note_key, ordinal = read(lambda tx: note_subjects.subject_record(tx, subject))
     assert (record.given, note_key, ordinal) == ("jonas", stored.note_key, 1)
-    assert read(lambda tx: notes.body_of_subject(tx, subject)) == (road.body(AMARA, JONAS), 1)
-    assert read(lambda tx: notes.id_of_subject(tx, subject)) == note_id
+    assert read(lambda tx: note_subjects.body_of_subject(tx, subject)) == (road.body(AMARA, JONAS), 1)
+    assert read(lambda tx: note_subjects.id_of_subject(tx, subject)) == note_id
     assert read(notes.count) == 1
     assert read(notes.last_received_at) == road.now
 
@@ -117,7 +119,7 @@ def test_an_amendment_changes_how_a_note_counts(road: Road) -> None:
     note_id = officer.writes(Subject(given_names="Jay"))
     officer.sends(officer.amendment(note_id, road.body(Subject(given_names="Jay"), danger_now=True)))
     child = road.child_of(note_id)
-    [fact] = road.store.read_now(lambda tx: notes.facts_of_child(tx, child))
+    [fact] = road.store.read_now(lambda tx: note_subjects.facts_of_child(tx, child))
     assert fact.danger_now
     assert "danger_now" in road.flags_of(child)
     assert [alert.grade for alert in road.alerts_of(child, "open")] == ["red"]

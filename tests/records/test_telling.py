@@ -15,12 +15,14 @@ from server.alerts.push import Subscription
 from server.audit.verify import verify
 from server.casework.facts import HOUR_MS, MINUTE_MS
 from server.jobs import escalation
-from server.records import dead_letters, deliveries, spreading, telling
+from server.records import dead_letters, deliveries, noise, spreading, telling
 from server.storage import Store
-from sync.vocabulary import Category
+from sync.note import Subject
+from sync.vocabulary import Category, Grade
 from tests.alerts.ways import PRESETS, Way, choose, deliver, person, told
 from tests.road import AMARA, CAMDEN, JONAS, LAMBETH, POLICY, Road
 
+ZOFIA = Subject(given_names="Zofia", family_name="Wisniewska", date_of_birth=datetime.date(2013, 7, 19))
 BROWSER = Subscription("https://push.example/abc", "key", "auth")
 
 
@@ -107,9 +109,33 @@ def test_what_is_low_comes_together_once_a_day(road: Road) -> None:
     assert deliver(road, mail) == 1
     [message] = mail.sent
     assert (message.kind, message.count) == ("digest", 2)
-    assert road.store.read_now(lambda tx: spreading.interruptions(tx, since=0)) == [
-        ("rivera", grades.pop(), 0, 2)
+    boss = person(road, "boss", "supervisor")
+    [one] = road.store.read_now(lambda tx: noise.interruptions(tx, POLICY, boss, now=road.now))
+    assert (one.name, one.total, one.in_digests) == ("Test rivera", 0, 2)
+
+
+def test_a_supervisor_sees_how_often_their_own_people_were_interrupted(road: Road) -> None:
+    rivera, camden = person(road, "rivera"), person(road, "camden", borough=CAMDEN)
+    boss, idle = person(road, "boss", "supervisor"), person(road, "idle")
+    for who in (rivera, camden, boss):
+        choose(road, who, amber="digest")
+    for child, danger in ((AMARA, True), (JONAS, False)):
+        road.officer().writes(child, danger_now=danger, category=Category.KNIFE)
+    road.officer("lee", CAMDEN).writes(ZOFIA, danger_now=True)
+    deliver(road, Way("mail"), Way("push"))
+    road.passes(minutes=15)
+    road.store.write_now(lambda tx: escalation.run(tx, road.now, road.worlds.current(tx)))
+    deliver(road, Way("mail"), Way("push"))
+    found = road.store.read_now(lambda tx: noise.interruptions(tx, POLICY, boss, now=road.now))
+    assert [(one.name, one.at_once, one.in_digests) for one in found] == [
+        ("Test boss", {Grade.RED: 1}, 0),
+        ("Test rivera", {Grade.RED: 1, Grade.AMBER: 0}, 1),
     ]
+    later = road.store.read_now(
+        lambda tx: noise.interruptions(tx, POLICY, boss, now=road.now + 8 * 24 * HOUR_MS)
+    )
+    assert later == []
+    assert road.store.read_now(lambda tx: noise.interruptions(tx, POLICY, idle, now=road.now)) == []
 
 
 def test_a_choice_that_the_borough_does_not_permit_does_not_hold(road: Road) -> None:
@@ -170,14 +196,14 @@ def test_a_dead_letter_is_seen_with_its_reason_and_sent_again(road: Road) -> Non
     [letter] = road.store.read_now(lambda tx: dead_letters.listed(tx, admin))
     assert (letter.channel, letter.username, letter.grade) == ("mail", "rivera", "red")
     assert letter.trouble == "the mail server refused it with 550" and letter.attempts == 1
-    [health] = road.store.read_now(lambda tx: dead_letters.health(tx, ["mail"]))
+    [health] = road.store.read_now(lambda tx: dead_letters.health(tx, ["mail"], now=road.now))
     assert (health.dead, health.failures, health.is_well) == (1, 1, False)
     assert road.store.write_now(lambda tx: dead_letters.resend(tx, admin, now=road.now, channel="push")) == 0
     assert road.store.write_now(lambda tx: dead_letters.resend(tx, admin, now=road.now)) == 1
     mail = Way("mail")
     assert deliver(road, mail) == 1
     assert road.store.read_now(lambda tx: dead_letters.listed(tx, admin)) == []
-    [health] = road.store.read_now(lambda tx: dead_letters.health(tx, ["mail"]))
+    [health] = road.store.read_now(lambda tx: dead_letters.health(tx, ["mail"], now=road.now))
     assert (health.dead, health.failures, health.is_well) == (0, 0, True)
 
 

@@ -3,7 +3,11 @@
     world.py    phones, network, server, time; each event is one method
     server.py   the real doors, intake and records on a real store, without HTTP
     phone.py    the real phone (`client_stub`) over a store in memory, stopped at any boundary
-    oracle.py   what must hold: short, and of no code of the product
+    beginnings.py  who and what there is when a world begins
+    desk.py     what people at desks do meanwhile
+    lending.py  every page, every lease and the ledger of holdings, checked as they happen
+    oracle.py   what must hold: short, and of no code of the product; lent.py the same of what phones are lent
+    scripts.py  short stories, told for every boundary at which a phone can die
     running.py  events drawn from a seed; a history that can be read; `python -m tests.simulation`
     mutants.py  the product broken on purpose, to prove that the checks see it
 

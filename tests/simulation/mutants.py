@@ -19,9 +19,10 @@ from client_stub.conversation import Stopped
 from client_stub.lending import Lending as PhoneLending
 from client_stub.store import Store as PhoneStore
 from server import intake, placing, pulling
+from server.checkpoints import Totals
 from server.http import sync as doors
 from server.jobs import backup
-from server.records import briefing, changes, leases, ledger, notes, reference
+from server.records import briefing, changes, leases, ledger, notes, reference, standstill
 from server.storage import StorageUnavailable
 from server.storage.bookkeeping import Savepoint
 from server.storage.postgres_transaction import PostgresTransaction
@@ -227,7 +228,7 @@ def change_not_logged() -> AbstractContextManager[Any]:
     put = changes.put
 
     def forgetful(tx: Any, bucket: str, kind: str, id: str, rev: int, *rest: Any) -> None:
-        if rev == 1:
+        if rev == 1 or not bucket.startswith("notes:"):
             put(tx, bucket, kind, id, rev, *rest)
 
     return _replaced(changes, "put", forgetful)
@@ -246,12 +247,32 @@ def page_ends_one_too_far() -> AbstractContextManager[Any]:
     return _replaced(pulling, "page", far)
 
 
+@_mutant(6, SIMULATED)
+def nothing_new_said_unseen() -> AbstractContextManager[Any]:
+    """A phone that had everything once is told that nothing has come since."""
+    return _replaced(standstill, "stands", lambda *_, **__: True)
+
+
+@_mutant(9, SIMULATED)
+def total_of_another_place() -> AbstractContextManager[Any]:
+    """What a bucket held at one place in the log is told at any."""
+
+    def stale(self: Totals, tx: Any, bucket: str, place: Any, revisions: Any, **named: Any) -> Any:
+        known = self._known.get(bucket)
+        return known.total if known is not None else counted(self, tx, bucket, place, revisions, **named)
+
+    counted = Totals.of
+    return _replaced(Totals, "of", stale)
+
+
 @_mutant(8, SIMULATED)
 def notes_of_others_sent() -> AbstractContextManager[Any]:
     """A pull reads the whole log instead of the officer's."""
     after, send = changes.after, notes.send_own
 
-    def everything(tx: Any, _bucket: str, xid: int, seq: int, limit: int) -> Any:
+    def everything(tx: Any, bucket: str, xid: int, seq: int, limit: int) -> Any:
+        if not bucket.startswith("notes:"):
+            return after(tx, bucket, xid, seq, limit)
         authors = [f"notes:{author}" for (author,) in tx.rows("SELECT DISTINCT author FROM note")]
         found = [entry for one in authors for entry in after(tx, one, xid, seq, limit)]
         return sorted(found, key=lambda entry: (entry.xid, entry.seq))[:limit]
@@ -301,7 +322,7 @@ def outbox_cleared_on_resync() -> AbstractContextManager[Any]:
     return _replaced(syncing.Sync, "_pull", clean)
 
 
-@_mutant(10, SIMULATED)
+@_mutant(10, SIMULATED, "forgotten")
 def forgets_without_durable() -> AbstractContextManager[Any]:
     """A receipt alone lets the phone forget the bytes."""
     return _replaced(syncing, "may_forget", lambda entry, _durable: entry.state is outbox.State.RECEIPTED)

@@ -184,6 +184,8 @@ class Phone:
                 reached=self.boundary,
             ),
         )
+        if source is not None:
+            self._device_id = self.device.enrolled().device_id
 
     def enrol(self, identity: Identity, private_key: str) -> None:
         """Put in place what an enrolment leaves on the phone."""
@@ -191,12 +193,12 @@ class Phone:
             self.store.put("private_key", private_key)
             self.store.put("identity", msgspec.json.encode(identity).decode())
             self.device.start_epoch()
+        self._device_id = identity.device_id
 
     @property
     def enrolled_as(self) -> str:
         """Its id, also when nothing is left on it."""
-        if self._device_id is None:
-            self._device_id = self.device.enrolled().device_id
+        assert self._device_id is not None
         return self._device_id
 
     @property

@@ -26,15 +26,16 @@ from server.checkpoints import Totals
 from server.http import at_once, auth, problems, receiving
 from server.http import devices as device_doors
 from server.http import sync as sync_doors
-from server.http.notes_first import Answered, NotesFirst, OnePush
+from server.http.answered import BODY_KEY, Answered, key_of
+from server.http.notes_first import NotesFirst, OnePush
 from server.http.problems import Problem
 from server.http.services import Services
 from server.jobs import backup
-from server.records import ledger, notes, reference
+from server.records import ledger, note_subjects, reference
 from server.settings import Settings
-from server.storage import StorageUnavailable, Store, Transaction
+from server.storage import StorageUnavailable, Store, Transaction, WouldWait
 from server.world import Worlds
-from sync.envelope import PullAnswer
+from sync.envelope import PullAnswer, PushAnswer
 from tests.road import REGISTRY
 from tests.simulation.engines import Engine
 from tests.simulation.phone import Call
@@ -66,6 +67,9 @@ class _Inline:
         return self._with_fate(self._server.store.read_now, work)
 
     def glance(self, work: Callable[[Transaction], T]) -> T:
+        """On a file SQLite gives one; here the database is in memory, and a read is as good."""
+        if self._server.store.read_now(_several_write):
+            raise WouldWait("PostgreSQL is across a network.")
         return self._server.store.read_now(work)
 
     async def read_durable(self, work: Callable[[Transaction], T]) -> T:
@@ -165,6 +169,10 @@ class SimServer:
                 known = finished(at_once.nothing_new(self.services, call.token, call.said))
                 if known is not None:
                     return msgspec.json.decode(known, type=PullAnswer)
+            elif call.door == "push":
+                said_before = finished(at_once.said_before(self.services, call.token, key_of("", call.said)))
+                if said_before is not None:
+                    return msgspec.json.decode(said_before, type=PushAnswer)
             handler = DOORS[call.door]
             connection = SimpleNamespace(
                 headers={"authorization": f"Bearer {call.token}"},
@@ -175,7 +183,11 @@ class SimServer:
             device = connection.scope["user"]
             said: dict[str, Any] = {"device": device, "services": self.services}
             if call.door == "push":
-                said["request"] = SimpleNamespace(headers={}, stream=lambda: _pieces(call.said))
+                said["request"] = SimpleNamespace(
+                    headers={},
+                    stream=lambda: _pieces(call.said),
+                    scope={"state": {BODY_KEY: key_of("", call.said)}},
+                )
             elif call.door in ("pull", "condition"):
                 said["data"] = call.said
             answer = finished(handler.fn(**said))
@@ -214,7 +226,7 @@ class SimServer:
                 "SELECT n.note_id, s.subject_id FROM note n JOIN subject s ON s.note_key = n.note_key"
             )
             return [
-                (note_id, notes.body_of_subject(tx, subject_id)[0].saw_or_heard)
+                (note_id, note_subjects.body_of_subject(tx, subject_id)[0].saw_or_heard)
                 for note_id, subject_id in found
             ]
 

@@ -7,7 +7,17 @@ from contextlib import closing
 import pytest
 
 from tests.simulation.engines import Postgres, Sqlite
-from tests.simulation.scripts import SCRIPTS, Script, every_ending, notes, receipts_lost, revoked
+from tests.simulation.scripts import (
+    SCRIPTS,
+    Script,
+    every_ending,
+    lease_over,
+    notes,
+    receipts_lost,
+    revoked,
+    straggling_pull,
+    written_while_wiping,
+)
 from tests.simulation.world import World
 
 
@@ -19,9 +29,19 @@ def test_nothing_is_lost_wherever_the_phone_or_the_server_dies(sqlite: Sqlite, s
     assert boundaries >= 12 and endings >= 7
 
 
+@pytest.mark.invariant(8, 9, 10)
+@pytest.mark.parametrize(
+    "script", [lease_over, straggling_pull, written_while_wiping], ids=lambda script: script.__name__
+)
+def test_what_is_lent_ends_and_the_ledger_says_so_wherever_the_phone_dies(
+    sqlite: Sqlite, script: Script
+) -> None:
+    every_ending(script, sqlite)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.invariant(1, 2, 10, 11, 12, 15, 16)
+@pytest.mark.invariant(1, 2, 8, 9, 10, 11, 12, 15, 16)
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.__name__)
 def test_nor_in_any_other_story(sqlite: Sqlite, script: Script) -> None:
     every_ending(script, sqlite)

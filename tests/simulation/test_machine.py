@@ -42,7 +42,7 @@ class SyncMachine(RuleBasedStateMachine):
     @rule(
         which=WHICH,
         child=st.integers(0, 3),
-        nature=st.sampled_from(["good", "good", "bug", "newer", "poison"]),
+        nature=st.sampled_from(["good", "good", "bug", "newer", "old", "poison"]),
     )
     def write(self, which: int, child: int, nature: str) -> None:
         if phone := self._one(self.world.living(), which):
@@ -58,11 +58,37 @@ class SyncMachine(RuleBasedStateMachine):
         if phone := self._one(self.world.idle(), which):
             self.world.sync(phone, ops, rows, dies_in)
 
-    @rule(which=WHICH, ops=st.sampled_from([1, 50]))
-    def sync_whole(self, which: int, ops: int) -> None:
+    @rule(which=WHICH, ops=st.sampled_from([1, 50]), lease=st.booleans())
+    def sync_whole(self, which: int, ops: int, lease: bool) -> None:
         if (phone := self._one(self.world.idle(), which)) and self.world.server.up:
-            self.world.sync(phone, ops)
+            self.world.sync(phone, ops, lease=lease)
             self.world.run_until_idle(phone)
+
+    @rule(which=WHICH)
+    def look(self, which: int) -> None:
+        if phone := self._one(self.world.living(), which):
+            self.world.look(phone)
+
+    @rule(which=WHICH)
+    def boot_again(self, which: int) -> None:
+        if phone := self._one(self.world.living(), which):
+            self.world.boot_again(phone)
+
+    @rule(which=WHICH)
+    def close_alert(self, which: int) -> None:
+        self.world.close_alert(which)
+
+    @rule(which=WHICH)
+    def restrict(self, which: int) -> None:
+        self.world.restrict(which)
+
+    @rule(number=st.integers(1, 9))
+    def publish(self, number: int) -> None:
+        self.world.publish(number)
+
+    @rule(which=WHICH)
+    def release(self, which: int) -> None:
+        self.world.release(which)
 
     @precondition(lambda self: self.world.network)
     @rule(
@@ -72,8 +98,8 @@ class SyncMachine(RuleBasedStateMachine):
     )
     def deliver(self, which: int, keep: bool, fate: str) -> None:
         message = self._one(self.world.network, which)
-        is_push = message.answer is None and message.call.door == "push"
-        self.world.deliver(message, fate if is_push else WELL, keep=keep)
+        may_fail = message.answer is None and message.call.door in ("push", "pull", "condition")
+        self.world.deliver(message, fate if may_fail else WELL, keep=keep)
 
     @precondition(lambda self: self.world.network)
     @rule(which=WHICH)
@@ -120,19 +146,19 @@ class SyncMachine(RuleBasedStateMachine):
         if phone := self._one(self.world.living(), which):
             self.world.roll_back(phone, same_disk=same_disk)
 
-    @rule(which=WHICH)
-    def clone(self, which: int) -> None:
+    @rule(which=WHICH, imaged=st.booleans())
+    def clone(self, which: int, imaged: bool) -> None:
         if phone := self._one(self.world.living(), which):
-            self.world.clone(phone)
+            self.world.clone(phone, imaged=imaged)
 
     @rule(which=WHICH)
     def acknowledge(self, which: int) -> None:
         self.world.acknowledge(which)
 
-    @rule(which=WHICH)
-    def revoke(self, which: int) -> None:
+    @rule(which=WHICH, gently=st.booleans())
+    def revoke(self, which: int, gently: bool) -> None:
         if phone := self._one(self.world.living(), which):
-            self.world.revoke(phone)
+            self.world.order_wipe(phone) if gently else self.world.revoke(phone)
 
     @rule(hours=st.sampled_from([1, 30]))
     def pass_time(self, hours: int) -> None:

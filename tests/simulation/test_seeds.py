@@ -16,7 +16,7 @@ from tests.simulation.world import NOTES, World
 
 ROOT = Path(__file__).parents[2]
 STEPS = 400
-FIXED = (1, 17, 26, 55, 67, 132, 232, 302, 281_159, 10_000)
+FIXED = (1, 5, 17, 26, 55, 67, 132, 232, 302, 200_105, 281_159, 400_104, 500_173, 10_000)
 """Seeds that found faults when they were found, one in which a number is taken (26), and the ten-thousandth."""
 
 

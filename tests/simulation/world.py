@@ -7,32 +7,41 @@ what happens, and to whom, is the caller's choice (a seed's, or Hypothesis').
 from __future__ import annotations
 
 import base64
-import datetime
 import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
-from functools import cache
 from random import Random
 from typing import Any
 from unittest import mock
 
 import msgspec
 
-from client_stub import keys
 from client_stub.device import DeviceError, Identity
 from client_stub.keys import ServerKey
 from client_stub.transport import TransportError
 from server import intake
-from server.access import assertions
-from server.storage import Transaction
 from sync import inbox, operations, upcasting
 from sync.envelope import PullAnswer, PushAnswer
 from sync.note import Amendment, Note, Subject, Withdrawal
 from sync.operations import Kind, digest, freeze
 from sync.vocabulary import Category
-from tests.road import LAMBETH, SOUTHWARK, START_MS, Road
+from tests.road import START_MS, Road
+from tests.simulation.beginnings import (
+    CAST,
+    KNOWN,
+    NEVER_COPIED,
+    OFFICERS,
+    SILENT,
+    WARDS,
+    at_time,
+    device_id_of,
+    enrol_everybody,
+    key_of,
+    renamed,
+    with_a_bug,
+)
 from tests.simulation.desk import Desk
 from tests.simulation.engines import Engine
 from tests.simulation.lending import Lending, Truth
@@ -49,30 +58,12 @@ from tests.simulation.server import (
     Unexpected,
 )
 
-OFFICERS = (("okafor", LAMBETH), ("lam", SOUTHWARK))
-WARDS = {"okafor-1": "E05000416", "okafor-2": "E05000417", "lam-1": "E05000417", "lam-2": "E05000416"}
-NEVER_COPIED = "lam-1"
-"""One phone that nobody clones or restores, so that the ledger of what it held can be held against its disk."""
 PHONES_MAX = 5
 ROUNDS_MAX = 4
 """Syncs of each phone after the faults have stopped, until everything must be everywhere."""
 TURNS_MAX = 400
 HOUR_MS = 3_600_000
 
-
-def _someone(given: str, family: str, born: str, postcode: str) -> Subject:
-    day = datetime.date.fromisoformat(born)
-    return Subject(given_names=given, family_name=family, date_of_birth=day, postcode=postcode)
-
-
-CAST = (
-    _someone("Mirembe", "Nakato", "2011-02-27", "E8 1EA"),
-    _someone("Oliver", "Prichard", "2015-07-09", "N4 2HT"),
-    _someone("Zofia", "Wisniewska", "2009-05-30", "W3 8DD"),
-    _someone("Haruto", "Ishikawa", "2013-12-01", "HA4 6QT"),
-)
-"""Children described so well that linkage is sure. The first two are on the registry."""
-KNOWN = 2
 
 LEDGER = (
     "SELECT s.device_id, s.epoch, o.seq, o.line, o.outcome, o.received_at"
@@ -121,11 +112,11 @@ class World(Desk):
         known = {child.given_names or "": msgspec.to_builtins(child) for child in CAST}
         self.lending = Lending(self, known, SETTINGS.briefing_hours * HOUR_MS)
         self._closing = ExitStack()
-        self._closing.enter_context(mock.patch.object(intake, "_facts", _with_a_bug(intake._facts)))
-        self._closing.enter_context(mock.patch.object(intake, "log", _SILENT))
+        self._closing.enter_context(mock.patch.object(intake, "_facts", with_a_bug(intake._facts)))
+        self._closing.enter_context(mock.patch.object(intake, "log", SILENT))
         for module in (operations, inbox):
             self._closing.enter_context(mock.patch.object(module, "SCHEMA_NEWEST", OLD + 1))
-        self._closing.enter_context(mock.patch.dict(upcasting.STEPS, {OLD: _renamed}))
+        self._closing.enter_context(mock.patch.dict(upcasting.STEPS, {OLD: renamed}))
         try:
             self.server = SimServer(engine, lambda: self.now, lambda: f"{self.rng.getrandbits(64):016x}")
             self._closing.callback(lambda: self.server.store.close_now())
@@ -144,13 +135,13 @@ class World(Desk):
         road = Road(self.server.store)
         for number, child in enumerate(CAST[:KNOWN]):
             road.child(child, registry_id=f"registry-{number}")
-        self.server.store.write_now(_enrol_everybody)
+        self.server.store.write_now(enrol_everybody)
         for username, _ in OFFICERS:
             for which in (1, 2):
                 self._hand_out(
-                    username, f"{username}-{which}", key=_key(OFFICERS.index((username, _)), which)
+                    username, f"{username}-{which}", key=key_of(OFFICERS.index((username, _)), which)
                 )
-        self.lending.wards = {_device_id(name): ward for name, ward in WARDS.items()}
+        self.lending.wards = {device_id_of(name): ward for name, ward in WARDS.items()}
         self.publish(0)
 
     def _hand_out(self, username: str, name: str, key: str) -> None:
@@ -159,7 +150,7 @@ class World(Desk):
         phone.enrol(
             Identity(
                 server="http://127.0.0.1:8000",
-                device_id=_device_id(name),
+                device_id=device_id_of(name),
                 user=username,
                 audience="http://127.0.0.1:8000",
                 server_key=ServerKey(kid=public.kid, x=public.x),
@@ -207,7 +198,7 @@ class World(Desk):
 
     def device_id(self, phone: str) -> str:
         """Under which a phone of that name is enrolled."""
-        return _device_id(phone)
+        return device_id_of(phone)
 
     def living(self) -> list[Phone]:
         """Those that somebody can use."""
@@ -290,7 +281,7 @@ class World(Desk):
             )
 
     def _note(self, phone: Phone, child: Subject, text: str) -> Note:
-        at = _at(phone.device.surroundings.now_ms())
+        at = at_time(phone.device.surroundings.now_ms())
         return Note(
             observed_at=at, recorded_at=at, category=Category.NEGLECT, saw_or_heard=text, subjects=(child,)
         )
@@ -304,7 +295,7 @@ class World(Desk):
             return
         note_id = mine[which % len(mine)]
         self._say(f"{phone.name} {'withdraws' if withdraw else 'amends'} {note_id[:8]}")
-        at = _at(phone.device.surroundings.now_ms())
+        at = at_time(phone.device.surroundings.now_ms())
         if withdraw:
             body = Withdrawal(recorded_at=at, reason="In error")
             self._on(phone, lambda: phone.device.withdraw(note_id, body), dies_in)
@@ -335,8 +326,8 @@ class World(Desk):
         """The officer opens the phone's program, with signal or without, also while a sync is under way."""
         self._say(f"{phone.name} is looked at")
         before = self.lending.observe(phone)
-        self._on(phone, lambda: self.lending.open_program(phone))
-        if not phone.gone:
+        lives = self._on(phone, lambda: self.lending.open_program(phone))
+        if not phone.gone and (lives or (before and not self.lending.observe(phone))):
             self.lending.check_erased(phone, before)
 
     def boot_again(self, phone: Phone) -> None:
@@ -361,9 +352,9 @@ class World(Desk):
         self._say(f"{phone.name} gives up waiting")
         self._on(phone, phone.lose_signal)
 
-    def _on(self, phone: Phone, act: Any, dies_in: int | None = None) -> None:
-        """Let a phone act until it waits, ends or dies; take what it asks to the network."""
-        before = phone.waiting
+    def _on(self, phone: Phone, act: Any, dies_in: int | None = None) -> bool:
+        """Let a phone act until it waits, ends or dies; take what it asks to the network. Whether it lives."""
+        before, lives = phone.waiting, True
         if dies_in is not None:
             phone.dies_in = dies_in
         try:
@@ -373,6 +364,7 @@ class World(Desk):
             self.oracle.check_closed(phone.enrolled_as)
         except Died as died:
             self._say(f"    {phone.name} dies: {died}")
+            lives = False
             phone.kill()
             if not phone.gone:
                 self.oracle.check_all_sent(phone.name, phone.device.status().all_sent)
@@ -386,6 +378,7 @@ class World(Desk):
             self._check_question(phone, phone.waiting)
         elif phone.report is not None and not phone.syncing:
             self._after_sync(phone)
+        return lives
 
     def _check_question(self, phone: Phone, call: Call) -> None:
         if call.door != "pull":
@@ -452,13 +445,13 @@ class World(Desk):
         if call.door == "condition" and self.server.answered is not None and self.server.committed:
             said = call.said
             self.oracle.life.says(
-                _device_id(message.phone), said.wipe and said.wipe.value, said.holds, self.now
+                device_id_of(message.phone), said.wipe and said.wipe.value, said.holds, self.now
             )
         if answer is not None:
             self.network.append(Message(message.number, message.phone, call, answer, truth))
 
     def _check_push(self, message: Message, answer: Any) -> None:
-        life, device = self.oracle.life, _device_id(message.phone)
+        life, device = self.oracle.life, device_id_of(message.phone)
         lines = lines_of(message.call.said)
         user = message.phone.partition("-")[0]
         if isinstance(answer, PushAnswer):
@@ -673,73 +666,6 @@ class World(Desk):
             else:
                 self.deliver(self.network[-1])
         raise Violation(15, f"{phone.name} does not come to an end of its sync")
-
-
-class _Silent:
-    def __getattr__(self, _name: str) -> Any:
-        return lambda *_args, **_named: None
-
-
-_SILENT = _Silent()
-
-
-def _with_a_bug(facts: Any) -> Any:
-    """Casework that fails on one note, after that note has been stored."""
-
-    def failing(trip: Any, note_id: str, note: Note, *rest: Any) -> Any:
-        if note.saw_or_heard == BUG:
-            raise RuntimeError("a bug that only this note meets")
-        return facts(trip, note_id, note, *rest)
-
-    return failing
-
-
-@cache
-def _key(officer: int, which: int) -> str:
-    """The private key of a phone, made once in a process: nothing that is compared depends on it."""
-    return keys.new_private_key()
-
-
-def _device_id(phone: str) -> str:
-    """The id under which a phone is enrolled; a clone has that of its original."""
-    text = hashlib.sha256(phone.rstrip("'").encode()).hexdigest()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:32]}"
-
-
-def _enrol_everybody(tx: Transaction) -> None:
-    for officer, (username, borough) in enumerate(OFFICERS):
-        person = tx.value(
-            "INSERT INTO person (username, name, role, borough, password_hash, created_at)"
-            " VALUES (:username, :name, 'ward_officer', :borough, '', :now) RETURNING id",
-            {"username": username, "name": f"PC {username.title()}", "borough": borough, "now": START_MS},
-        )
-        for which in (1, 2):
-            jwk = keys.public_jwk(_key(officer, which))
-            tx.execute(
-                "INSERT INTO device (device_id, thumbprint, public_key, person, name, ward, borough, role, status,"
-                " enrolled_at) VALUES (:id, :print, :key, :person, 'simulated', :ward, :borough,"
-                " 'ward_officer', 'active', :now)",
-                {
-                    "id": _device_id(f"{username}-{which}"),
-                    "print": assertions.thumbprint(jwk),
-                    "key": assertions.plain_jwk(jwk),
-                    "person": person,
-                    "borough": borough,
-                    "ward": WARDS[f"{username}-{which}"],
-                    "now": START_MS,
-                },
-            )
-
-
-def _renamed(kind: str, body: dict[str, Any]) -> dict[str, Any]:
-    """From the schema that was shipped once to the newest of this world."""
-    if kind != Kind.NOTE_WRITE:
-        return body
-    return {"saw_or_heard" if name == OLD_NAME else name: value for name, value in body.items()}
-
-
-def _at(now_ms: int) -> datetime.datetime:
-    return datetime.datetime.fromtimestamp(now_ms / 1000, datetime.UTC)
 
 
 def _place(cursor: str) -> tuple[str, str, int, int]:

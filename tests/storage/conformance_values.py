@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -111,6 +112,25 @@ class ValueConformance:
         )
         found = things.write_now(lambda tx: [tx.value(upsert, {"n": "a", "s": s}) for s in (1, 2, 3)])
         assert found == [1, 3, 6]
+
+    def test_each_of_a_list_of_any_length_is_found_by_one_statement(self, things: Store) -> None:
+        for name in ("a", 'b"c', "Ægir", "d%"):
+            things.write_now(add(name))
+
+        def find(*wanted: str) -> list[str]:
+            marks = {"names": json.dumps(wanted)}
+            return things.read_now(
+                lambda tx: [
+                    name
+                    for (name,) in tx.rows(
+                        f"SELECT name FROM thing WHERE name IN {tx.each('names')} ORDER BY thing_id", marks
+                    )
+                ]
+            )
+
+        assert find() == []
+        assert find("Ægir", "a", "a", "A", "d") == ["a", "Ægir"]
+        assert find('b"c', "d%", *map(str, range(2_000))) == ['b"c', "d%"]
 
     def test_text_of_a_statement_is_not_taken_for_parameters(self, things: Store) -> None:
         def work(tx: Transaction) -> list[Any]:

@@ -109,7 +109,9 @@ def private_server(*, durable: bool = False) -> Iterator[str]:
         yield str(folder)
     finally:
         if server is not None:
-            server.send_signal(signal.SIGINT)  # "fast" shutdown: sessions are ended
+            # "Fast" ends sessions and writes all that is in memory to disk; "immediate" leaves that out, and what is
+            # in this folder goes anyway.
+            server.send_signal(signal.SIGINT if durable else signal.SIGQUIT)
             try:
                 server.wait(START_SECONDS_MAX)
             except subprocess.TimeoutExpired:

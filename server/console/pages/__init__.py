@@ -10,9 +10,6 @@
 - `errors` is the page of a failed request.
 """
 
-from litestar import Router
-from litestar.di import Provide
-
 from server.console.pages import (
     administration,
     alert_endings,
@@ -38,7 +35,7 @@ from server.console.pages import (
 from server.console.pages.desk import provide_desk
 from server.console.pages.errors import problem_page
 
-DOORS = [
+HANDLERS = [
     *sign_in.HANDLERS,
     *alerts.HANDLERS,
     *alert_endings.HANDLERS,
@@ -60,8 +57,5 @@ DOORS = [
     *telling.HANDLERS,
     *undelivered.HANDLERS,
 ]
-HANDLERS = [
-    Router("/", route_handlers=DOORS, dependencies={"desk": Provide(provide_desk, sync_to_thread=False)})
-]
 
-__all__ = ["HANDLERS", "problem_page"]
+__all__ = ["HANDLERS", "problem_page", "provide_desk"]

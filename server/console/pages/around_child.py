@@ -20,7 +20,7 @@ from server.console.views_child import (
 from server.records.alerts import State
 from server.records.child import Child, Details, Standing
 from server.records.links import Action
-from server.records.notes import Written
+from server.records.notes_shown import Written
 from server.showing import Timeline
 
 SURE = 0.999

@@ -28,13 +28,15 @@ from server.records.alerts import Alert
 from server.records.cases import Flag
 from server.records.child import Standing
 from server.records.clusters import Action as Joining
-from server.records.incident_decisions import IncidentDecision
+from server.records.incident_decisions import IncidentDecision, Word
 from server.records.links import Action
-from server.records.notes import Written
+from server.records.notes_shown import Written
 from server.records.overview import Undone
 from server.records.steps import INVESTIGATORS, AlertEvent, EventKind
 from server.showing import Entry, Timeline
 
+COULD_JOIN_MAX = 20
+"""Notes offered as tellings of the same event, the nearest in time: two that are farther apart hardly are."""
 PROPOSALS = {
     "strategy_discussion": "Hold a strategy discussion.",
     "supervisor_review": "A supervisor looks at this.",
@@ -118,21 +120,36 @@ class Story:
     def grouped(self, entry: Entry, told: NoteEntry) -> NoteEntry:
         """With the other notes of its event and why they are one, or who said that it is an event of its own."""
         note = entry.note
+        told = msgspec.structs.replace(told, subject_id=note.subject_id, could_join=self.could_join(note))
         word = self.decisions.get(note.subject_id)
-        if word is not None and word.apart:
+        if word is not None and word.word is Word.APART:
             said = f"An event of its own, said {self.author(word.person)}: “{word.reason}”"
-            return msgspec.structs.replace(
-                told, same_incident_as=said, subject_id=note.subject_id, can_rejoin=self.may_group
-            )
+            return msgspec.structs.replace(told, same_incident_as=said, can_rejoin=self.may_group)
         incident = self.incidents.get(note.note_id)
         others = [one for one in incident.note_ids if one != note.note_id] if incident else []
         if incident is None or not others:
             return told
         named = words.listed([self.called[one] for one in others if one in self.called])
         said = f"Counted as one event with the note of {named}. {incident.reason}."
+        by_hand = word is not None and word.word is Word.JOINED
+        if word is not None and by_hand:
+            said += f" Joined by {self.author(word.person)}: “{word.reason}”"
         return msgspec.structs.replace(
-            told, same_incident_as=said, subject_id=note.subject_id, can_part=self.may_group
+            told, same_incident_as=said, can_part=self.may_group, can_rejoin=self.may_group and by_hand
         )
+
+    def could_join(self, note: Written) -> tuple[tuple[int, str], ...]:
+        """The notes that a person could say tell of the same event, the nearest in time first."""
+        if not self.may_group:
+            return ()
+        incident = self.incidents.get(note.note_id)
+        with_it = set(incident.note_ids) if incident else set()
+        others = [
+            one.note for one in self.shown.entries if one.note.note_id not in with_it | {note.note_id}
+            and one.note.withdrawn_at is None
+        ]  # fmt: skip
+        others.sort(key=lambda one: abs(one.observed_at - note.observed_at))
+        return tuple((one.subject_id, self.called[one.note_id]) for one in others[:COULD_JOIN_MAX])
 
     def link(self, entry: Entry) -> LinkWords | None:
         """How the note came here, with why."""

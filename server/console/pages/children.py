@@ -40,9 +40,10 @@ from server.console.views import Shell
 from server.console.views_child import ChildPage
 from server.http.auth import requires
 from server.http.services import Services
-from server.records import children_shown, incident_decisions, links, notes, overview
+from server.records import children_shown, incident_decisions, links, note_subjects, overview
 from server.records.alerts import State
 from server.records.child import Child
+from server.records.incident_decisions import Word
 from server.storage.port import Transaction
 
 LOG_ENTRIES_READ = 200  # enough for the newest lookers of a record that is opened many times a day
@@ -128,7 +129,7 @@ def child_page(
         may_undo=person.may(Permission.DECIDE_LINKS),
         may_see_originals=person.may(Permission.SEE_ORIGINALS),
         address=_addresses(services, person, shown.child, now),
-        incidents=find_incidents(notes.facts_together(tx, shown.child.child_id), world.pack),
+        incidents=find_incidents(note_subjects.facts_together(tx, shown.child.child_id), world.pack),
         decisions=incident_decisions.newest(tx, [entry.note.subject_id for entry in shown.entries]),
         may_group=person.may(Permission.WORK_CASES),
     )
@@ -236,25 +237,31 @@ async def group_note(
     person: NamedDependency[Person],
     services: NamedDependency[Services],
 ) -> Page:
-    """Say that a note tells of an event of its own, or take that back."""
+    """Say that a note tells of an event of its own, or of the same one as another, or take that back."""
     form, now, subject_id = await form_of(request), now_ms(), known_number(subject_id)
-    apart, reason = form.text("apart") == "1", " ".join(form.text("reason").split())
-    said = "apart" if apart else "joined"
-    if not apart:
+    other, reason = form.number("other"), " ".join(form.text("reason").split())
+    word = (
+        Word.APART if form.text("apart") == "1" else Word.JOINED if "other" in form.fields else Word.AS_FOUND
+    )
+    if word is Word.AS_FOUND:
         reason = reason or "Taken back"
-    refused = len(reason) < REASON_CHARACTERS_MIN
+    refused = len(reason) < REASON_CHARACTERS_MIN or (word is Word.JOINED and other is None)
 
     def work(tx: Transaction) -> int:
         world = services.worlds.current(tx)
         if refused:
             return grouping.child_of(tx, person, subject_id, UNDO_REASON)
-        return grouping.keep_apart(tx, world, person, subject_id, reason, apart=apart, now=now, sight=reason)
+        return grouping.say(
+            tx, world, person, subject_id, word, reason, other_id=other, now=now, sight=reason
+        )
 
     try:
         child_id = await services.store.write(work)
     except NotAllowed as error:
         raise missing(error) from None
-    return go(f"/children/{child_id}", said_cookie(services, "say-why" if refused else said))
+    return go(f"/children/{child_id}", said_cookie(services, "say-why" if refused else _GROUPED[word]))
 
+
+_GROUPED = {Word.APART: "apart", Word.JOINED: "joined", Word.AS_FOUND: "as-found"}
 
 HANDLERS = [child, child_with_reason, undo_link, group_note]

@@ -11,7 +11,7 @@ from server.console.views_child import (
     LinkWords,
     NoteEntry,
 )
-from server.records.notes import Amended, Written
+from server.records.notes_shown import Amended, Written
 from sync.note import Amendment as AmendedBody
 from sync.note import MissingEpisode, Note, Subject
 from sync.vocabulary import CATEGORY_LABELS, ChildSeen, RiskLevel, SubjectRole, phrases_to_reconsider

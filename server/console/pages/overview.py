@@ -1,6 +1,7 @@
 """The supervisor's page: what waits, which phones owe notes, and what was lost to what, by borough and week.
 
-The figures are of boroughs and never of people. `server.http.overview` has them for programs and as CSV.
+The figures are of boroughs, but for how often each person was interrupted: that is asked of them, and nothing that
+they did. `server.http.overview` has the figures for programs and as CSV.
 """
 
 from __future__ import annotations
@@ -14,12 +15,21 @@ from server.casework.routing import OTHER_FORCE
 from server.console import words
 from server.console.pages.desk import Desk
 from server.console.pages.web import Page, shows
-from server.console.views_overview import Bar, Measure, OverviewPage, OwingRow, SmallChart, WaitingRow
+from server.console.views_overview import (
+    Bar,
+    Measure,
+    NoiseRow,
+    OverviewPage,
+    OwingRow,
+    SmallChart,
+    WaitingRow,
+)
 from server.http.auth import requires
-from server.records import alerts, children_shown, figures, owing
+from server.records import alerts, children_shown, figures, noise, owing
 from server.records.alerts import State
 from server.records.figures import WEEKS_SHOWN, Week
 from server.storage.port import Transaction
+from sync.vocabulary import Grade
 
 MOST_PRESSING = 8
 """Rows shown in full; the queue has the others."""
@@ -71,6 +81,18 @@ def _overview(tx: Transaction, desk: Desk) -> OverviewPage:
         ),
         measures=measures(found, telling.borough, since),
         since=since,
+        noise=tuple(
+            NoiseRow(
+                name=one.name,
+                role=one.role,
+                borough=telling.borough(one.borough) if one.borough else "All boroughs",
+                at_once=tuple(one.at_once.get(grade, 0) for grade in reversed(Grade)),
+                total=one.total,
+                in_digests=one.in_digests,
+            )
+            for one in noise.interruptions(tx, desk.services.policy, person, now=now)
+        ),
+        noise_days=noise.DAYS,
     )
 
 
@@ -80,8 +102,8 @@ _MEASURES: tuple[_Measured, ...] = (
      " no signal, or was not synced.", lambda week: week.late_ms, True),
     ("idle", "Hours lost to inaction", "How long after the deadline a duty that had arrived waited for an answer.",
      lambda week: week.idle_ms, True),
-    ("told", "Interruptions", "How often the people of a borough were called: new alerts, alerts that grew,"
-     " escalations, and copies of the alerts of other boroughs.", lambda week: week.interruptions, False),
+    ("told", "Calls to answer", "New alerts, alerts that grew, escalations, and copies of the alerts of other boroughs,"
+     " on the page: whether or not they interrupted anybody.", lambda week: week.interruptions, False),
 )  # fmt: skip
 
 

@@ -53,7 +53,7 @@ async def undelivered(
     def look(tx: Transaction) -> tuple[Shell, UndeliveredPage]:
         letters, names = dead_letters.listed(tx, person), Names(tx)
         view = UndeliveredPage(
-            channels=tuple(_channel(health) for health in dead_letters.health(tx, services.ways)),
+            channels=tuple(_channel(health) for health in dead_letters.health(tx, services.ways, now=now)),
             rows=tuple(_row(letter, names, services) for letter in letters),
             more=len(letters) == ROWS_MAX,
         )

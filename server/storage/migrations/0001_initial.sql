@@ -227,6 +227,7 @@ CREATE TABLE subject (
     record $bytes NOT NULL,
     facts $bytes NOT NULL,
     apart $integer NOT NULL DEFAULT 0, -- 1: a person said that the note tells of an event of its own
+    event $integer, -- a person said that those of the same number tell of one event
     UNIQUE (note_key, ordinal)
 ) $strict;
 CREATE INDEX subject_by_child ON subject (child_id);
@@ -497,11 +498,13 @@ CREATE TABLE delivery (
     state TEXT NOT NULL,
     attempts $integer NOT NULL DEFAULT 0,
     next_at $integer NOT NULL,
+    due_at $integer NOT NULL, -- when it should first have gone
     trouble TEXT,
     delivered_at $integer,
     UNIQUE (event_id, channel, person_id, subscription_id)
 ) $strict;
 CREATE INDEX delivery_due ON delivery (next_at) WHERE state = 'waiting';
+CREATE INDEX delivery_to_people ON delivery (due_at) WHERE person_id > 0;
 CREATE INDEX delivery_dead ON delivery (delivery_id) WHERE state = 'dead';
 
 -- How each person has chosen to be told; minutes of the day for the quiet hours. Nobody has to choose anything.
@@ -535,7 +538,9 @@ CREATE TABLE channel_health (
     arrived_at $integer,
     failed_at $integer,
     failures $integer NOT NULL DEFAULT 0, -- one after the other, since something last arrived
-    trouble TEXT
+    trouble TEXT,
+    attempts $integer NOT NULL DEFAULT 0, -- ever, and how many of them failed
+    failed_attempts $integer NOT NULL DEFAULT 0
 ) $strict;
 
 -- Between boroughs, and over them ----------------------------------------------------------------------
@@ -606,7 +611,8 @@ CREATE INDEX force_contact_by_alert ON force_contact (alert_id);
 CREATE TABLE incident_decision (
     decision_id $identity,
     subject_id $integer NOT NULL REFERENCES subject (subject_id),
-    apart $integer NOT NULL,
+    word TEXT NOT NULL, -- apart, joined (to `other_id`), or as_found
+    other_id $integer REFERENCES subject (subject_id),
     person TEXT NOT NULL,
     at $integer NOT NULL,
     reason TEXT NOT NULL
@@ -667,16 +673,19 @@ CREATE TABLE published (
 ) $strict_without_rowid;
 
 -- Which children are in the briefing of which ward. What is said of them is put together when it is sent; `digest`
--- tells whether that is another thing than before. A child that left stays with `gone`, so that `rev` only grows.
+-- tells whether that is another thing than before. A child that left stays with `gone`, so that `rev` only grows, until
+-- no phone can have it any more: `swept_at` is when housekeeping first saw it gone.
 CREATE TABLE briefed (
     ward TEXT NOT NULL,
     child_id $integer NOT NULL,
     rev $integer NOT NULL,
     digest TEXT NOT NULL,
     gone $integer NOT NULL DEFAULT 0,
+    swept_at $integer,
     PRIMARY KEY (ward, child_id)
 ) $strict_without_rowid;
 CREATE INDEX briefed_by_child ON briefed (child_id);
+CREATE INDEX briefed_gone ON briefed (swept_at) WHERE gone = 1;
 
 -- For how long a phone may hold the briefing of its ward: the newest of each phone.
 CREATE TABLE briefing_lease (
@@ -701,6 +710,7 @@ CREATE TABLE holding (
 CREATE INDEX holding_by_device ON holding (device_id, given_at);
 CREATE INDEX holding_by_child ON holding (child_id, given_at);
 CREATE INDEX holding_open ON holding (device_id, child_id) WHERE ended_at IS NULL;
+CREATE INDEX holding_ended ON holding (ended_at) WHERE ended_at IS NOT NULL;
 
 -- What a phone last said of itself: its own clock and its monotonic clock (ms) with the boot that it counts from, how
 -- far its clock is off (server less phone), entries that only it has, and children that it holds.

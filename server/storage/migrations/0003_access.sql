@@ -50,7 +50,8 @@ CREATE TABLE device (
     app_version text,
     wipe_ordered_at $integer,               -- an administrator said so; a revoked phone is told to wipe as well
     wipe_begun_at $integer,                 -- the phone said that it begins, everything it had to send being sent
-    wiped_at $integer                       -- the phone said that it is done
+    wiped_at $integer,                      -- the phone said that it is done
+    wipe_presumed_at $integer               -- it said that it begins, and has been silent for so long that it must be
 ) $strict_without_rowid;
 CREATE INDEX device_person ON device (person);
 

@@ -180,19 +180,20 @@ def _cpu(running: Running) -> float:
 def measure(peer: Peer, asked: argparse.Namespace) -> Measured:
     """Start a server, give it the work of a day, and end it."""
     with peer.start(asked.clients) as running:
-        batches = batches_for(running, asked.clients, asked.notes, asked.batch, asked.children)
+        notes = round(asked.notes * peer.share)
+        batches = batches_for(running, asked.clients, notes, asked.batch, asked.children)
         pushed, cpu = with_cpu(running, push_all(running, batches, asked.clients))
         again, cpu_again = with_cpu(running, push_all(running, batches, asked.clients))
         (ids, seconds, cursor), cpu_pull = with_cpu(running, pull_all(running))
         empty, cpu_empty = with_cpu(running, pull_nothing(running, cursor))
         return Measured(
-            push=asked.notes / pushed.seconds,
+            push=notes / pushed.seconds,
             push_p99=percentile(pushed.latencies_ms, 0.99),
-            again=asked.notes / again.seconds,
+            again=notes / again.seconds,
             pull=len(ids) / seconds,
             empty_p50=median(empty),
-            cpu=cpu / asked.notes * 1000,
-            cpu_again=cpu_again / asked.notes * 1e6,
+            cpu=cpu / notes * 1000,
+            cpu_again=cpu_again / notes * 1e6,
             cpu_pull=cpu_pull / max(1, len(ids)) * 1e6,
             cpu_empty=cpu_empty / EMPTY_PULLS * 1e6,
             memory=usage_of(running.pid)[1],
@@ -204,9 +205,9 @@ def measure(peer: Peer, asked: argparse.Namespace) -> Measured:
 
 def measure_burst(peer: Peer, asked: argparse.Namespace) -> Burst:
     """Start a server and let a whole shift end at once."""
-    notes = asked.phones * asked.phone_notes
-    with peer.start(asked.phones) as running:
-        batches = batches_for(running, asked.phones, notes, asked.phone_notes, asked.children)
+    phones = round(asked.phones * peer.share)
+    with peer.start(phones) as running:
+        batches = batches_for(running, phones, phones * asked.phone_notes, asked.phone_notes, asked.children)
         pushed = uvloop.run(burst(running, batches))
         memory = usage_of(running.pid)[1]
         ids, _, _ = uvloop.run(pull_all(running))

@@ -41,11 +41,13 @@ Start = Callable[[int], AbstractContextManager[Running]]
 
 
 class Peer(msgspec.Struct, frozen=True):
-    """A server to measure. `durable`: what it acknowledges is on disk by then."""
+    """A server to measure. `durable`: what it acknowledges is on disk by then. `share`: how much of the work it is
+    given; its rates are for one second all the same."""
 
     name: str
     durable: bool
     start: Start
+    share: float = 1.0
 
 
 @contextmanager
