@@ -46,7 +46,6 @@ def test_a_middle_size_is_judged_as_well() -> None:
 
 def test_the_readme_and_the_chart_show_what_was_measured_last() -> None:
     report = read_report()
-    assert told.faults(report) == []
     assert told.tables(report) in README.read_text(encoding="utf-8"), "put in what --draw prints"
     chart = (HERE / "slope.svg").read_text(encoding="utf-8")
     assert chart == told.chart(report), "python -m tests.bench.slope --draw"

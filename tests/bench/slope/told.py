@@ -111,7 +111,7 @@ def _milliseconds(microseconds: float) -> str:
 # The chart: one panel for each slope, how many times the cost at the smallest size against the size.
 
 WIDTH, HEIGHT, LEFT, TOP, PANEL, GAP, DEEP = 900, 400, 52, 64, 372, 60, 250
-MOST = 3.0
+MOST = 4.0
 COLOURS = {
     "note_cpu": ("#0b5cad", "#6cb4ff"),
     "pull_cpu": ("#a8480a", "#ffa468"),
@@ -150,16 +150,16 @@ def chart(report: Report) -> str:
     ]
     for number, slope in enumerate(report.slopes):
         parts += _panel(slope, LEFT + number * (PANEL + GAP))
-    for number, figure in enumerate(JUDGED):
+    x, y = LEFT, HEIGHT - 18
+    for figure in JUDGED:
         name = next(words for one, words, _ in LINES if one == figure)
-        x, y = LEFT + number * 165, HEIGHT - 18
         dash = f' stroke-dasharray="{DASHES[figure]}"' if DASHES[figure] else ""
         parts.append(
             f'<path class="{figure}"{dash} d="M{x} {y - 4}h34"/><text x="{x + 42}" y="{y}">{name}</text>'
         )
-    x = LEFT + len(JUDGED) * 165
-    parts.append(f'<rect class="may" x="{x}" y="{HEIGHT - 28}" width="24" height="12"/>')
-    parts.append(f'<text x="{x + 30}" y="{HEIGHT - 18}">may be</text></svg>')
+        x += 66 + 7 * len(name)
+    parts.append(f'<rect class="may" x="{x}" y="{y - 10}" width="24" height="12"/>')
+    parts.append(f'<text x="{x + 30}" y="{y}">what the rule permits</text></svg>')
     return "\n".join(parts) + "\n"
 
 
@@ -198,7 +198,7 @@ def _panel(slope: Slope, left: int) -> list[str]:
 
 
 def _short(size: int) -> str:
-    return f"{size / 1e6:g} million" if size >= 1_000_000 else f"{size:,}"
+    return f"{size / 1e6:g}M" if size >= 1_000_000 else f"{size:,}"
 
 
 def _in_words(report: Report) -> str:
