@@ -51,7 +51,8 @@ def link(
 
     notes.csv: note_id and observed_on, the same columns without child_id, and age.
 
-    UTF-8 with a header; dates as 2014-03-09; aliases separated by semicolons.
+    UTF-8 with a header; dates as 2014-03-09; aliases separated by semicolons. A cell that cannot be used (a date
+    that is none) counts as empty, and is named at the end.
     """
     chosen = None if model is None else read_model(model)
     with progress_bar(err) as bar:
@@ -68,6 +69,12 @@ def link(
             raise CommandError(str(error)) from None
         for stage, count in (("known", summary.known), ("notes", summary.notes)):
             bar.update(tasks[stage], total=count, completed=count)
+    if summary.unread.count:
+        err.print(
+            f"{counted(summary.unread.count, 'cell')} could not be used and counted as empty. The first:"
+        )
+        for said in summary.unread.first:
+            err.print(f"  {escape(said)}")
     say(
         f"{counted(summary.notes, 'note')} against {counted(summary.known, 'known child', 'known children')}: "
         f"[bold]{summary.link:,}[/bold] linked, {summary.review:,} for review, {summary.new:,} new."

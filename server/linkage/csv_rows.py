@@ -37,6 +37,10 @@ class TableError(ValueError):
 class BadCell(ValueError):
     """A row whose cells cannot be used: which column, and what to do."""
 
+    def __init__(self, column: str, why: str) -> None:
+        super().__init__(f"{column} {why}")
+        self.column = column
+
 
 class BadRow(msgspec.Struct, frozen=True):
     """A row that cannot be read: the line it begins on, why, and its text as far as it can be shown.
@@ -243,7 +247,7 @@ def _date(column: str, text: str | None) -> datetime.date | None:
     try:
         return datetime.date.fromisoformat(text)
     except ValueError:
-        raise BadCell(f"{column} is not a date. Write it as YYYY-MM-DD, or leave the cell empty.") from None
+        raise BadCell(column, "is not a date. Write it as YYYY-MM-DD, or leave the cell empty.") from None
 
 
 def _age(row: dict[str, str]) -> float | None:
@@ -255,9 +259,9 @@ def _age(row: dict[str, str]) -> float | None:
     except ValueError:
         age = -1.0
     if not 0 <= age <= 120:
-        raise BadCell("age is not a number of years, 0 to 120. Mend it or empty it.")
+        raise BadCell("age", "is not a number of years, 0 to 120. Mend it or empty it.")
     if "observed_on" not in row:
-        raise BadCell("age without observed_on. Add the day the child was that age.")
+        raise BadCell("age", "without observed_on. Add the day the child was that age.")
     return age
 
 
@@ -276,7 +280,7 @@ def _sex(row: dict[str, str]) -> str | None:
     if text is None:
         return None
     if (sex := _SEXES.get(text.lower())) is None:
-        raise BadCell('sex is neither "female" nor "male". Mend it or empty it.')
+        raise BadCell("sex", 'is neither "female" nor "male". Mend it or empty it.')
     return sex or None
 
 
@@ -299,3 +303,14 @@ def described(row: dict[str, str]) -> Description:
         upn=row.get("upn"),
         nhs_number=row.get("nhs_number"),
     )
+
+
+def described_as_far(row: dict[str, str]) -> tuple[Description, list[BadCell]]:
+    """The same from the cells that can be used, and what is wrong with the others, which count as empty."""
+    usable, wrong = dict(row), list[BadCell]()
+    while True:
+        try:
+            return described(usable), wrong
+        except BadCell as bad:
+            wrong.append(bad)
+            del usable[bad.column]

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from server.linkage.candidates import find
-from server.linkage.csv_rows import BadCell, TableError, described, table_rows
+from server.linkage.csv_rows import BadCell, TableError, described_as_far, table_rows
 from server.linkage.decide import Decider, Decision
 from server.linkage.model import Model, count_terms, default_model
 from server.linkage.packed import PackedIndex
@@ -52,37 +52,59 @@ LINK_COLUMNS = (
 )
 CANDIDATE_COLUMNS = ("note_id", "child_id", "probability", "weight")
 
+UNREAD_SAID_MAX = 5
+
 Progress = Callable[[str, int], None]
 """Called with a stage ("known" or "notes") and the number of rows done so far."""
 
 
+class Unread(msgspec.Struct):
+    """Cells that could not be used and count as empty: how many, and the first of them, in words."""
+
+    count: int = 0
+    first: list[str] = msgspec.field(default_factory=list)
+
+    def add(self, name: str, line: int, bad: BadCell) -> None:
+        """One more, of a line of a file."""
+        self.count += 1
+        if len(self.first) < UNREAD_SAID_MAX:
+            self.first.append(f"{name}, line {line}: {bad}")
+
+
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run did."""
+    """What a run did. `unread`: cells that counted as empty."""
 
     known: int
     notes: int
     link: int
     review: int
     new: int
+    unread: Unread
 
 
-def _identified(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, str, Record]]:
-    """(line, id, record) for every row; every row has an id."""
+def _identified(
+    path: Path, columns: tuple[str, ...], unread: Unread | None = None
+) -> Iterator[tuple[int, str, Record]]:
+    """(line, id, record) for every row; every row has an id. A cell that cannot be used is an error, or where
+    `unread` counts them, empty: one bad date must not keep thousands of notes from being linked."""
     for line, row in table_rows(path, columns):
         own = row.get(columns[0])
         if own is None:
             raise TableError(f"{path.name}, line {line}: {columns[0]} is empty. Every row needs one.")
-        try:
-            record = standardise(described(row))
-        except BadCell as error:
-            raise TableError(f"{path.name}, line {line}: {error}") from None
-        yield line, own, record
+        description, wrong = described_as_far(row)
+        for bad in wrong:
+            if unread is None:
+                raise TableError(f"{path.name}, line {line}: {bad}")
+            unread.add(path.name, line, bad)
+        yield line, own, standardise(description)
 
 
-def _read_known(path: Path, index: PackedIndex, progress: Progress | None) -> Iterator[Record]:
+def _read_known(
+    path: Path, index: PackedIndex, progress: Progress | None, unread: Unread
+) -> Iterator[Record]:
     """The records of the registry, each put in the index on its way. Ids are unique, or TableError."""
     lines = array("I")
-    for line, own, record in _identified(path, KNOWN_COLUMNS):
+    for line, own, record in _identified(path, KNOWN_COLUMNS, unread):
         index.add(own, record)
         lines.append(line)
         if progress and len(index) % PROGRESS_EVERY == 0:
@@ -95,10 +117,10 @@ def _read_known(path: Path, index: PackedIndex, progress: Progress | None) -> It
         progress("known", len(index))
 
 
-def _read_notes(path: Path) -> Iterator[tuple[str, Record]]:
+def _read_notes(path: Path, unread: Unread) -> Iterator[tuple[str, Record]]:
     """(id, record) of every note. Ids are unique, or TableError."""
     seen: dict[str, int] = {}
-    for line, own, record in _identified(path, NOTE_COLUMNS):
+    for line, own, record in _identified(path, NOTE_COLUMNS, unread):
         if own in seen:
             raise _same_id(path, NOTE_COLUMNS[0], seen[own], line)
         seen[own] = line
@@ -140,14 +162,14 @@ def link_tables(
     name only when it is complete. Raises TableError.
     """
     tally = {"link": 0, "review": 0, "new": 0}
-    done = 0
+    done, unread = 0, Unread()
     with ExitStack() as files:
         index = files.enter_context(PackedIndex())
-        counts = count_terms(_read_known(known, index, progress))
+        counts = count_terms(_read_known(known, index, progress, unread))
         decider = Decider((model or default_model()).with_term_frequencies(counts))
         write_link = files.enter_context(_written(out, LINK_COLUMNS))
         write_candidate = files.enter_context(_written(candidates, CANDIDATE_COLUMNS)) if candidates else None
-        for own, record in _read_notes(notes):
+        for own, record in _read_notes(notes, unread):
             decision = decider.decide(record, index)
             tally[decision.outcome] += 1
             write_link(_link_row(own, decision, index))
@@ -159,7 +181,7 @@ def link_tables(
                 progress("notes", done)
         if progress:
             progress("notes", done)
-        return Summary(known=len(index), notes=done, **tally)
+        return Summary(known=len(index), notes=done, unread=unread, **tally)
 
 
 def _candidate_rows(

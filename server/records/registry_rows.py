@@ -96,9 +96,9 @@ def read_row(columns: Sequence[str], cells: Sequence[str]) -> tuple[str, Details
     row = {column: cell for column, cell in zip(columns, cells, strict=True) if cell}
     registry_id = row.get("child_id")
     if not registry_id:
-        raise BadCell("child_id is empty. Every child needs one.")
+        raise BadCell("child_id", "is empty. Every child needs one.")
     if len(registry_id) > REGISTRY_ID_LENGTH_MAX:
-        raise BadCell(f"child_id is longer than {REGISTRY_ID_LENGTH_MAX} characters. Check the columns.")
+        raise BadCell("child_id", f"is longer than {REGISTRY_ID_LENGTH_MAX} characters. Check the columns.")
     said = described(row)
     details = Details(
         given_names=said.given_names,
@@ -167,5 +167,5 @@ def unpack(packed: bytes) -> Batch:
 def _yes(row: dict[str, str], column: str) -> bool:
     said = row.get(column, "no").lower()
     if said not in _YES_NO:
-        raise BadCell(f"{column} is neither yes nor no. Write one of the two.")
+        raise BadCell(column, "is neither yes nor no. Write one of the two.")
     return _YES_NO[said]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from server.linkage.csv_rows import TableError
-from server.linkage.table import LINK_COLUMNS, Summary, link_tables
+from server.linkage.table import LINK_COLUMNS, Summary, Unread, link_tables
 
 COMMON = "sex,address,postcode,school,phone,guardian,upn,nhs_number\n"
 KNOWN = (
@@ -48,7 +48,7 @@ def test_notes_are_linked_and_written_in_order(tmp_path: Path) -> None:
         out,
         progress=lambda stage, rows: told.append((stage, rows)),
     )
-    assert summary == Summary(known=3, notes=3, link=1, review=1, new=1)
+    assert summary == Summary(known=3, notes=3, link=1, review=1, new=1, unread=Unread())
     with out.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert tuple(rows[0]) == LINK_COLUMNS
@@ -136,12 +136,6 @@ def test_the_same_note_twice_is_refused_with_both_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("2013-05-27", "27/05/2013", "line 2: date_of_birth is not a date"),
-        ("2026-03-02,Laila", "soon,Laila", "line 2: observed_on is not a date"),
-        ("N-3,2026-03-02", "N-3,", "line 4: age without observed_on"),
-        (",13,", ",thirteen,", "line 4: age is not a number"),
-        (",13,", ",nan,", "line 4: age is not a number"),
-        (",female,", ",F?,", "line 2: sex is neither"),
         ('"14, Consort Road"', "14, Consort Road", "line 3: 16 cells, the header has 15"),
         ("N-1", "", "line 2: note_id is empty"),
     ],
@@ -150,6 +144,48 @@ def test_a_cell_that_breaks_the_contract_is_refused_with_its_line(
     tmp_path: Path, old: str, new: str, says: str
 ) -> None:
     assert says in refused(tmp_path, notes=NOTES.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("2013-05-27", "27/05/2013", "line 2: date_of_birth is not a date"),
+        ("2026-03-02,Laila", "soon,Laila", "line 2: observed_on is not a date"),
+        ("N-3,2026-03-02", "N-3,", "line 4: age without observed_on"),
+        (",13,", ",thirteen,", "line 4: age is not a number"),
+        (",13,", ",nan,", "line 4: age is not a number"),
+        (",female,", ",F?,", "line 2: sex is neither"),
+    ],
+)
+def test_a_cell_that_cannot_be_used_counts_as_empty_and_is_named(
+    tmp_path: Path, old: str, new: str, says: str
+) -> None:
+    """One bad date must not keep thousands of notes from being linked."""
+    known, out = write(tmp_path / "known.csv", KNOWN), tmp_path / "links.csv"
+    bad, empty = NOTES.replace(old, new, 1), NOTES.replace(old, emptied(old), 1)
+    summary = link_tables(known, write(tmp_path / "notes.csv", bad), out)
+    assert summary.notes == 3 and summary.unread.count >= 1
+    assert summary.unread.first[0].startswith(f"notes.csv, {says}")
+    links = out.read_text(encoding="utf-8")
+    link_tables(known, write(tmp_path / "notes.csv", empty), out)
+    assert out.read_text(encoding="utf-8") == links
+
+
+def emptied(old: str) -> str:
+    """The same piece of a row with its first cell that is no id empty."""
+    return {
+        "2013-05-27": "", "2026-03-02,Laila": ",Laila", "N-3,2026-03-02": "N-3,", ",13,": ",,", ",female,": ",,",
+    }[old]  # fmt: skip
+
+
+def test_many_cells_that_cannot_be_used_are_counted_and_few_are_named(tmp_path: Path) -> None:
+    rows = "".join(f"M-{n},2026-03-02,Laila,,,31/02/2013{',' * 9}\n" for n in range(40))
+    summary = link_tables(
+        write(tmp_path / "known.csv", KNOWN),
+        write(tmp_path / "notes.csv", NOTES + rows),
+        tmp_path / "links.csv",
+    )
+    assert (summary.notes, summary.unread.count, len(summary.unread.first)) == (43, 40, 5)
 
 
 def test_an_empty_file_and_a_missing_file_are_refused(tmp_path: Path) -> None:
