@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from sync.envelope import CUSTODY, PullAnswer, PushAnswer
-from tests.bench.peers.wire import Wire, decoded, encode
+from tests.bench.peers.wire import Answer, Wire, decoded, encode
 from tests.bench.setting import Phone
 
 PAGE = 500
@@ -36,13 +36,19 @@ class Page(msgspec.Struct, frozen=True):
 class Dialect(Protocol):
     """How clients speak to one kind of server."""
 
-    async def push(self, wire: Wire, batch: Batch) -> set[str] | None:
-        """Send a batch: the ids that the server says it has. None: it is busy, ask again."""
+    async def push(self, wire: Wire, batch: Batch) -> set[str] | float:
+        """Send a batch: the ids that the server says it has. A number: it is busy, and asks to be left alone for so
+        many seconds."""
         ...
 
     async def page(self, wire: Wire, client: int, cursor: Any) -> Page:
         """The page after `cursor` (None: from the start) of what this client may pull."""
         ...
+
+
+def _wait(busy: Answer) -> float:
+    """What a server that is busy asks for; a fifth of a second where it does not say."""
+    return float(busy.headers.get("retry-after", 0.2))
 
 
 class Ours:
@@ -53,11 +59,11 @@ class Ours:
         self._push = msgspec.json.Decoder(PushAnswer)
         self._pull = msgspec.json.Decoder(PullAnswer)
 
-    async def push(self, wire: Wire, batch: Batch) -> set[str] | None:
+    async def push(self, wire: Wire, batch: Batch) -> set[str] | float:
         headers = {**self._headers[batch.client], "content-type": "application/x-ndjson"}
         response = await wire.post("/api/sync/push", batch.lines, headers)
         if response.status in (429, 503):
-            return None
+            return _wait(response)
         answer = self._push.decode(response.ok())
         ids = [document["id"] for document in batch.documents]
         return {one for one, verdict in zip(ids, answer.verdicts, strict=True) if verdict.v in CUSTODY}
@@ -71,7 +77,7 @@ class Ours:
 class Pouch:
     """CouchDB's way: `_bulk_docs` and `_changes`."""
 
-    async def push(self, wire: Wire, batch: Batch) -> set[str] | None:
+    async def push(self, wire: Wire, batch: Batch) -> set[str] | float:
         documents = [{"_id": document["id"], "body": document["body"]} for document in batch.documents]
         found = decoded(await wire.post("/concern/_bulk_docs", encode({"docs": documents})))
         # A conflict says that it has the document already, which is what we sent.
@@ -87,7 +93,7 @@ class Pouch:
 class Rx:
     """RxDB's replication over HTTP."""
 
-    async def push(self, wire: Wire, batch: Batch) -> set[str] | None:
+    async def push(self, wire: Wire, batch: Batch) -> set[str] | float:
         rows = [{"newDocumentState": {**document, "_deleted": False}} for document in batch.documents]
         decoded(await wire.post("/concern/0/push", encode(rows)))  # the conflicts: what it has already
         return {document["id"] for document in batch.documents}
@@ -108,7 +114,7 @@ class Kinto:
     def __init__(self) -> None:
         self._by = {"authorization": "Basic " + base64.b64encode(b"bench:bench").decode()}
 
-    async def push(self, wire: Wire, batch: Batch) -> set[str] | None:
+    async def push(self, wire: Wire, batch: Batch) -> set[str] | float:
         requests = [
             {"path": f"{RECORDS}/{document['id']}", "body": {"data": {"body": document["body"]}}}
             for document in batch.documents
@@ -116,7 +122,7 @@ class Kinto:
         asked = encode({"defaults": {"method": "PUT"}, "requests": requests})
         response = await wire.post("/v1/batch", asked, self._by)
         if response.status == 503:
-            return None
+            return _wait(response)
         return {
             document["id"]
             for document, one in zip(batch.documents, decoded(response)["responses"], strict=True)
@@ -139,7 +145,7 @@ class Kinto:
 class Plain:
     """The doors of `fastapi_store.py`."""
 
-    async def push(self, wire: Wire, batch: Batch) -> set[str] | None:
+    async def push(self, wire: Wire, batch: Batch) -> set[str] | float:
         decoded(await wire.post("/push", encode(batch.documents)))
         return {document["id"] for document in batch.documents}
 
