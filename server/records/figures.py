@@ -52,7 +52,8 @@ class Week(msgspec.Struct, kw_only=True):
     copied: int = 0
 
     @property
-    def interruptions(self) -> int:
+    def calls(self) -> int:
+        """Steps that called for an answer, whether or not they interrupted anybody (`noise`)."""
         return self.told + self.grown + self.escalated + self.copied
 
 

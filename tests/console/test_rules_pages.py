@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
+import msgspec
+import pytest
+from litestar.testing import TestClient
+
+from server.app import create_app
 from server.casework.pack import default_pack, default_pack_text
+from server.settings import Settings
 from tests.console.kit import Browser, text
 from tests.http.kit import Client, add_person
 from tests.road import AMARA, LAMBETH, Road
@@ -37,9 +43,7 @@ def test_a_mistake_is_said_with_its_line_and_nothing_is_lost_of_what_was_typed(
 def test_a_pack_is_tried_on_past_notes_and_changes_nothing(admin: Browser, road: Road) -> None:
     road.officer("okafor", LAMBETH).writes(AMARA, danger_now=True)
     before = road.rows("SELECT rule, grade FROM flag ORDER BY flag_id")
-    graver = default_pack_text().replace('grade = "amber"', 'grade = "red"')
     fewer = without_danger(default_pack_text())
-    assert graver != default_pack_text()
     words = text(admin.send("/rules", pack=fewer, do="try").text)
     assert "was tried, and is not in force" in words and "dropped" in words and "On 1 child" in words
     assert road.rows("SELECT rule, grade FROM flag ORDER BY flag_id") == before
@@ -55,6 +59,17 @@ def test_a_pack_is_put_in_force_and_the_next_note_is_judged_by_it(admin: Browser
     assert "by root" in words
     road.officer("okafor", LAMBETH).writes(AMARA, danger_now=True)
     assert "danger_now" not in {rule for (rule,) in road.rows("SELECT rule FROM flag")}
+
+
+def test_the_page_opens_also_where_the_file_of_the_rules_has_gone(settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text(default_pack_text(), encoding="utf-8")
+    with TestClient(create_app(msgspec.structs.replace(settings, rules=file))) as running:
+        admin = Browser(running, add_person(running, "root", role="administrator", borough=None))
+        assert "danger_now" in admin.get("/rules").text
+        file.unlink()
+        page = admin.get("/rules")
+        assert page.status_code == 200 and default_pack().version in page.text
 
 
 def test_others_have_no_such_page(client: Client) -> None:

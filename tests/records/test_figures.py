@@ -68,11 +68,11 @@ def test_what_waits_counts_reviews_that_are_stuck_and_duties_past_their_clock(ro
     assert (seen.unacknowledged, seen.red, seen.overdue, seen.stuck_reviews) == (1, 1, 1, 0)
 
 
-def test_interruptions_are_those_of_the_borough_that_was_called(road: Road) -> None:
+def test_calls_are_those_of_the_borough_that_was_called(road: Road) -> None:
     road.child(AMARA, school_borough=CAMDEN)
     road.officer().writes(AMARA)
     road.officer("lindqvist").writes(AMARA, saw_or_heard="Something else altogether happened today")
-    found = {code: [week for week in weeks if week.interruptions] for code, weeks in weekly(road).items()}
+    found = {code: [week for week in weeks if week.calls] for code, weeks in weekly(road).items()}
     (own,), (other,) = found[LAMBETH], found[CAMDEN]
     assert (own.told, own.grown, own.copied) == (2, 0, 0), "the first is closed: another rule says more"
     assert (other.told, other.grown, other.copied) == (0, 0, 2)

@@ -103,7 +103,7 @@ _MEASURES: tuple[_Measured, ...] = (
     ("idle", "Hours lost to inaction", "How long after the deadline a duty that had arrived waited for an answer.",
      lambda week: week.idle_ms, True),
     ("told", "Calls to answer", "New alerts, alerts that grew, escalations, and copies of the alerts of other boroughs,"
-     " on the page: whether or not they interrupted anybody.", lambda week: week.interruptions, False),
+     " on the page: whether or not they interrupted anybody.", lambda week: week.calls, False),
 )  # fmt: skip
 
 

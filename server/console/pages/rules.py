@@ -110,9 +110,13 @@ def _view(
 
 
 def _settings_text(desk: Desk) -> str:
-    """The text of the pack that holds while none was put in force: the settings', or the one that ships."""
+    """The text of the pack that holds while none was put in force: the settings', or the one that ships. Empty where
+    the settings' file has gone since the server started, which goes on with what it read then."""
     path = desk.services.settings.rules
-    return path.read_text(encoding="utf-8") if path else default_pack_text()
+    try:
+        return path.read_text(encoding="utf-8") if path else default_pack_text()
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _clocks(desk: Desk, pack: Pack) -> tuple[ClockRow, ...]:
