@@ -22,7 +22,7 @@ from litestar.types import ExceptionHandlersMap
 
 from server.access import errors as access
 from server.storage.blobs import BlobError, NoRoom, PartBusy
-from server.storage.port import StorageUnavailable
+from server.storage.port import StorageBusy, StorageUnavailable
 from sync import media
 
 PROBLEM_JSON = "application/problem+json"
@@ -391,7 +391,10 @@ def handle(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
         return respond(request, from_refusal(error))
     if isinstance(error, StorageUnavailable):
         wait = str(error.retry_after_seconds)
-        log.warning("storage unavailable", kind=type(error).__name__)
+        if not isinstance(
+            error, StorageBusy
+        ):  # that is load, a line for each phone of a shift; the access log has it
+            log.warning("storage unavailable", kind=type(error).__name__)
         problem = Problem(UNAVAILABLE, "The database cannot take this now.", headers={"retry-after": wait})
         return respond(request, problem)
     if isinstance(error, BlobError):
