@@ -24,6 +24,8 @@ GSS_CODE = re.compile(r"[A-Z][0-9]{8}")
 class World(msgspec.Struct, frozen=True, kw_only=True):
     """What the road needs beside the database: the model, the rules and the map."""
 
+    generation: int
+    """Of the reference data that it was made from."""
     decider: Decider
     pack: Pack
     areas: AreaHistory
@@ -95,6 +97,7 @@ class Worlds:
         model = self._model.with_term_frequencies(counts) if counts else self._model
         remember(model.term_frequencies.words)
         world = World(
+            generation=generation,
             decider=Decider(model),
             pack=self.pack_in_force(tx),
             areas=AreaHistory(reference.areas(tx)),
