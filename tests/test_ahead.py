@@ -18,11 +18,15 @@ from litestar.testing import TestClient
 from server import ahead, foreseen, intake
 from server.ahead import Ahead
 from server.app import create_app
+from server.linkage.model import default_model
+from server.linkage.splink_settings import model_to_json
+from server.records import in_force
+from server.records.in_force import Kind
 from server.settings import Settings
 from server.storage import open_store
 from tests.http.kit import enrolled_phone
 from tests.http.test_sync import Sender
-from tests.road import AMARA, Road
+from tests.road import AMARA, REGISTRY, Road
 
 WAIT_SECONDS = 30
 
@@ -85,6 +89,24 @@ def test_it_says_what_the_writer_would_say(place: Place) -> None:
         said = await asked.foresee(place.officer.identity.device_id, [place.line])
         assert said == expected
         assert said.subjects[0][0].decision.child_id == place.child_id
+
+    run(place, work)
+
+
+def test_it_decides_by_the_weights_in_force(place: Place) -> None:
+    ours = msgspec.structs.replace(default_model(), name="ours")
+    device = place.officer.identity.device_id
+
+    async def work(asked: Ahead) -> None:
+        place.store.write_now(
+            lambda tx: in_force.put(
+                tx, REGISTRY, Kind.MODEL, ours.version, model_to_json(ours).decode(), now=place.road.now
+            )
+        )
+        said = await asked.foresee(device, [place.line])
+        assert said is not None
+        assert said.subjects[0][0].decision.model_version == ours.version
+        assert said.generation == place.road.world.generation
 
     run(place, work)
 
