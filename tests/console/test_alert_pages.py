@@ -288,5 +288,5 @@ def test_whoever_was_told_reads_that_there_is_less(rivera: Browser, road: Road) 
     officer.writes(AMARA, category=Category.KNIFE)
     officer.sends(officer.withdrawal(wrong))
     said = text(rivera.get(f"/children/{child}").text)
-    assert "that there is less: grounds of it are gone" in said
+    assert "that part of it does not hold any more" in said
     assert "In danger now" not in said.partition("The story")[0]

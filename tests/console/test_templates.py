@@ -114,7 +114,7 @@ def test_a_queue_row_says_grade_clock_why_child_owner_and_state() -> None:
         "Nobody yet",
         "Escalated, waits for the BCU duty inspector until",
         "37 min left",
-        "arrived 9 h late from the phone",
+        "late by 9 h when it arrived",
         "no clock",
         "Acknowledged today 13:15",
     ):
