@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import msgspec
+
+from server.alerts.channels import Message
+from server.alerts.wording import DIGEST, link_of
 from sync.note import Subject
 from sync.vocabulary import Category
-from tests.console.kit import Browser, text, titles
+from tests.console.kit import Browser, stranger, text, titles
 from tests.http.kit import Client, add_person
 from tests.road import AMARA, CAMDEN, JONAS, LAMBETH, SOUTHWARK, Road, at
 
@@ -55,9 +59,25 @@ def test_the_queue_holds_the_own_boroughs_and_copies_and_nothing_else(
     assert f"alert-{theirs}" in other and f"alert-{mine}" not in other
 
 
+def test_the_link_of_every_message_leads_to_the_alert_also_by_way_of_the_sign_in(
+    rivera: Browser, road: Road, client: Client
+) -> None:
+    child, alert = alert_on(road)
+    told = Message(
+        message_id="m", alert_id=alert, borough=LAMBETH, grade="red", kind="raised", told=None, at=0
+    )
+    answer = rivera.get(link_of(told, ""))
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/children/{child}#alert-{alert}")
+    assert f'id="alert-{alert}"' in rivera.get(f"/children/{child}").text
+    assert rivera.get(link_of(msgspec.structs.replace(told, kind=DIGEST), "")).status_code == 200
+    asked = stranger(client, link_of(told, ""))
+    assert asked.headers["location"] == f"/sign-in?next=%2Falerts%2F{alert}"
+
+
 def test_what_one_may_not_see_answers_word_for_word_as_what_is_not_there(rivera: Browser, road: Road) -> None:
     child, alert = alert_on(road, JONAS, CAMDEN)
     pairs = [
+        (f"/alerts/{alert}", "/alerts/999999"),
         (f"/alerts/{alert}/row", "/alerts/999999/row"),
         (f"/alerts/{alert}/hand-over", "/alerts/999999/hand-over"),
         (f"/children/{child}", "/children/999999"),
