@@ -266,6 +266,7 @@ def test_a_grade_is_given_by_form_and_stands_in_the_story(
     assert f'href="/alerts/{alert}/grade"' in rivera.get("/alerts").text
     form = rivera.get(f"/alerts/{alert}/grade")
     assert form.status_code == 200 and "The rules propose green" in text(form.text)
+    assert "1 note, 1 event" in text(form.text) and road.body(AMARA).saw_or_heard in text(form.text)
     path = f"/alerts/{alert}/grade"
     short = rivera.send(path, rev=1, grade="red", rationale="because")
     assert short.status_code == 422 and "needs a rationale" in text(short.text)
@@ -284,6 +285,15 @@ def test_a_grade_is_given_by_form_and_stands_in_the_story(
     assert "It was red: a supervisor lowered it." in said
     assert "Grade changed from green to red by" in said and "“Her aunt saw the injuries”" in said
     assert "Grade changed from red to amber by" in said and "“Seen by the school nurse”" in said
+
+
+def test_the_notes_of_a_restricted_record_stand_beside_no_form(rivera: Browser, road: Road) -> None:
+    child, alert = alert_on(road)
+    road.store.write_now(
+        lambda tx: tx.execute("UPDATE child SET restricted = 1 WHERE child_id = :c", {"c": child})
+    )
+    form = text(rivera.get(f"/alerts/{alert}/grade").text)
+    assert "restricted and asks for a reason" in form and road.body(AMARA).saw_or_heard not in form
 
 
 def test_another_boroughs_alert_has_no_grade_form(rivera: Browser, road: Road) -> None:

@@ -39,7 +39,7 @@ PAGES = {
     "home.html": samples.home(),
     "error.html": samples.error(),
     "hand_over.html": samples_queue.hand_over("Choose who is to have it."),
-    "grade.html": samples_queue.grade("A grade needs a rationale."),
+    "grade.html": samples_child.grade("A grade needs a rationale."),
     "close.html": samples_queue.close("Say what was decided, in a sentence."),
     "telling.html": samples.telling("address", "Give an e-mail address."),
     "undelivered.html": samples.undelivered(),
