@@ -142,7 +142,7 @@ def test_who_is_given_an_alert_that_climbed_is_who_it_waits_for(road: Road) -> N
     assert road.value("SELECT waits_for FROM alert") == "supervisor"
     alert = road.store.write_now(
         lambda tx: duty.hand_over(
-            tx, POLICY, somebody("boss", "supervisor"), 1, "khan", "Yours", now=road.now
+            tx, POLICY, road.pack, somebody("boss", "supervisor"), 1, "khan", "Yours", now=road.now
         )
     )
     assert (alert.waited_for, alert.state.value) == ("khan", "open")

@@ -74,7 +74,9 @@ def test_who_is_given_an_alert_hears_of_it_and_who_answers_disturbs_nobody(road:
     alert_id = road.value("SELECT alert_id FROM alert")
     road.store.write_now(lambda tx: duty.acknowledge(tx, rivera, alert_id, now=road.now))
     road.store.write_now(
-        lambda tx: duty.hand_over(tx, POLICY, rivera, alert_id, "khan", "My shift ends", now=road.now)
+        lambda tx: duty.hand_over(
+            tx, POLICY, road.pack, rivera, alert_id, "khan", "My shift ends", now=road.now
+        )
     )
     deliver(road, mail)
     assert told(mail) == [("khan", "red", "handed_over")]
