@@ -187,6 +187,10 @@ def test_each_browser_hears_and_one_that_is_gone_is_forgotten(road: Road) -> Non
     assert deliver(road, Way("push", ChannelTrouble("ended", is_final=True, is_gone=True))) == 0
     assert road.store.read_now(lambda tx: telling.browsers(tx, rivera.person_id)) == 0
     assert road.store.read_now(lambda tx: tx.value("SELECT COUNT(*) FROM delivery WHERE state = 'dead'")) == 2
+    [health] = road.store.read_now(lambda tx: dead_letters.health(tx, ["push"], now=road.now))
+    assert (health.is_well, health.failed_attempts) == (True, 2), (
+        "one browser less is no fault of the channel"
+    )
 
 
 def test_a_dead_letter_is_seen_with_its_reason_and_sent_again(road: Road) -> None:
