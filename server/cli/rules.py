@@ -192,7 +192,7 @@ def read_pack(settings: Settings, file: Path | None) -> tuple[Pack, str]:
     try:
         text = path.read_text(encoding="utf-8") if path else default_pack_text()
         pack = load_pack(text, policy.force)
-        check_roles(pack, policy)
+        check_roles(pack, policy, text)
     except (PackError, UnicodeDecodeError) as error:
         name = path.name if path else "The pack that ships"
         why = str(error) if isinstance(error, PackError) else "The file is not UTF-8 text."

@@ -271,3 +271,7 @@ def test_a_chain_may_only_name_roles_that_answer_alerts() -> None:
     for wrong in ("mayor", "auditor"):
         with pytest.raises(PackError, match=f"`{wrong}` is not a role.*supervisor"):
             escalation.check_roles(load_pack(RULES.replace('"force_duty_officer"', f'"{wrong}"')), policy)
+    text = RULES.replace('"force_duty_officer"', '"mayor"')
+    line = 1 + next(n for n, said in enumerate(text.splitlines()) if "mayor" in said)
+    with pytest.raises(PackError, match=f"on line {line}: "):
+        escalation.check_roles(load_pack(text), policy, text)

@@ -44,7 +44,7 @@ async def change(desk: NamedDependency[Desk]) -> Page:
     actor = Actor("person", desk.person.username)
     try:
         wanted = load_pack(text, services.policy.force)
-        check_roles(wanted, services.policy)
+        check_roles(wanted, services.policy, text)
     except PackError as wrong:
         said = str(wrong)
         return await desk.shows(
