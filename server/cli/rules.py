@@ -13,6 +13,7 @@ from rich.table import Table
 from server import replaying
 from server.app import make_pack
 from server.casework.pack import Pack, PackError, default_pack_text, load_pack
+from server.casework.telling_rules import chain_in_words, rule_in_words, terms_in_words
 from server.casework.words import hours_in_words
 from server.cli.common import (
     CommandError,
@@ -99,7 +100,7 @@ def show(data: DataOption = None) -> None:
         say(f"In force: [bold]{escape(pack.version)}[/bold], from {escape(where)}")
     rules = Table("Rule", "Grade", "Says", "Proposes")
     for rule in pack.rules:
-        rules.add_row(rule.name, rule.grade.value, escape(rule.sentence), rule.proposes or "")
+        rules.add_row(rule.name, rule.grade.value, escape(rule_in_words(rule)), rule.proposes or "")
     out.print(rules)
     clocks = Table("Clocks", *(grade.value for grade in reversed(Grade)), "Boroughs")
     for name, preset in pack.clocks.presets.items():
@@ -111,6 +112,12 @@ def show(data: DataOption = None) -> None:
         ]
         clocks.add_row(escape(preset.label), *hours, ", ".join(boroughs))
     out.print(clocks)
+    policy = policy_from(settings)
+    for grade in reversed(Grade):
+        chain = chain_in_words(pack, grade, lambda role: policy.roles[role].title)
+        say(f"While nobody answers a {grade.value}: {escape(chain)}")
+    for said in terms_in_words(pack):
+        say(f"School terms, {escape(said)}")
 
 
 def explain(
@@ -193,7 +200,7 @@ def read_pack(settings: Settings, file: Path | None) -> tuple[Pack, str]:
     try:
         text = path.read_text(encoding="utf-8") if path else default_pack_text()
         pack = load_pack(text, policy.force)
-        check_roles(pack, policy)
+        check_roles(pack, policy, text)
     except (PackError, UnicodeDecodeError) as error:
         name = path.name if path else "The pack that ships"
         why = str(error) if isinstance(error, PackError) else "The file is not UTF-8 text."
