@@ -69,7 +69,7 @@ def test_only_the_authors_phone_is_sent_a_note_and_it_is_logged_with_the_recipie
     ]
     rows = road.rows("SELECT ids, recipients FROM audit_entry WHERE verb = 'disclosure'")
     assert rows == [(f'["{mine}"]', '["okafor"]')]
-    assert road.heard("nobody") == ()
+    assert not road.heard("nobody")
     assert road.count("audit_entry", "verb = 'disclosure'") == 1
 
 
