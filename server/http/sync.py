@@ -164,6 +164,11 @@ async def pull(
     A cursor that is not of this server, or of a scope that has changed, is answered from the beginning
     (`resync`); what the phone has not yet sent is never touched by that.
     """
+    return await page_for(services, device, data)
+
+
+async def page_for(services: Services, device: DeviceIdentity, data: PullRequest) -> PullAnswer:
+    """What a phone that may pull is answered."""
     scope = f"notes:{device.username}"
     start, asked, reason = Cursor(services.incarnation, scope, 0, 0), None, None
     if data.cursor is not None:
