@@ -56,15 +56,19 @@ class OwingView(View, frozen=True, kw_only=True):
 
 
 class WeekView(View, frozen=True, kw_only=True):
-    """A borough's duties that began in the week from a Monday. Hours lost to late sync were gone before the note
-    came, hours lost to inaction ran after the deadline: do not add them together. The last four count
-    interruptions: alerts raised, grown, escalated, and copies of other boroughs' alerts."""
+    """A borough's duties that began in the week from a Monday.
+
+    Hours lost before writing were gone before the officer wrote the note, hours lost to late sync passed on the phone,
+    hours lost to inaction ran after the deadline: do not add them together. The last four count interruptions: alerts
+    raised, grown, escalated, and copies of other boroughs' alerts.
+    """
 
     borough_code: str
     borough: str
     week_from: datetime.date
     duties: int
     late_on_arrival: int
+    hours_lost_before_writing: float
     hours_lost_to_late_sync: float
     answered_after_deadline: int
     hours_lost_to_inaction: float
@@ -173,6 +177,7 @@ def _week(week: Week, code: str, name: str, monday: datetime.date) -> WeekView:
         week_from=monday,
         duties=week.duties,
         late_on_arrival=week.late,
+        hours_lost_before_writing=round(week.unwritten_ms / HOUR_MS, 2),
         hours_lost_to_late_sync=round(week.late_ms / HOUR_MS, 2),
         answered_after_deadline=week.idle,
         hours_lost_to_inaction=round(week.idle_ms / HOUR_MS, 2),
