@@ -80,12 +80,14 @@ class WeekView(View, frozen=True, kw_only=True):
 
 class InterruptedView(View, frozen=True, kw_only=True):
     """How often a person was interrupted outside the page in the last week, by grade, and what waited for a digest
-    instead. It is what was asked of them, and nothing that they did."""
+    instead; `at_night`, how many interruptions were in their quiet hours, or without such between 22:00 and 07:00. It
+    is what was asked of them, and nothing that they did."""
 
     name: str
     role: str
     borough: str | None
     at_once: dict[Grade, int]
+    at_night: int
     in_digests: int
 
 
@@ -202,11 +204,48 @@ async def overview_csv(person: NamedDependency[Person], services: NamedDependenc
     now = now_ms()
     found = await services.store.read(lambda tx: list(_weeks(tx, services, person, now)))
     rows = [[getattr(one, column) for column in CSV_COLUMNS] for one in found]
+    return _csv("overview", CSV_COLUMNS, rows)
+
+
+@get(
+    "/api/interruptions.csv",
+    guards=[requires(Permission.SUPERVISE)],
+    security=PERSON_SECURITY,
+    media_type="text/csv",
+    tags=["work"],
+    summary="How often each person of your boroughs was interrupted, as CSV",
+    responses=READING,
+)
+async def interruptions_csv(
+    person: NamedDependency[Person], services: NamedDependency[Services]
+) -> Response[str]:
+    """A line for each person, as `/api/interruptions`."""
+    now = now_ms()
+    found = await services.store.read(lambda tx: noise.interruptions(tx, services.policy, person, now=now))
+    grades = tuple(reversed(Grade))
+    columns = (
+        "name",
+        "role",
+        "borough",
+        *(grade.value for grade in grades),
+        "total",
+        "at_night",
+        "in_digests",
+    )
+    rows = [
+        [one.name, one.role, services.policy.force.place_of(one.borough, None) or "",
+         *(one.at_once.get(grade, 0) for grade in grades), one.total, one.at_night, one.in_digests]
+        for one in found
+    ]  # fmt: skip
+    return _csv("interruptions", columns, rows)
+
+
+def _csv(name: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Response[str]:
     return Response(
-        as_csv(CSV_COLUMNS, rows),
+        as_csv(columns, rows),
         media_type="text/csv; charset=utf-8",
         headers={
-            "content-disposition": 'attachment; filename="overview.csv"',
+            "content-disposition": f'attachment; filename="{name}.csv"',
             "cache-control": "no-store",
             "x-content-type-options": "nosniff",
         },
@@ -229,4 +268,4 @@ def _tame(field: object) -> object:
     return field
 
 
-HANDLERS = [show_overview, show_interruptions, overview_csv]
+HANDLERS = [show_overview, show_interruptions, interruptions_csv, overview_csv]

@@ -88,6 +88,7 @@ def _overview(tx: Transaction, desk: Desk) -> OverviewPage:
                 borough=telling.borough(one.borough) if one.borough else "All boroughs",
                 at_once=tuple(one.at_once.get(grade, 0) for grade in reversed(Grade)),
                 total=one.total,
+                at_night=one.at_night,
                 in_digests=one.in_digests,
             )
             for one in noise.interruptions(tx, desk.services.policy, person, now=now)
