@@ -15,7 +15,6 @@ from server.casework.clocks import deadline, first_hearing_at
 from server.casework.grades import decided, highest
 from server.casework.pack import Pack
 from server.casework.routing import OTHER_FORCE
-from server.placing import WHO_IS_WHO
 from server.records import (
     alerts,
     cases,
@@ -27,6 +26,7 @@ from server.records import (
     notes,
     outcomes,
     telling,
+    who_is_who,
 )
 from server.records.alerts import Alert, AlertConflict, State
 from server.records.grades import NewClock
@@ -191,7 +191,7 @@ def set_marker(
     """
     if not person.may(Permission.WORK_CASES):
         raise NotAllowed("Your role does not set markers.")
-    tx.lock(WHO_IS_WHO)
+    who_is_who.hold(tx)
     marker_id = children_shown.set_marker(tx, person, child_id, kind, reason, now=now, expires_at=expires_at)
     actor = Actor("person", person.username)
     cases.reassess(tx, actor, child_id, world.pack, now=now)

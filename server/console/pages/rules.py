@@ -20,7 +20,8 @@ from server.console.pages.web import Page, sends, shows
 from server.console.views_administration import ClockRow, PackRow, ReplayRow, RuleRow, RulesPage
 from server.http.auth import requires
 from server.jobs.escalation import check_roles
-from server.records import packs
+from server.records import in_force
+from server.records.in_force import Kind
 from server.storage.port import Transaction
 from sync.vocabulary import Grade
 
@@ -55,7 +56,7 @@ async def change(desk: NamedDependency[Desk]) -> Page:
     if form.text("do") == "put":
 
         def put(tx: Transaction) -> Done:
-            packs.put_in_force(tx, actor, wanted.version, text, now=desk.now)
+            in_force.put(tx, actor, Kind.RULES, wanted.version, text, now=desk.now)
             return Done("/rules", "rules-changed")
 
         return await desk.takes("rules.html", "rules", put)
@@ -90,8 +91,8 @@ def _view(
     error: str | None = None,
     tried: tuple[str, int, tuple[ReplayRow, ...]] | None = None,
 ) -> RulesPage:
-    pack, history = desk.services.worlds.pack_in_force(tx), packs.history(tx)
-    stored = packs.in_force(tx)
+    pack, history = desk.services.worlds.pack_in_force(tx), in_force.history(tx, Kind.RULES)
+    stored = in_force.text(tx, Kind.RULES)
     return RulesPage(
         version=pack.version,
         rules=tuple(
