@@ -223,18 +223,6 @@ class ClosePage(View, frozen=True, kw_only=True):
     to_author: str = ""
 
 
-class GradePage(View, frozen=True, kw_only=True):
-    """Give an alert a grade, with the rationale. `proposed` is what the rules say."""
-
-    row: QueueRow
-    choices: tuple[Choice, ...]
-    proposed: Grade | None
-    least: int
-    error: str | None = None
-    wrong_field: str | None = None
-    rationale: str = ""
-
-
 class HandOverPage(View, frozen=True, kw_only=True):
     """Give an alert to somebody else, who owns it at once."""
 

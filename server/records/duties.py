@@ -285,6 +285,21 @@ def flags_without(tx: Transaction, child_id: int, flag_ids: Sequence[int]) -> se
     return set(flag_ids) - {flag_id for (flag_id,) in rows}
 
 
+@impersonal("numbers only")
+def without_flags(tx: Transaction, alert_ids: Collection[int]) -> list[int]:
+    """Those of these alerts that are not closed and have no flag that holds."""
+    return [
+        alert_id
+        for alert_id in alert_ids
+        if tx.value(
+            "SELECT 1 FROM alert a WHERE a.alert_id = :alert AND a.state <> 'closed' AND NOT EXISTS (SELECT 1 FROM"
+            " alert_flag l JOIN flag f ON f.flag_id = l.flag_id"
+            " WHERE l.alert_id = a.alert_id AND f.retracted_at IS NULL)",
+            {"alert": alert_id},
+        )
+    ]
+
+
 @impersonal("one time of one alert")
 def running_since(tx: Transaction, child_id: int, note_id: str) -> int | None:
     """Since when a clock runs on a record for this note that nobody has answered; None where none does."""

@@ -82,7 +82,7 @@ def waiting(
     found: dict[str, Waiting] = {}
     for borough, number, red, overdue, oldest in tx.rows(
         "SELECT borough, COUNT(*), SUM(CASE WHEN grade = 'red' THEN 1 ELSE 0 END),"
-        " SUM(CASE WHEN deadline_at <= :now THEN 1 ELSE 0 END), MIN(started_at)"
+        " SUM(CASE WHEN deadline_at <= :now AND acknowledged_at IS NULL THEN 1 ELSE 0 END), MIN(started_at)"
         " FROM alert WHERE state = 'open' GROUP BY borough",
         {"now": now},
     ):

@@ -74,7 +74,9 @@ def test_who_is_given_an_alert_hears_of_it_and_who_answers_disturbs_nobody(road:
     alert_id = road.value("SELECT alert_id FROM alert")
     road.store.write_now(lambda tx: duty.acknowledge(tx, rivera, alert_id, now=road.now))
     road.store.write_now(
-        lambda tx: duty.hand_over(tx, POLICY, rivera, alert_id, "khan", "My shift ends", now=road.now)
+        lambda tx: duty.hand_over(
+            tx, POLICY, road.pack, rivera, alert_id, "khan", "My shift ends", now=road.now
+        )
     )
     deliver(road, mail)
     assert told(mail) == [("khan", "red", "handed_over")]
@@ -185,6 +187,10 @@ def test_each_browser_hears_and_one_that_is_gone_is_forgotten(road: Road) -> Non
     assert deliver(road, Way("push", ChannelTrouble("ended", is_final=True, is_gone=True))) == 0
     assert road.store.read_now(lambda tx: telling.browsers(tx, rivera.person_id)) == 0
     assert road.store.read_now(lambda tx: tx.value("SELECT COUNT(*) FROM delivery WHERE state = 'dead'")) == 2
+    [health] = road.store.read_now(lambda tx: dead_letters.health(tx, ["push"], now=road.now))
+    assert (health.is_well, health.failed_attempts) == (True, 2), (
+        "one browser less is no fault of the channel"
+    )
 
 
 def test_a_dead_letter_is_seen_with_its_reason_and_sent_again(road: Road) -> None:

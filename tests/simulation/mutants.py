@@ -18,11 +18,11 @@ from client_stub import syncing
 from client_stub.conversation import Stopped
 from client_stub.lending import Lending as PhoneLending
 from client_stub.store import Store as PhoneStore
-from server import intake, placing, pulling
+from server import intake, pulling
 from server.checkpoints import Totals
 from server.http import sync as doors
 from server.jobs import backup
-from server.records import briefing, changes, leases, ledger, own_notes, reference, standstill
+from server.records import briefing, changes, leases, ledger, own_notes, reference, standstill, who_is_who
 from server.records.changes import Heard
 from server.storage import StorageUnavailable
 from server.storage.bookkeeping import Savepoint
@@ -629,7 +629,7 @@ def nobody_waits_for_who_is_who() -> AbstractContextManager[Any]:
     lock = PostgresTransaction.lock
 
     def only_others(self: Any, *names: str, shared: bool = False) -> None:
-        others = [name for name in names if name != placing.WHO_IS_WHO and not name.startswith("key:")]
+        others = [name for name in names if name != who_is_who.LOCK and not name.startswith("key:")]
         if others:
             lock(self, *others, shared=shared)
 

@@ -27,6 +27,15 @@ _STATES: dict[State, tuple[AlertState, str]] = {
 }
 
 
+def _counts_to(alert: Alert) -> int | None:
+    """What the clock of a row counts to: the deadline; where that was met and the alert waits for another answer, the
+    end of the wait. A closed one without an answer has nothing left to count."""
+    if alert.state is State.CLOSED and not alert.acknowledged_at:
+        return None
+    again = alert.state is State.OPEN and alert.acknowledged_at is not None
+    return alert.escalates_at if again else alert.deadline_at
+
+
 class Telling:
     """What turning alerts into rows needs: who reads, who is who, the rules, and the time."""
 
@@ -71,7 +80,7 @@ class Telling:
             when = words.inside(words.day(alert.closed_at or self.now, self.now))
             said = f"Closed {when}: {alert.closed_reason}"
         elif alert.state is State.OPEN and alert.owner:
-            said = "Given to them, not acknowledged"
+            said = f"Given to {'you' if alert.owner == person.username else 'them'}, not acknowledged"
         own = person.may(Permission.ACKNOWLEDGE_ALERTS) and person.sees_borough(alert.borough)
         mine = alert.owner in (None, person.username)
         hidden = child is None or (child.circumstances.restricted and not whole)
@@ -86,8 +95,7 @@ class Telling:
             rev=alert.rev,
             grade=alert.grade.value,
             raised_at=alert.started_at,
-            # A closed alert's clock is over: without an answer there is nothing left to count.
-            deadline_at=None if state == "closed" and not alert.acknowledged_at else alert.deadline_at,
+            deadline_at=_counts_to(alert),
             late_on_arrival_ms=alert.late_by_ms or None,
             why=alert.why,
             child_id=alert.child_id,

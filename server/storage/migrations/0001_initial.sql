@@ -738,11 +738,13 @@ CREATE TABLE area (
     PRIMARY KEY (valid_from, code)
 ) $strict;
 
--- Every rule pack that was put in force from the command line, as it was written. The newest holds.
-CREATE TABLE rule_pack (
-    pack_id $identity,
+-- Rules and weights of linkage that were put in force while the server runs, as they were written; no content: what
+-- ships. Of each kind the newest holds.
+CREATE TABLE in_force (
+    in_force_id $identity,
+    kind TEXT NOT NULL CHECK (kind IN ('rules', 'model')),
     version TEXT NOT NULL,
-    content TEXT NOT NULL,
+    content TEXT,
     loaded_by TEXT NOT NULL,
     loaded_at $integer NOT NULL
 ) $strict;
