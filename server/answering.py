@@ -6,8 +6,8 @@ from server.access.policy import Permission
 from server.audit import Actor
 from server.linkage.newly import Basis
 from server.linkage.standardise import Record, standardise
-from server.placing import WHO_IS_WHO, ask, details_of, move, relocate
-from server.records import children, children_shown, links, note_subjects
+from server.placing import ask, details_of, move, relocate
+from server.records import children, children_shown, links, note_subjects, who_is_who
 from server.records.child import Standing
 from server.records.links import Action
 from server.storage.port import Transaction
@@ -36,7 +36,7 @@ def answer_same(
     reason: str | None = None,
 ) -> None:
     """A person says that the subject is this child. Raises NotAllowed and ReviewClosed."""
-    tx.lock(WHO_IS_WHO)
+    who_is_who.hold(tx)
     review = links.require_review(tx, person, review_id)
     actor = Actor("person", person.username)
     if child_id not in _offered(tx, review.subject_id) or not children_shown.candidates(
@@ -51,7 +51,7 @@ def answer_new(
     tx: Transaction, world: World, person: Person, review_id: int, *, now: int, reason: str | None = None
 ) -> None:
     """A person says that the subject is none of the known children. Raises NotAllowed and ReviewClosed."""
-    tx.lock(WHO_IS_WHO)
+    who_is_who.hold(tx)
     review = links.require_review(tx, person, review_id)
     actor = Actor("person", person.username)
     _close(tx, person, review, "new", now)
@@ -71,7 +71,7 @@ def answer_not_same(
     reason: str | None = None,
 ) -> None:
     """A person rules one candidate out. It persists; the review stays open for the others."""
-    tx.lock(WHO_IS_WHO)
+    who_is_who.hold(tx)
     review = links.require_review(tx, person, review_id)
     if review.closed_at is not None:
         raise ReviewClosed
@@ -101,7 +101,7 @@ def answer_maybe_same(
     tx: Transaction, person: Person, review_id: int, child_id: int, *, now: int, reason: str | None = None
 ) -> None:
     """A person takes "not the same" back: the child is a candidate of this open review again."""
-    tx.lock(WHO_IS_WHO)
+    who_is_who.hold(tx)
     review = links.require_review(tx, person, review_id)
     if review.closed_at is not None:
         raise ReviewClosed
@@ -117,7 +117,7 @@ def answer_cannot_tell(
     tx: Transaction, person: Person, review_id: int, *, now: int, reason: str | None = None
 ) -> None:
     """A person cannot tell. The note keeps its own record, with its duty, until more is known."""
-    tx.lock(WHO_IS_WHO)
+    who_is_who.hold(tx)
     review = links.require_review(tx, person, review_id)
     _close(tx, person, review, "cannot_tell", now)
     actor, holding = Actor("person", person.username), review.holding_child_id
@@ -126,7 +126,7 @@ def answer_cannot_tell(
 
 def undo(tx: Transaction, world: World, person: Person, review_id: int, *, now: int) -> None:
     """Take a decision on a review back: the subject returns to a record that waits."""
-    tx.lock(WHO_IS_WHO)
+    who_is_who.hold(tx)
     review = links.require_review(tx, person, review_id)
     if review.closed_at is None:
         return
@@ -140,7 +140,7 @@ def undo_link(
 
     The review that then waits. Raises NotAllowed, also where there is no such subject, and ReasonNeeded.
     """
-    tx.lock(WHO_IS_WHO)
+    who_is_who.hold(tx)
     child_id = links.child_of(tx, subject_id)
     if child_id is None or not person.may(Permission.DECIDE_LINKS):
         raise NotAllowed("There is no such link among those you may undo.")

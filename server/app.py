@@ -23,6 +23,7 @@ from server.access.policy import load_policy
 from server.access.sessions import SessionRules
 from server.access.signing import SigningKey
 from server.access.throttle import Limits
+from server.ahead import Ahead
 from server.alerts.channels import Channel
 from server.alerts.presets import load_presets
 from server.alerts.push import VapidKey
@@ -129,7 +130,9 @@ def make_data_folder(settings: Settings) -> None:
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def make_services(settings: Settings, store: Store, metrics: Metrics, pack: Pack) -> Services:
+def make_services(
+    settings: Settings, store: Store, metrics: Metrics, pack: Pack, ahead: Ahead | None = None
+) -> Services:
     """Put together what the doors use. Raises `PolicyError`, `TellingError`, `WebhooksError`, and `PackError` for
     rules that do not fit the policy."""
     make_data_folder(settings)
@@ -169,6 +172,7 @@ def make_services(settings: Settings, store: Store, metrics: Metrics, pack: Pack
         one_push=OnePush(),
         totals=Totals(),
         answered=Answered(),
+        ahead=ahead,
         hub=Hub(
             store,
             steps.TOPIC,
@@ -196,6 +200,8 @@ async def background(services: Services, channels: Sequence[Channel]) -> AsyncIt
         services.presets,
     )
     await services.hub.start()
+    if services.ahead is not None:
+        services.ahead.begin()
     try:
         if services.settings.jobs:
             await jobs.start()
@@ -204,6 +210,8 @@ async def background(services: Services, channels: Sequence[Channel]) -> AsyncIt
         finally:
             await jobs.stop()
     finally:
+        if services.ahead is not None:
+            await services.ahead.stop()
         await services.hub.stop()
 
 
@@ -240,7 +248,9 @@ def create_app(
             if settings.migrates_on_start:
                 opened.migrate()
             pack = make_pack(settings)
-            services = make_services(settings, opened, metrics, pack)
+            # A database in memory, which tests have, can be read by no other process.
+            ahead = Ahead(str(settings.sqlite_path)) if store is None and settings.decides_ahead else None
+            services = make_services(settings, opened, metrics, pack, ahead)
             channels = channels_of(settings, services.secret)
             app.state.store = opened
             app.state.services = services

@@ -8,7 +8,7 @@ in one order that all pushes keep, it takes
     every blocking key that a new child is looked up or stored under, and decides that subject again;
     every child that a note stands on, since flags and alerts come from all the notes about it together;
 
-and holds them until it has committed. What decides more than that takes `WHO_IS_WHO` alone, which pushes share:
+and holds them until it has committed. What decides more than that takes `who_is_who.LOCK` alone, which pushes share:
 people who decide, merges, and a push with an amendment, a withdrawal, an op that fails, or too many locks.
 """
 
@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from server import placing
+from server.foreseen import Foreseen, Standing
 from server.linkage.blocking import blocking_keys, lookup_keys
 from server.linkage.decide import LINK, NEW
 from server.linkage.standardise import Record
@@ -30,13 +31,18 @@ process has two pushes in hand at most, one of which commits: that is enough for
 
 
 class Alone(Exception):
-    """This push must be the only one: take `WHO_IS_WHO` alone and begin again."""
+    """This push must be the only one: take `who_is_who.LOCK` alone and begin again."""
 
 
 class Beside:
-    """The decisions of one push, and what it holds for them. `alone`: nobody else decides meanwhile."""
+    """The decisions of one push, and what it holds for them. `alone`: nobody else decides meanwhile.
 
-    def __init__(self, tx: Transaction, world: World, *, alone: bool) -> None:
+    `foreseen`: what was decided of it before its turn, where it had to wait.
+    """
+
+    def __init__(
+        self, tx: Transaction, world: World, *, alone: bool, foreseen: Foreseen | None = None
+    ) -> None:
         self._tx = tx
         self._world = world
         self._alone = alone
@@ -44,6 +50,7 @@ class Beside:
         self._ahead: dict[int, list[Placement]] = {}
         self._made: set[int] = set()
         """Keys of the children that this push has made."""
+        self._standing = Standing(tx, world, foreseen) if foreseen and alone else None
 
     def look_ahead(self, described: Iterable[tuple[int, Sequence[Described]]]) -> None:
         """Decide (number, subjects) of each note of the push, and hold what that takes."""
@@ -56,7 +63,7 @@ class Beside:
     def decide(self, number: int, subjects: Sequence[Described]) -> list[Placement]:
         """Which child each subject of a note is. It stays true until this push has committed."""
         if self._alone:
-            return placing.decide(self._tx, self._world, subjects)
+            return self._decide_alone(number, subjects)
         placements = self._ahead.pop(number, None)
         if placements is None or self._may_have_changed(placements):
             placements = placing.decide(self._tx, self._world, subjects)
@@ -67,6 +74,23 @@ class Beside:
             if placement.decision.outcome == NEW:
                 self._made.update(blocking_keys(placement.subject.record))
         return placements
+
+    def _decide_alone(self, number: int, subjects: Sequence[Described]) -> list[Placement]:
+        standing = self._standing
+        if standing is None:
+            return placing.decide(self._tx, self._world, subjects)
+        placements = standing.placements(number, subjects)
+        if placements is None:
+            placements = placing.decide(self._tx, self._world, subjects)
+        for placement in placements:
+            if placement.decision.outcome == NEW:
+                standing.made(blocking_keys(placement.subject.record))
+        return placements
+
+    def changed(self) -> None:
+        """The push has changed who is who otherwise than by a new child: what was decided before may not stand."""
+        if self._standing is not None:
+            self._standing.changed()
 
     def _may_have_changed(self, placements: Sequence[Placement]) -> bool:
         """Whether another push may have made this child before its keys were held, or this one since."""

@@ -14,12 +14,10 @@ from collections.abc import Callable
 import msgspec
 
 from server.records import changes
+from server.records.changes import Place
 from server.storage.port import Transaction
 from sync.envelope import ChangeOp
 from sync.holdings import Total, total
-
-Place = tuple[int, int]
-"""(xid, seq) in the change log."""
 
 BUCKETS_MAX = 20_000
 """Remembered in a process: the officers of ten forces. Beyond that the one longest known goes."""

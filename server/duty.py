@@ -15,7 +15,6 @@ from server.casework.clocks import deadline, first_hearing_at
 from server.casework.grades import decided, highest
 from server.casework.pack import Pack
 from server.casework.routing import OTHER_FORCE
-from server.placing import WHO_IS_WHO
 from server.records import (
     alerts,
     cases,
@@ -23,9 +22,11 @@ from server.records import (
     duties,
     force_contacts,
     grades,
+    handing,
     notes,
     outcomes,
     telling,
+    who_is_who,
 )
 from server.records.alerts import Alert, AlertConflict, State
 from server.records.grades import NewClock
@@ -56,6 +57,7 @@ def acknowledge(
 def hand_over(
     tx: Transaction,
     policy: Policy,
+    pack: Pack,
     person: Person,
     alert_id: int,
     to: str,
@@ -66,7 +68,8 @@ def hand_over(
 ) -> Alert:
     """Give an alert to somebody else of its borough, by username, with the reason.
 
-    One's own alert, or one that nobody has; another's needs the permission to assign. The clock runs on.
+    One's own alert, or one that nobody has; another's needs the permission to assign. The clock runs on; where it was
+    acknowledged, it waits for an answer of its new owner. Whoever takes one to themselves is there.
     Raises NotAllowed (also where the other may not take it) and AlertConflict.
     """
     alert = _current(tx, person, alert_id, from_rev)
@@ -87,7 +90,7 @@ def hand_over(
             "That person has said that they are away.",
             "Choose somebody who is there, or whoever stands in for them.",
         )
-    return alerts.hand_over(tx, person, alert_id, taker.username, reason, now=now)
+    return handing.hand_over(tx, person, alert, taker.username, reason, pack, now=now)
 
 
 def close(
@@ -188,7 +191,7 @@ def set_marker(
     """
     if not person.may(Permission.WORK_CASES):
         raise NotAllowed("Your role does not set markers.")
-    tx.lock(WHO_IS_WHO)
+    who_is_who.hold(tx)
     marker_id = children_shown.set_marker(tx, person, child_id, kind, reason, now=now, expires_at=expires_at)
     actor = Actor("person", person.username)
     cases.reassess(tx, actor, child_id, world.pack, now=now)

@@ -5,8 +5,7 @@ from server.access.errors import NotAllowed
 from server.access.identity import Person
 from server.access.policy import Permission
 from server.audit import Actor
-from server.placing import WHO_IS_WHO
-from server.records import cases, children, children_shown, incident_decisions, links
+from server.records import cases, children, children_shown, incident_decisions, links, who_is_who
 from server.records.incident_decisions import Word
 from server.storage.port import Transaction
 from server.world import World
@@ -22,7 +21,7 @@ def say(
     The child. `sight`: why a restricted record is opened. Raises NotAllowed, also where there is no such note of the
     child, and ReasonNeeded.
     """
-    tx.lock(WHO_IS_WHO)
+    who_is_who.hold(tx)
     child_id = child_of(tx, person, subject_id, sight)
     if word is Word.JOINED:
         other = child_of(tx, person, other_id, sight) if other_id is not None else None

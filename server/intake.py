@@ -22,8 +22,9 @@ from server.access.identity import DeviceIdentity
 from server.audit import Actor
 from server.beside import Alone, Beside
 from server.casework.facts import NoteFact, milliseconds, note_fact
+from server.foreseen import Foreseen
 from server.placing import Described
-from server.records import attachments, cases, ledger, note_subjects, notes
+from server.records import attachments, cases, ledger, note_subjects, notes, who_is_who
 from server.storage.port import StorageUnavailable, Transaction
 from server.world import World
 from sync import inbox, limits
@@ -122,12 +123,20 @@ def check_of(digests: Iterable[str]) -> bytes:
 
 
 def receive(
-    tx: Transaction, sender: DeviceIdentity, prepared: Sequence[Prepared], *, now: int, world: World
+    tx: Transaction,
+    sender: DeviceIdentity,
+    prepared: Sequence[Prepared],
+    *,
+    now: int,
+    world: World,
+    foreseen: Foreseen | None = None,
 ) -> Received:
     """Take one push all the way. Raises StorageUnavailable: then nothing of it happened.
 
     Nearly every push has nothing wrong in it, and a savepoint for each op costs a quarter of the time: so the
     push is tried in one savepoint, and only where an op fails is it undone and taken again op by op.
+
+    `foreseen`: what linkage said of it while it waited; taken where it still stands.
     """
     # A phone that retries with two servers at once is taken by one after the other.
     tx.lock(f"phone:{sender.device_id}")
@@ -135,7 +144,7 @@ def receive(
     if only_notes and not tx.sole_writer:
         try:
             with tx.savepoint():
-                tx.lock(placing.WHO_IS_WHO, shared=True)
+                tx.lock(who_is_who.LOCK, shared=True)
                 return _receive(tx, sender, prepared, now, world, alone=False)
         except Alone:
             pass  # the savepoint has let go of what it held
@@ -143,10 +152,12 @@ def receive(
             raise
         except Exception as error:
             return _receive_apart(tx, sender, prepared, now, world, error)
-    tx.lock(placing.WHO_IS_WHO)
+    plain = only_notes and tx.sole_writer
+    if not plain:
+        who_is_who.hold(tx)
     try:
         with tx.savepoint():
-            return _receive(tx, sender, prepared, now, world)
+            return _receive(tx, sender, prepared, now, world, foreseen=foreseen if plain else None)
     except StorageUnavailable:
         raise
     except Exception as error:
@@ -164,7 +175,7 @@ def _receive_apart(
     """Take a push op by op, since one of them failed."""
     if not isinstance(error, _Refused):
         log.warning("push_taken_op_by_op", error=type(error).__name__)
-    tx.lock(placing.WHO_IS_WHO)
+    who_is_who.hold(tx)
     return _receive(tx, sender, prepared, now, world, apart=True)
 
 
@@ -177,6 +188,7 @@ def _receive(
     *,
     alone: bool = True,
     apart: bool = False,
+    foreseen: Foreseen | None = None,
 ) -> Received:
     """`alone`: no other push decides meanwhile. `apart`: each op in a savepoint of its own, so that one that
     fails costs only itself."""
@@ -189,7 +201,7 @@ def _receive(
         now,
         note_ids=notes.taken_ids(tx, entities),
         awaited=set(ledger.awaited(tx, entities)),
-        beside=Beside(tx, world, alone=alone),
+        beside=Beside(tx, world, alone=alone, foreseen=foreseen),
         apart=apart,
     )
     if trip.awaited and not alone:
@@ -303,7 +315,7 @@ def take_again(
     arrival, envelope = item.arrival, item.arrival.envelope
     if arrival.fault is not None or envelope is None:
         return arrival.verdict(Outcome.QUARANTINED, arrival.fault)
-    tx.lock(placing.WHO_IS_WHO)
+    who_is_who.hold(tx)
     actor, ids = Actor("device", sender.device_id), [envelope.entity_id]
     trip = _Trip(
         tx, sender, world, actor, now,
@@ -371,6 +383,7 @@ def _write(
     cause = cases.Arrival(
         note_id=envelope.entity_id,
         observed_at=observed_at,
+        recorded_at=milliseconds(note.recorded_at),
         received_at=now,
         found_borough=found_borough,
         author_borough=sender.borough,
@@ -405,6 +418,8 @@ def _write(
 def _apply_parked(trip: _Trip, note_id: str) -> None:
     """The amendments and withdrawals that came before their note. One that cannot apply costs only itself."""
     tx = trip.tx
+    who_is_who.hold(tx)
+    trip.beside.changed()
     for op_id in ledger.parked_for(tx, note_id):
         line = ledger.line_of(tx, op_id)
         # Whose it is was checked when it came: the device that it names is the one that sent it.

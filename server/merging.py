@@ -14,8 +14,7 @@ from server.access.errors import NotAllowed
 from server.access.identity import Person
 from server.access.policy import Permission
 from server.audit import Actor
-from server.placing import WHO_IS_WHO
-from server.records import cases, children, children_shown, clusters, duties, joint, merges
+from server.records import cases, children, children_shown, clusters, duties, joint, merges, who_is_who
 from server.records.child import Standing
 from server.records.clusters import Action, Event
 from server.records.steps import EventKind
@@ -112,7 +111,7 @@ def answer(
 
     Raises NotAllowed, ReasonNeeded and Impossible (also where somebody has answered it already).
     """
-    tx.lock(WHO_IS_WHO)
+    who_is_who.hold(tx)
     asked = merges.require(tx, person, proposal_id)
     if asked.closed_at is not None:
         raise Impossible(
@@ -131,7 +130,7 @@ def confirm(
 ) -> Decided:
     """Say that a provisional record is a child of their own, whoever that is. Raises NotAllowed and Impossible."""
     _may_decide(person)
-    tx.lock(WHO_IS_WHO)
+    who_is_who.hold(tx)
     children_shown.require_sight(tx, person, child_id, access_reason)
     if children.standing_of(tx, child_id) is not Standing.PROVISIONAL:
         raise Impossible("This record is not provisional.", "Open it again to see what it is.")
@@ -156,7 +155,7 @@ def undo(
     ReasonNeeded. `about`: a record that the decision must be about.
     """
     _may_decide(person)
-    tx.lock(WHO_IS_WHO)
+    who_is_who.hold(tx)
     event = clusters.standing(tx, event_id)
     if event is None or (about is not None and about not in _whole_of(tx, event)):
         raise NotAllowed("There is no such decision among those you may undo.")
@@ -217,7 +216,7 @@ def _both(
 ) -> tuple[frozenset[int], frozenset[int]]:
     """All records of both children, of which this person must see and may decide both."""
     _may_decide(person)
-    tx.lock(WHO_IS_WHO)
+    who_is_who.hold(tx)
     if one_id == other_id:
         raise Impossible("This is one record.", "Name another record.")
     for child_id in (one_id, other_id):

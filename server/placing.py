@@ -47,12 +47,6 @@ class Described(msgspec.Struct, frozen=True):
     record: Record
 
 
-WHO_IS_WHO = "intake"
-"""Lock of the database under which it is decided which child is which. People who decide hold it alone, so that a
-note which comes while its child is merged is counted with it; pushes share it, and hold what they decide on besides
-(`server/beside.py`). SQLite has one writer anyway."""
-
-
 def describe(note: Note) -> tuple[Described, ...]:
     """The subjects of a note as linkage takes them."""
     found = []
@@ -103,15 +97,18 @@ class Placement(msgspec.Struct, frozen=True):
     kept_id: int | None
 
 
-def decide(tx: Transaction, world: World, subjects: Sequence[Described]) -> list[Placement]:
+def decide(
+    tx: Transaction, world: World, subjects: Sequence[Described], asked: list[int] | None = None
+) -> list[Placement]:
     """Ask linkage which child each subject of a note is. Writes nothing.
 
-    Two subjects of one note are two people, however alike their descriptions.
+    Two subjects of one note are two people, however alike their descriptions. `asked` is given every key that was
+    looked up: only a child that is found by one of them could make the answer another.
     """
     placements = []
     taken: set[int] = set()
     for subject in subjects:
-        source = StoredIndex(tx)
+        source = StoredIndex(tx, asked)
         decision = world.decider.decide(subject.record, source, excluded=taken)
         child_id = decision.child_id
         if decision.outcome == LINK and child_id is not None:

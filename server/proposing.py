@@ -13,8 +13,7 @@ import msgspec
 from server.audit import Actor
 from server.batch.relinking import Pair
 from server.linkage.standardise import Record
-from server.placing import WHO_IS_WHO
-from server.records import merges, standing_twice
+from server.records import merges, standing_twice, who_is_who
 from server.storage import Store
 from server.storage.port import Transaction
 
@@ -58,7 +57,7 @@ def file(
         part = pairs[start : start + FILED_AT_ONCE]
 
         def work(tx: Transaction, part: Sequence[Pair] = part) -> int:
-            tx.lock(WHO_IS_WHO)
+            who_is_who.hold(tx)
             return sum(_ask(tx, actor, child_ids, pair, model_version, now()) for pair in part)
 
         asked += store.write_now(work)

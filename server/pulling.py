@@ -13,8 +13,8 @@ import msgspec
 from server.access.identity import DeviceIdentity
 from server.audit import Actor
 from server.checkpoints import Totals
-from server.records import briefing, changes, leases, notes, published, standstill
-from server.records.changes import Logged
+from server.records import briefing, changes, leases, notes, own_notes, published, standstill
+from server.records.changes import Heard, Logged, Place
 from server.records.leases import Running
 from server.storage.port import Transaction
 from sync.cursor import Cursor
@@ -60,10 +60,10 @@ def checkpoint_known(asked: Cursor, *, now: int, totals: Totals) -> dict[str, tu
 
 
 class _Lending(msgspec.Struct, frozen=True):
-    """A bucket in scope: how its rows are sent, and which there are."""
+    """A bucket in scope: what a phone hears of it after a place, up to so many changes, and which rows there are."""
 
     name: str
-    send: Callable[[Sequence[str]], Rows]
+    after: Callable[[Place, int], Heard]
     revisions: Callable[[], list[tuple[str, str, int]]]
     only_grows: bool = False
 
@@ -87,14 +87,10 @@ def page(
     found = [change for name in out for change in _taken_off(tx, device, name)][:limit]
     more = False
     for one in scope:
-        room = limit - len(found)
-        logged = changes.after(tx, one.name, *places[one.name], room + 1)
-        if len(logged) > room:
-            more, logged = True, logged[:room]
-        if logged:
-            places[one.name] = (logged[-1].xid, logged[-1].seq)
-            found += _rows(one, logged)
-        if more:
+        heard = one.after(places[one.name], limit - len(found))
+        found += heard.changes
+        places[one.name] = heard.place
+        if more := heard.more:
             break
     _write_down(tx, device, lease, found, places, now)
     checkpoint = None
@@ -124,10 +120,12 @@ def _scope(tx: Transaction, device: DeviceIdentity, lease: Running | None, now: 
     """The buckets that this phone may hold now, the officer's own notes first."""
     actor, author = Actor("device", device.device_id), device.username
 
+    def logged(name: str, send: Callable[[Sequence[str]], Rows]) -> Callable[[Place, int], Heard]:
+        return lambda place, room: _heard(tx, name, send, place, room)
+
     def shared(name: str) -> _Lending:
-        return _Lending(
-            name, lambda ids: published.send(tx, name, ids), lambda: published.revisions(tx, name)
-        )
+        after = logged(name, lambda ids: published.send(tx, name, ids))
+        return _Lending(name, after, lambda: published.revisions(tx, name))
 
     def briefed(ward: str, ids: Sequence[str]) -> Rows:
         sent = briefing.send(tx, actor, ward, [int(one) for one in ids], now=now)
@@ -136,42 +134,36 @@ def _scope(tx: Transaction, device: DeviceIdentity, lease: Running | None, now: 
     scope = [
         _Lending(
             notes.bucket(author),
-            lambda ids: notes.send_own(tx, actor, author, ids, now=now),
-            lambda: notes.own_revisions(tx, author),
+            lambda place, room: own_notes.after(tx, actor, author, place, room, now=now),
+            lambda: own_notes.revisions(tx, author),
             only_grows=True,
         ),
         *map(shared, SHARED),
     ]
     if lease is not None and lease.ward == device.ward:
         ward = lease.ward
-        scope.append(
-            _Lending(
-                briefing.bucket(ward),
-                lambda ids: briefed(ward, ids),
-                lambda: briefing.revisions(tx, ward),
-            )
-        )
+        name = briefing.bucket(ward)
+        after = logged(name, lambda ids: briefed(ward, ids))
+        scope.append(_Lending(name, after, lambda: briefing.revisions(tx, ward)))
     return scope
 
 
-def _rows(one: _Lending, logged: Sequence[Logged]) -> list[Change]:
+def _heard(
+    tx: Transaction, name: str, send: Callable[[Sequence[str]], Rows], place: Place, room: int
+) -> Heard:
     """A row that changed twice is sent once, as it is now; one that may not be sent now is taken off."""
+    logged: list[Logged] = changes.after(tx, name, *place, room + 1)
+    more, logged = len(logged) > room, logged[:room]
     latest = {entry.id: entry for entry in logged}
-    sent = one.send([entry.id for entry in latest.values() if entry.op is ChangeOp.PUT])
+    sent = send([entry.id for entry in latest.values() if entry.op is ChangeOp.PUT])
     found = []
     for entry in latest.values():
         if entry.id in sent:
             rev, data = sent[entry.id]
-            found.append(Change(bucket=one.name, kind=entry.kind, id=entry.id, rev=rev, data=data))
+            found.append(Change(bucket=name, kind=entry.kind, id=entry.id, rev=rev, data=data))
         else:
-            reason = entry.reason or RemoveReason.LEFT_SCOPE
-            found.append(
-                Change(
-                    bucket=one.name, kind=entry.kind, id=entry.id, rev=entry.rev, op=ChangeOp.REMOVE,
-                    reason=reason,
-                )
-            )  # fmt: skip
-    return found
+            found.append(changes.taken_off(name, entry.kind, entry.id, entry.rev, entry.reason))
+    return Heard(found, (logged[-1].xid, logged[-1].seq) if logged else place, more)
 
 
 def _taken_off(tx: Transaction, device: DeviceIdentity, name: str) -> list[Change]:
@@ -179,12 +171,9 @@ def _taken_off(tx: Transaction, device: DeviceIdentity, name: str) -> list[Chang
     if not name.startswith(briefing.bucket("")):
         return []
     return [
-        Change(
-            bucket=name, kind=briefing.KIND, id=str(child_id), rev=0, op=ChangeOp.REMOVE,
-            reason=RemoveReason.LEASE_OVER,
-        )
+        changes.taken_off(name, briefing.KIND, str(child_id), 0, RemoveReason.LEASE_OVER)
         for child_id in leases.still_on(tx, device.device_id)
-    ]  # fmt: skip
+    ]
 
 
 def _confirm(

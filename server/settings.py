@@ -75,6 +75,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "`X-Forwarded-For` header believed."
         ),
     ] = "127.0.0.1"
+    linkage_ahead: Annotated[
+        Literal["auto", "yes", "no"],
+        Meta(
+            description="Let a process of its own work out which children a push is about while others are written "
+            "to SQLite. `auto`: yes where there are two cores or more."
+        ),
+    ] = "auto"
     migrate_on_start: Annotated[
         Literal["auto", "yes", "no"],
         Meta(
@@ -270,6 +277,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def migrates_on_start(self) -> bool:
         return self.uses_sqlite if self.migrate_on_start == "auto" else self.migrate_on_start == "yes"
+
+    @property
+    def decides_ahead(self) -> bool:
+        """Whether a process beside the writer works out what linkage says. On PostgreSQL, more workers do that."""
+        wanted = self.linkage_ahead == "yes" or (
+            self.linkage_ahead == "auto" and len(os.sched_getaffinity(0)) > 1
+        )
+        return self.uses_sqlite and wanted
 
     @property
     def base_url(self) -> str:

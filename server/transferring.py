@@ -8,8 +8,16 @@ from server.access.errors import NotAllowed
 from server.access.identity import Person, person_from_row
 from server.access.policy import Permission, Policy
 from server.casework.routing import OTHER_FORCE
-from server.placing import WHO_IS_WHO
-from server.records import alerts, children, children_shown, force_contacts, open_cases, telling, transfers
+from server.records import (
+    alerts,
+    children,
+    children_shown,
+    force_contacts,
+    open_cases,
+    telling,
+    transfers,
+    who_is_who,
+)
 from server.records.alerts import Alert, AlertConflict, State
 from server.records.open_cases import Case
 from server.records.transfers import Answer, Transfer
@@ -57,7 +65,7 @@ def answer(
     Whoever offered it does not accept it for the other side. Accepting a child opens a case that the person leads,
     or takes over the sender's. Raises NotAllowed and TransferRefused.
     """
-    tx.lock(WHO_IS_WHO)
+    who_is_who.hold(tx)
     asked = transfers.get(tx, transfer_id)
     side = None if asked is None else asked.from_borough if how is Answer.TAKEN_BACK else asked.to_borough
     allowed = person.may(Permission.ACKNOWLEDGE_ALERTS) and person.may(Permission.WORK_CASES)

@@ -9,9 +9,11 @@ import structlog
 from server.casework.areas import AreaHistory
 from server.casework.pack import Pack, PackError, load_pack
 from server.linkage.decide import Decider
-from server.linkage.model import Model, default_model
+from server.linkage.model import Model, ModelError, default_model
 from server.linkage.names import remember
-from server.records import index, packs, reference
+from server.linkage.splink_settings import model_from_json
+from server.records import in_force, index, reference
+from server.records.in_force import Kind
 from server.storage.port import StorageClosed, StorageError, Store, Transaction
 from sync.note import Note
 
@@ -24,6 +26,8 @@ GSS_CODE = re.compile(r"[A-Z][0-9]{8}")
 class World(msgspec.Struct, frozen=True, kw_only=True):
     """What the road needs beside the database: the model, the rules and the map."""
 
+    generation: int
+    """Of the reference data that it was made from."""
     decider: Decider
     pack: Pack
     areas: AreaHistory
@@ -40,17 +44,25 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
         return found.borough if found.borough and GSS_CODE.fullmatch(found.borough) else None
 
 
+def model_in_force(tx: Transaction) -> Model:
+    """The weights of linkage that were put in force, or those that ship. Raises ModelError where they were written for
+    another release."""
+    text = in_force.text(tx, Kind.MODEL)
+    return model_from_json(text) if text is not None else default_model()
+
+
 class Worlds:
     """The world as of the database's reference data; made anew when those change, in whatever process.
 
-    `pack` holds until another is put in force in the database (`earlysign rules reload`).
+    `pack` holds until another is put in force in the database (`earlysign rules reload`), as do the weights of
+    linkage that ship (`earlysign model use`); `model` (tests) always does.
     """
 
     def __init__(self, pack: Pack, model: Model | None = None) -> None:
         self._pack = pack
         self._in_force: tuple[str | None, Pack] = (None, pack)
         """The text of the pack that was last found in the database, and what it says."""
-        self._model = model or default_model()
+        self._model = model
         self._loaded: tuple[int, World] | None = None
         self._beside: Store | None = None
         self._turn = Lock()
@@ -92,9 +104,11 @@ class Worlds:
     def _load(self, tx: Transaction) -> World:
         generation = reference.generation(tx)
         counts = index.load_frequencies(tx)
-        model = self._model.with_term_frequencies(counts) if counts else self._model
+        weights = self._model or self._model_in_force(tx)
+        model = weights.with_term_frequencies(counts) if counts else weights
         remember(model.term_frequencies.words)
         world = World(
+            generation=generation,
             decider=Decider(model),
             pack=self.pack_in_force(tx),
             areas=AreaHistory(reference.areas(tx)),
@@ -102,13 +116,21 @@ class Worlds:
         self._loaded = (generation, world)
         return world
 
+    def _model_in_force(self, tx: Transaction) -> Model:
+        """The weights of the database, or those that ship."""
+        try:
+            return model_in_force(tx)
+        except ModelError as error:
+            log.error("model_not_loaded", error=type(error).__name__)
+            return default_model()
+
     def pack_in_force(self, tx: Transaction) -> Pack:
         """The rules of the database, or those that the server started with.
 
         Every pack was checked before it was stored. One that this process cannot read was written for a newer
         release: it goes on with the rules that it has, and says so, until it is restarted.
         """
-        text = packs.in_force(tx)
+        text = in_force.text(tx, Kind.RULES)
         if text != self._in_force[0]:
             try:
                 pack = load_pack(text, self._pack.force) if text is not None else self._pack

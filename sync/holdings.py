@@ -8,6 +8,7 @@ and asks for that bucket again. Nothing here knows of the outbox: a resync canno
 """
 
 import hashlib
+import struct
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,6 +17,7 @@ import msgspec
 from sync.envelope import ChangeOp, PullAnswer
 
 CHECKSUM_MODULUS = 2**64
+_first_eight = struct.Struct(">Q").unpack_from
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -65,7 +67,8 @@ def checksum(rows: Iterable[tuple[str, str, int]]) -> str:
 
 def _share(kind: str, row_id: str, rev: int) -> int:
     raw = hashlib.sha256(f"{kind}\0{row_id}\0{rev}".encode()).digest()
-    return int.from_bytes(raw[:8], "big")
+    share: int = _first_eight(raw)[0]
+    return share
 
 
 def apply_page(holdings: Holdings, page: PullAnswer) -> Holdings:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import itertools
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -20,13 +21,14 @@ from server.casework.facts import HOUR_MS, MINUTE_MS
 from server.casework.pack import Pack, default_pack
 from server.linkage.entries import encode_entry, index_entry
 from server.linkage.standardise import encode_record, standardise
-from server.records import alerts, children, links, notes, registry
+from server.records import alerts, children, links, own_notes, registry
 from server.records.alerts import Alert
+from server.records.changes import Place
 from server.records.child import Circumstances, Details, Standing, encode_details
 from server.records.registry_rows import Ready
 from server.storage import Store
 from server.world import World, Worlds
-from sync.envelope import Verdict
+from sync.envelope import Change, Verdict
 from sync.note import Amendment, Note, Subject, Withdrawal
 from sync.operations import Body, Kind, freeze
 from sync.vocabulary import Category
@@ -292,9 +294,13 @@ class Road:
 
     def pulled(self, author: str) -> dict[str, Any]:
         """What the author's phone would hear of their notes now: note id to status."""
-        ids = [note_id for (note_id,) in self.rows("SELECT note_id FROM note WHERE author = :a", a=author)]
-        sent = self.store.read_now(lambda tx: notes.send_own(tx, REGISTRY, author, ids, now=self.now))
-        return {note_id: data["status"] for note_id, (_, data) in sent.items()}
+        return {change.id: change.data["status"] for change in self.heard(author) if change.data}
+
+    def heard(self, author: str, place: Place = (0, 0), limit: int = 1_000) -> Sequence[Change]:
+        """What the author's phone would be sent of their notes now."""
+        return self.store.read_now(
+            lambda tx: own_notes.after(tx, REGISTRY, author, place, limit, now=self.now)
+        ).changes
 
 
 BORN = datetime.date(2012, 3, 4)

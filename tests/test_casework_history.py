@@ -19,11 +19,12 @@ from hypothesis import strategies as st
 
 from server import answering, duty, grouping
 from server.access.errors import NotAllowed
+from server.access.policy import Permission
 from server.answering import ReviewClosed
 from server.casework.facts import HOUR_MS
 from server.casework.grades import GradeRefused
 from server.jobs import escalation
-from server.records import alerts, open_cases
+from server.records import alerts, handing, open_cases
 from server.records.alerts import AlertConflict
 from server.records.incident_decisions import Word
 from server.storage import open_store
@@ -322,7 +323,8 @@ def answer_one(story: Played, kind: str, number: int, grade: Grade) -> None:
         elif kind == "close":
             duty.close(tx, RIVERA, alert_id, "Strategy discussion held", now=road.now)
         elif kind == "hand_over":
-            alerts.hand_over(tx, RIVERA, alert_id, "hale", "My shift ends", now=road.now)
+            given = alerts.require(tx, RIVERA, alert_id, Permission.ACKNOWLEDGE_ALERTS)
+            handing.hand_over(tx, RIVERA, given, "hale", "My shift ends", world.pack, now=road.now)
         else:
             who = RIVERA if kind == "grade" else BOSS
             duty.grade(tx, world, who, alert_id, grade, "Seen by the school nurse", now=road.now)

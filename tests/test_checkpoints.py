@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from server import checkpoints
 from server.checkpoints import Totals
-from server.records import changes, notes
+from server.records import changes, notes, own_notes
 from server.records.notes import Status
 from server.storage import Store, Transaction
 from sync.envelope import ChangeOp
@@ -30,14 +30,14 @@ def asked(tx: Transaction, totals: Totals, author: str, now: int, *, only_grows:
         tx,
         notes.bucket(author),
         place,
-        lambda: notes.own_revisions(tx, author),
+        lambda: own_notes.revisions(tx, author),
         only_grows=only_grows,
         now=now,
     )
 
 
 def counted(tx: Transaction, author: str) -> Total:
-    return total(notes.own_revisions(tx, author))
+    return total(own_notes.revisions(tx, author))
 
 
 @pytest.mark.invariant(9)
@@ -82,7 +82,7 @@ def test_what_is_known_is_not_counted_again_and_what_came_since_is_followed(road
 
             def revisions() -> list[tuple[str, str, int]]:
                 counts.append(1)
-                return notes.own_revisions(tx, "okafor")
+                return own_notes.revisions(tx, "okafor")
 
             return totals.of(tx, "notes:okafor", place, revisions, only_grows=True, now=road.now)
 

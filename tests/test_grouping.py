@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from server import grouping, merging
+from server import duty, grouping, merging
 from server.access.errors import NotAllowed
 from server.access.identity import Person
+from server.records import flags
 from server.records.incident_decisions import Word
 from server.storage import Store
 from sync.vocabulary import Category
@@ -96,6 +97,32 @@ def test_two_notes_that_are_unlike_count_as_one_once_a_person_says_so_and_as_two
     assert road.count("incident_decision") == 6, "both sides of each joining, and each taking back"
     entries = "SELECT COUNT(*) FROM audit_entry WHERE reason = 'incident' AND verb = 'alteration'"
     assert road.value(entries) == 4, "an entry for each decision, with the notes of both sides"
+
+
+def test_a_concern_that_another_flag_takes_up_says_so_and_its_alert_goes_on_with_its_clock(
+    road: Road,
+) -> None:
+    child = road.child(AMARA)
+    road.officer("lam").writes(AMARA)
+    road.passes(minutes=5)
+    second = road.officer("khan").writes(AMARA)
+    (first_alert,) = road.alerts_of(child, "open")
+    road.store.write_now(lambda tx: duty.acknowledge(tx, RIVERA, first_alert.alert_id, now=road.now))
+    unlike(road, "bello", Category.KNIFE, 30)
+    (before,) = road.alerts_of(child, "open")
+    road.passes(hours=2)
+    say(road, second, Word.APART)
+    (after,) = road.alerts_of(child, "open")
+    assert after.alert_id == before.alert_id, "its flag is part of another now, and the duty is the same one"
+    assert after.why.startswith("Three separate concerns")
+    assert (after.started_at, after.deadline_at) == (before.started_at, before.deadline_at)
+    gone = road.rows("SELECT rule, retraction FROM flag WHERE retracted_at IS NOT NULL")
+    assert gone == [("concern", f"Another flag says it now: {after.why}")]
+    kinds = [kind for (kind,) in road.rows("SELECT kind FROM alert_event ORDER BY event_id")]
+    assert "lessened" not in kinds and "closed" not in kinds, "nothing of what anybody was told is gone"
+    say(road, second, Word.AS_FOUND)
+    reasons = {reason for (reason,) in road.rows("SELECT retraction FROM flag WHERE rule = 'notes_repeat'")}
+    assert reasons == {flags.FOUND_NO_MORE}, "its notes stand"
 
 
 def test_a_note_that_was_joined_anew_is_not_with_those_of_before(road: Road) -> None:

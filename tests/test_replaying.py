@@ -7,7 +7,8 @@ import pytest
 from server import replaying
 from server.audit import Actor
 from server.casework.pack import default_pack, default_pack_text, load_pack
-from server.records import cases, packs
+from server.records import cases, in_force
+from server.records.in_force import Kind
 from server.replaying import ChangeKind
 from server.storage import Store
 from server.world import Worlds
@@ -28,13 +29,13 @@ def road(store: Store) -> Road:
 
 def put(road: Road, text: str = STRICT) -> None:
     pack = load_pack(text)
-    road.store.write_now(lambda tx: packs.put_in_force(tx, ADMIN, pack.version, text, now=road.now))
+    road.store.write_now(lambda tx: in_force.put(tx, ADMIN, Kind.RULES, pack.version, text, now=road.now))
 
 
 def snapshot(road: Road) -> list[object]:
     return [
         road.rows(f"SELECT * FROM {table} ORDER BY 1, 2")
-        for table in ("child", "flag", "flag_note", "alert", "alert_event", "note", "rule_pack")
+        for table in ("child", "flag", "flag_note", "alert", "alert_event", "note", "in_force")
     ]
 
 
@@ -69,7 +70,7 @@ def test_a_pack_is_in_force_in_every_process_with_its_next_transaction(road: Roa
     assert all(flag.rule_version.startswith("strict+") for flag in flags)
     put(road, default_pack_text())
     assert road.world.pack.version == default_pack().version
-    history = road.store.read_now(packs.history)
+    history = road.store.read_now(lambda tx: in_force.history(tx, Kind.RULES))
     assert [loaded.version.partition("+")[0] for loaded in history] == ["default-1", "strict"]
     verbs = road.rows("SELECT ids FROM audit_entry WHERE kind = 'rules' ORDER BY position")
     assert len(verbs) == 2
@@ -78,7 +79,9 @@ def test_a_pack_is_in_force_in_every_process_with_its_next_transaction(road: Roa
 def test_a_pack_that_this_release_cannot_read_leaves_the_rules_as_they_are(road: Road) -> None:
     put(road)
     before = road.world.pack
-    road.store.write_now(lambda tx: packs.put_in_force(tx, ADMIN, "newer", "[moon]\nfull = 1", now=road.now))
+    road.store.write_now(
+        lambda tx: in_force.put(tx, ADMIN, Kind.RULES, "newer", "[moon]\nfull = 1", now=road.now)
+    )
     assert road.world.pack == before
     assert road.store.read_now(Worlds(default_pack()).current).pack == default_pack()
 

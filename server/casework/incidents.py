@@ -216,7 +216,8 @@ def _reason(notes: list[NoteFact], why: int, pack: Pack) -> str:
         if why & bit
     ]
     authors = len({note.author for note in notes})
-    span = duration(notes[-1].observed_at - notes[0].observed_at)
+    span_ms = notes[-1].observed_at - notes[0].observed_at
+    span = "a minute" if span_ms <= MINUTE_MS else duration(span_ms)
     who = f"{counted(len(notes), 'note')} by {counted(authors, 'officer')} within {span}"
     alike = [] if why == _PERSON else ["alike in category"]
     return f"{who[0].upper()}{who[1:]}: {'; '.join(alike + clauses)}"

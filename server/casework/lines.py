@@ -55,7 +55,32 @@ def read_toml(text: str, shape: type[T]) -> T:
         return msgspec.convert(document, shape)
     except msgspec.ValidationError as error:
         path, message = _path_of(document, shape, str(error))
-        raise WrongShape(f"{on_line(text, path)}: {message}") from error
+        raise WrongShape(f"{on_line(text, path)}: {_plainly(message)}") from error
+
+
+_PLAIN = (
+    (
+        re.compile(r"Expected `str` matching regex '\^\(\[01\][^']*:[^']*'"),
+        "Expected a time of day such as 09:00",
+    ),
+    (re.compile(r"Expected `str` matching regex '[^']*'"), "Expected a name in another form"),
+    (re.compile(r"Expected `(?:int|float)`"), "Expected a number"),
+    (re.compile(r"Expected `bool`"), "Expected true or false"),
+    (re.compile(r"Expected `str`"), "Expected text in quotes"),
+    (re.compile(r"got `str`"), "got text in quotes"),
+    (re.compile(r"Object contains unknown field"), "There is no setting"),
+    (re.compile(r"Object missing required field"), "There must be a setting"),
+    (re.compile(r"Invalid enum value ('[^']*')"), r"\1 is none of the words that may stand here"),
+    (re.compile(r"Invalid value ('[^']*')"), r"\1 is none of the words that may stand here"),
+    (re.compile(r" - at `\$\.?([^`]*)`$"), r" (\1)"),
+)
+"""msgspec's words for a program's author, and ours for whoever writes the file."""
+
+
+def _plainly(message: str) -> str:
+    for pattern, words in _PLAIN:
+        message = pattern.sub(words, message)
+    return message
 
 
 _STEP = re.compile(r"\.([A-Za-z0-9_-]+)|\[(\d+)\]|(\[\.\.\.\])")

@@ -126,9 +126,11 @@ def load_pack(source: str | pathlib.Path, force: Force | None = None) -> Pack:
         text = source.read_text(encoding="utf-8") if isinstance(source, pathlib.Path) else source
     except UnicodeDecodeError as error:
         raise PackError("The rule pack is not UTF-8 text. Save it as UTF-8 and load it again.") from error
+    force = force if force is not None else default_force()
     try:
         parsed = read_toml(text, PackFile)
         _check(parsed)
+        _check_boroughs(parsed, force)
     except tomllib.TOMLDecodeError as error:
         raise PackError(f"The rule pack is not valid TOML: {error}.") from error
     except WrongShape as error:
@@ -136,7 +138,7 @@ def load_pack(source: str | pathlib.Path, force: Force | None = None) -> Pack:
     except _Mistake as mistake:
         where = on_line(text, mistake.path)
         raise PackError(f"The rule pack is wrong{where}: {mistake.called}: {mistake}") from None
-    return _compiled(parsed, force if force is not None else default_force())
+    return _compiled(parsed, force)
 
 
 def _check(parsed: PackFile) -> None:
@@ -211,6 +213,16 @@ def _check_names(usual: str, boroughs: dict[str, str], known: Collection[str], p
             raise _Mistake(
                 where, f"there is no {kind} `{name}`. Known: {', '.join(sorted(known)) or 'none'}."
             )
+
+
+def _check_boroughs(parsed: PackFile, force: Force) -> None:
+    """That each borough with something of its own is one of the force's: mistyped, it would go by the usual one."""
+    for path, boroughs in ((("clocks",), parsed.clocks.boroughs), (("school",), parsed.school.boroughs)):
+        for code in boroughs:
+            if not force.polices(code):
+                known = next(iter(force.boroughs))
+                why = f"{force.name} has no borough of that code. Give its ONS code, such as {known}."
+                raise _Mistake((*path, "boroughs", code), why)
 
 
 def _check_escalations(parsed: PackFile) -> None:

@@ -262,10 +262,6 @@ class EscalationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
         steps: tuple[EscalationStep, ...] = getattr(self, grade.value)
         return steps
 
-    def roles(self) -> tuple[str, ...]:
-        """Every role that some chain names, each once."""
-        return tuple(dict.fromkeys(step.role for grade in Grade for step in self.chain(grade)))
-
 
 class PackFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A pack as it stands in the file."""

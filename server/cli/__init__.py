@@ -20,6 +20,7 @@ from server.cli import (
     doctor,
     explaining,
     linking,
+    model,
     people,
     quarantine,
     reference,
@@ -44,6 +45,7 @@ GROUPS = (
     audit,
     linking,
     training,
+    model,
     explaining,
 )
 

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from server.audit import system
 from server.cli.common import CommandError, DataOption, examples, open_database, out, say, settings_from
+from server.cli.model import model_of
 from server.clock import now_ms
 from server.linkage.decide import Decision
 from server.linkage.explain import (
@@ -27,7 +28,7 @@ from server.linkage.explain import (
     waterfall,
     why,
 )
-from server.linkage.model import Model, default_model
+from server.linkage.model import Model
 from server.linkage.words import percent, signed
 from server.records import index, links
 from server.records.links import Event
@@ -58,11 +59,12 @@ def explain_note(
     with open_database(settings) as store:
         found = store.write_now(lambda tx: links.decisions_on_note(tx, system("command"), note, now=now_ms()))
         counts = store.read_now(index.load_frequencies)
+        weights = model_of(store)
     if not found:
         raise CommandError(
             "There is no such note here.", "The id is in the console's address and on the phone."
         )
-    model = default_model().with_term_frequencies(counts) if counts else default_model()
+    model = weights.with_term_frequencies(counts) if counts else weights
     for ordinal, event in found:
         _tell(ordinal, event, model)
 

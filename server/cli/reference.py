@@ -44,7 +44,7 @@ from server.storage import StorageSettings
 REJECTED = 3
 """Exit code of an import that left rows out; the rest was imported."""
 
-STORAGE = StorageSettings(readers=1, cache_kibibytes=64 * 1024, mapped_bytes=0)
+STORAGE = StorageSettings(readers=1, cache_kibibytes=64 * 1024)
 """An import reads one thing at a time and writes nearly in order: more cache would not make it faster."""
 
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from server import replaying
 from server.app import make_pack
 from server.casework.pack import Pack, PackError, default_pack_text, load_pack
+from server.casework.telling_rules import chain_in_words, rule_in_words, terms_in_words
 from server.casework.words import hours_in_words
 from server.cli.common import (
     CommandError,
@@ -31,7 +32,8 @@ from server.cli.common import (
 from server.cli.linking import progress_bar
 from server.clock import now_ms
 from server.jobs.escalation import check_roles
-from server.records import packs
+from server.records import in_force
+from server.records.in_force import Kind
 from server.replaying import Tally
 from server.settings import Settings
 from server.storage import Store
@@ -78,8 +80,8 @@ def reload(file: FileArgument = None, data: DataOption = None) -> None:
     pack, text = read_pack(settings, file)
     actor, now = operator(), now_ms()
     with open_database(settings) as store:
-        before = in_force(store, settings)
-        store.write_now(lambda tx: packs.put_in_force(tx, actor, pack.version, text, now=now))
+        before = pack_of(store, settings)
+        store.write_now(lambda tx: in_force.put(tx, actor, Kind.RULES, pack.version, text, now=now))
     say(f"In force: [bold]{escape(pack.version)}[/bold], where it was {escape(before.version)}.")
 
 
@@ -87,8 +89,8 @@ def show(data: DataOption = None) -> None:
     """Show the rules in force: their version, since when and by whom, each rule, and the clocks."""
     settings = settings_from(data)
     with open_database(settings) as store:
-        pack = in_force(store, settings)
-        history = store.read_now(packs.history)
+        pack = pack_of(store, settings)
+        history = store.read_now(lambda tx: in_force.history(tx, Kind.RULES))
     if history:
         say(f"In force: [bold]{escape(pack.version)}[/bold]")
         for loaded in history:
@@ -98,7 +100,7 @@ def show(data: DataOption = None) -> None:
         say(f"In force: [bold]{escape(pack.version)}[/bold], from {escape(where)}")
     rules = Table("Rule", "Grade", "Says", "Proposes")
     for rule in pack.rules:
-        rules.add_row(rule.name, rule.grade.value, escape(rule.sentence), rule.proposes or "")
+        rules.add_row(rule.name, rule.grade.value, escape(rule_in_words(rule)), rule.proposes or "")
     out.print(rules)
     clocks = Table("Clocks", *(grade.value for grade in reversed(Grade)), "Boroughs")
     for name, preset in pack.clocks.presets.items():
@@ -110,6 +112,12 @@ def show(data: DataOption = None) -> None:
         ]
         clocks.add_row(escape(preset.label), *hours, ", ".join(boroughs))
     out.print(clocks)
+    policy = policy_from(settings)
+    for grade in reversed(Grade):
+        chain = chain_in_words(pack, grade, lambda role: policy.roles[role].title)
+        say(f"{grade.value.capitalize()}, while nobody answers: {escape(chain)}")
+    for said in terms_in_words(pack):
+        say(f"School terms, {escape(said)}")
 
 
 def explain(
@@ -122,7 +130,7 @@ def explain(
     """
     settings, now = settings_from(data), now_ms()
     with open_database(settings) as store:
-        pack = in_force(store, settings)
+        pack = pack_of(store, settings)
         found = store.read_now(lambda tx: replaying.explain(tx, operator(), child, pack, now=now))
     if found is None:
         raise CommandError("There is no such child here.", "The number is in the console's address.")
@@ -162,7 +170,7 @@ def replay(
     settings, now, first = settings_from(data), now_ms(), day_of(since)
     tally, looked = Tally(CHILDREN_SHOWN), 0
     with open_database(settings) as store, progress_bar(err) as bar:
-        holding = in_force(store, settings)
+        holding = pack_of(store, settings)
         wanted, against = (read_pack(settings, pack)[0], holding) if pack else (holding, None)
         task = bar.add_task("Children", total=None)
         for number, found in replaying.replay(store, operator(), wanted, first, now=now, against=against):
@@ -192,7 +200,7 @@ def read_pack(settings: Settings, file: Path | None) -> tuple[Pack, str]:
     try:
         text = path.read_text(encoding="utf-8") if path else default_pack_text()
         pack = load_pack(text, policy.force)
-        check_roles(pack, policy)
+        check_roles(pack, policy, text)
     except (PackError, UnicodeDecodeError) as error:
         name = path.name if path else "The pack that ships"
         why = str(error) if isinstance(error, PackError) else "The file is not UTF-8 text."
@@ -200,7 +208,7 @@ def read_pack(settings: Settings, file: Path | None) -> tuple[Pack, str]:
     return pack, text
 
 
-def in_force(store: Store, settings: Settings) -> Pack:
+def pack_of(store: Store, settings: Settings) -> Pack:
     """The pack that the server uses now."""
     return store.read_now(Worlds(make_pack(settings)).pack_in_force)
 

@@ -31,6 +31,7 @@ from server.cli.common import (
 )
 from server.cli.common import out as terminal
 from server.cli.linking import read_model
+from server.cli.model import model_of
 from server.clock import now_ms
 from server.linkage.csv_rows import TableError
 from server.linkage.model import Model, default_model
@@ -153,7 +154,11 @@ def relink_command(
         bool, typer.Option("--dry-run", help="Look through the database and say how many; propose nothing.")
     ] = False,
     model: Annotated[
-        Path | None, typer.Option(help="Model JSON, as train writes it.", show_default=False)
+        Path | None,
+        typer.Option(
+            help="Model JSON, as train writes it. Without it: the weights in force in the database, or that ship.",
+            show_default=False,
+        ),
     ] = None,
     threshold: Annotated[
         float, typer.Option(help="Least probability of a pair.", min=0.01, max=0.999999)
@@ -168,7 +173,7 @@ def relink_command(
     asked again. With --known, no database is used and the pairs go to --out. A pair that could be brothers,
     sisters or twins is marked so: a person decides.
     """
-    chosen = default_model() if model is None else read_model(model)
+    chosen = None if model is None else read_model(model)
     if known is None:
         _relink_database(data, out, chosen, threshold, engine, dry_run=dry_run)
         return
@@ -178,7 +183,7 @@ def relink_command(
         )
     names, records = _records(known, KNOWN_COLUMNS)
     with _steps() as bar:
-        pairs = _look(bar, records, chosen, threshold, engine)
+        pairs = _look(bar, records, chosen or default_model(), threshold, engine)
     _told(pairs, len(records))
     _write_pairs(out, pairs, names)
 
@@ -186,13 +191,14 @@ def relink_command(
 def _relink_database(
     data: Path | None,
     out: Path | None,
-    model: Model,
+    given: Model | None,
     threshold: float,
     engine: EngineName,
     *,
     dry_run: bool,
 ) -> None:
     with open_database(settings_from(data)) as store, _steps() as bar:
+        model = given or model_of(store)
         child_ids, records = array("q"), []
         for child_id, record in proposing.registry(store):
             child_ids.append(child_id)

@@ -122,6 +122,9 @@ class RulesPage(View, frozen=True, kw_only=True):
     rules: tuple[RuleRow, ...]
     grades: tuple[str, ...]
     clocks: tuple[ClockRow, ...]
+    chains: tuple[tuple[str, str], ...]
+    """For each grade, who hears while nobody answers."""
+    terms: tuple[str, ...]
     history: tuple[PackRow, ...]
     text: str
     error: str | None

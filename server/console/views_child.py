@@ -3,7 +3,7 @@
 import datetime
 from typing import Literal
 
-from server.console.views import Grade, QueueRow, View
+from server.console.views import Choice, Grade, QueueRow, View
 from server.linkage.explain import Step
 
 Verdict = Literal["agree", "near", "differ", "missing"]
@@ -306,3 +306,23 @@ class ChildPage(View, frozen=True, kw_only=True):
     earlier_href: str | None = None
     """Where older entries are, when not all fit."""
     here: str = ""
+
+
+class GradePage(View, frozen=True, kw_only=True):
+    """Give an alert a grade, with the rationale, beside what is known: the newest notes about the child.
+
+    `proposed` is what the rules say. `notes_total` counts those of all events, `events` the events. `withheld`: the
+    record asks for a reason first, so its notes are not here.
+    """
+
+    row: QueueRow
+    choices: tuple[Choice, ...]
+    proposed: Grade | None
+    least: int
+    error: str | None = None
+    wrong_field: str | None = None
+    rationale: str = ""
+    notes: tuple[NoteEntry, ...] = ()
+    notes_total: int = 0
+    events: int = 0
+    withheld: bool = False

@@ -235,13 +235,15 @@ async def hand_over(
     person: NamedDependency[Person],
     services: NamedDependency[Services],
 ) -> AlertView:
-    """Your own, or one that nobody has; somebody else's takes a supervisor. The clock runs on."""
+    """Your own, or one that nobody has; somebody else's takes a supervisor. The clock runs on, and it waits for
+    an answer of whoever has it now."""
     now = now_ms()
     return await changed(
         services,
         lambda tx: duty.hand_over(
             tx,
             services.policy,
+            services.worlds.current(tx).pack,
             person,
             alert_id,
             data.to,

@@ -1,11 +1,10 @@
-"""What phones ask again and again, answered before anything is set up for it: a pull that brings nothing new, and a
-push that came before.
+"""What phones ask again and again, answered before anything is set up for it: a pull, and a push that came before.
 
 Two thousand phones ask every few minutes, and nearly always there is nothing; and a phone whose answer was lost sends
 its notes once more. What Litestar does for a request, and the way to a thread of the database and back, cost several
 times what such a question costs. So this layer stands before the application: it looks once, and where the answer is
-plain, it gives it in the very words in which the door would have (`sync.pull`, `sync.push`; the phone keeps the cursor
-that it has). In any other case (a refusal, a first pull, a briefing, anything new) it has done nothing, and the door
+plain, it gives it in the very words in which the door would have (`sync.pull`, `sync.push`; with nothing new the phone
+keeps the cursor that it has). In any other case (a refusal, a body that is not plain, a database that is busy) the door
 takes the request as if nobody had looked.
 """
 
@@ -26,8 +25,8 @@ from server.http.answered import BODY_KEY, Key, key_of
 from server.http.auth import bearer
 from server.http.notes_first import PUSHES_WITH_ROOM
 from server.http.services import Services, look
-from server.http.sync import answer_to
-from server.storage.port import Transaction
+from server.http.sync import answer_to, page_for
+from server.storage.port import StorageError, Transaction
 from sync import cursor
 from sync.cursor import CursorError
 from sync.envelope import PullAnswer, PullRequest
@@ -86,7 +85,8 @@ class AtOnce:
             asked = _decoder.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None  # the door says what is wrong with it
-        return await nothing_new(self.state.services, token, asked)
+        services: Services = self.state.services
+        return await nothing_new(services, token, asked) or await page_of(services, token, asked)
 
     async def _push(self, scope: Scope, headers: dict[bytes, bytes], again: _Again) -> bytes | None:
         services: Services = self.state.services
@@ -124,6 +124,19 @@ async def nothing_new(services: Services, token: str, asked: PullRequest) -> byt
     if not await look(services, lambda tx: pulling.nothing_new(tx, token, place, now=now)):
         return None
     return _encoder.encode(PullAnswer(changes=(), cursor=asked.cursor, more=False, checkpoint=checkpoint))
+
+
+async def page_of(services: Services, token: str, asked: PullRequest) -> bytes | None:
+    """The whole answer to a phone for which there is something, or None where the door is to answer."""
+    now = now_ms()
+    try:
+        device = await look(services, lambda tx: devices.identify(tx, token, now))
+        if device.must_wipe:
+            return None
+        services.answered.met(token)
+        return _encoder.encode(await page_for(services, device, asked))
+    except (TokenRefused, StorageError):
+        return None
 
 
 async def said_before(services: Services, token: str, key: Key) -> bytes | None:

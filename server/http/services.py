@@ -13,6 +13,7 @@ from server.access.policy import Policy
 from server.access.sessions import SessionRules
 from server.access.signing import SigningKey
 from server.access.throttle import Limits
+from server.ahead import Ahead
 from server.alerts.presets import Presets
 from server.alerts.stream import Hub
 from server.checkpoints import Totals
@@ -56,6 +57,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     one_push: OnePush
     totals: Totals
     answered: Answered
+    ahead: Ahead | None
+    """Where a process decides ahead of the writer."""
 
 
 async def look(services: Services, work: Callable[[Transaction], T], *, durable: bool = False) -> T:

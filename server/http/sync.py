@@ -10,6 +10,7 @@ from server import intake, pulling
 from server.access.identity import DeviceIdentity
 from server.casework.facts import HOUR_MS
 from server.clock import now_ms
+from server.foreseen import Foreseen
 from server.http.answered import BODY_KEY
 from server.http.auth import DEVICE, DEVICE_HANDS_IN, DEVICE_SECURITY
 from server.http.body import read_body
@@ -101,14 +102,20 @@ async def push(
         )
     now = now_ms()
 
+    foreseen: Foreseen | None = None
+
     def take(tx: Transaction) -> intake.Received:
         # One push of this process at a time, from its lines to its last word: two that compute would take the
         # interpreter's lock from each other at every statement. While one commits, the next begins.
         with services.one_push:
             prepared = intake.prepare(lines, device.device_id)
-            return intake.receive(tx, device, prepared, now=now, world=services.worlds.current(tx))
+            world = services.worlds.current(tx)
+            return intake.receive(tx, device, prepared, now=now, world=world, foreseen=foreseen)
 
+    must_wait = services.notes_first.under_way > 0
     with services.notes_first.pushing():
+        if services.ahead is not None and must_wait:
+            foreseen = await services.ahead.foresee(device.device_id, lines)
         received = await services.store.write(take)
     key = request.scope.get("state", {}).get(BODY_KEY)
     if key is not None:
@@ -157,6 +164,11 @@ async def pull(
     A cursor that is not of this server, or of a scope that has changed, is answered from the beginning
     (`resync`); what the phone has not yet sent is never touched by that.
     """
+    return await page_for(services, device, data)
+
+
+async def page_for(services: Services, device: DeviceIdentity, data: PullRequest) -> PullAnswer:
+    """What a phone that may pull is answered."""
     scope = f"notes:{device.username}"
     start, asked, reason = Cursor(services.incarnation, scope, 0, 0), None, None
     if data.cursor is not None:

@@ -75,8 +75,14 @@ class ResendRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     channel: Annotated[str, Meta(min_length=1, max_length=60, pattern=r"^[a-z0-9:_-]+$")] | None = None
 
 
+class LetGoRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One message that need not arrive any more."""
+
+    delivery_id: Annotated[int, Meta(ge=1, le=limits.SEQ_MAX)]
+
+
 class Resent(msgspec.Struct, frozen=True):
-    """How many are tried again."""
+    """How many are tried again, or let go."""
 
     messages: int
 
@@ -158,6 +164,27 @@ async def resend(
 
 
 @post(
+    "/api/undelivered/let-go",
+    guards=[LOOKED_AFTER],
+    security=PERSON_SECURITY,
+    status_code=200,
+    tags=["administration"],
+    summary="Let go of a message that nobody needs any more",
+    responses=ANSWERS,
+)
+async def let_go(
+    data: JSONBody[LetGoRequest], person: NamedDependency[Person], services: NamedDependency[Services]
+) -> Resent:
+    """It is kept, and is shown and tried no more. 0: it did not wait for anybody."""
+    now = now_ms()
+    return Resent(
+        await services.store.write(
+            lambda tx: dead_letters.let_go(tx, person, now=now, delivery_id=data.delivery_id)
+        )
+    )
+
+
+@post(
     "/api/telling/browsers",
     guards=[requires(Permission.ACKNOWLEDGE_ALERTS)],
     security=PERSON_SECURITY,
@@ -182,4 +209,4 @@ async def add_browser(
     return await services.store.write(keep)
 
 
-HANDLERS = [list_undelivered, resend, add_browser]
+HANDLERS = [list_undelivered, resend, let_go, add_browser]

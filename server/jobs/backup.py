@@ -24,8 +24,7 @@ import msgspec
 from server.access import sessions
 from server.access.crypto import SECRET_FILE, load_secret
 from server.audit import Actor
-from server.placing import WHO_IS_WHO
-from server.records import attachments, ledger, reference
+from server.records import attachments, ledger, reference, who_is_who
 from server.records.ledger import Backup
 from server.storage import StorageError, Store, Transaction, open_store
 from server.storage.blobs import BlobDamaged, BlobError, BlobMissing, Blobs
@@ -124,7 +123,7 @@ def begin(store: Store) -> list[tuple[int, int]]:
     """What a backup that copies the database from now on will hold of each numbering of a phone."""
 
     def work(tx: Transaction) -> list[tuple[int, int]]:
-        tx.lock(WHO_IS_WHO)  # no push is under way that has not heard that backups are kept
+        who_is_who.hold(tx)  # no push is under way that has not heard that backups are kept
         return ledger.begin_backup(tx)
 
     return store.write_now(work)

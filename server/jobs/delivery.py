@@ -104,8 +104,9 @@ async def _failed(store: Store, one: Taken, trouble: ChannelTrouble, now: int, d
         if trouble.is_gone:
             telling.forget(tx, one.subscription_id)
         return deliveries.failed(
-            tx, one, str(trouble), now=now, draw=drawn, is_final=trouble.is_final, wait_ms=trouble.wait_ms
-        )
+            tx, one, str(trouble), now=now, draw=drawn,
+            is_final=trouble.is_final, is_gone=trouble.is_gone, wait_ms=trouble.wait_ms,
+        )  # fmt: skip
 
     state = await store.write(write)
     log.warning(

@@ -10,12 +10,14 @@ import msgspec
 from server.access.policy import Permission, Policy
 from server.audit import Actor
 from server.casework.clocks import again_at, last_role, steps_from
+from server.casework.lines import on_line
 from server.casework.pack import Pack, PackError
 from server.records import escalations
 from server.records.alerts import Alert, State
 from server.records.steps import INVESTIGATORS
 from server.storage.port import Transaction
 from server.world import World
+from sync.vocabulary import Grade
 
 ACTOR = Actor("system", "escalation")
 
@@ -105,16 +107,20 @@ def _warn(tx: Transaction, alert: Alert, now: int, pack: Pack) -> Alert | None:
     return msgspec.structs.replace(alert, escalates_at=None, rev=alert.rev + 1) if moved else None
 
 
-def check_roles(pack: Pack, policy: Policy) -> None:
-    """Raise `PackError` where a chain names a role that the policy does not have, or that may not answer."""
-    for name in pack.escalations.roles():
-        role = policy.roles.get(name)
-        if role is None or Permission.ACKNOWLEDGE_ALERTS not in role.permissions:
-            able = ", ".join(
-                other
-                for other, found in policy.roles.items()
-                if Permission.ACKNOWLEDGE_ALERTS in found.permissions
-            )
-            raise PackError(
-                f"escalations: `{name}` is not a role that may acknowledge alerts. Those that may: {able}."
-            )
+def check_roles(pack: Pack, policy: Policy, text: str = "") -> None:
+    """Raise `PackError` where a chain names a role that the policy does not have, or that may not answer, with the
+    line where the pack's text is given."""
+    for grade in Grade:
+        for index, step in enumerate(pack.escalations.chain(grade)):
+            role = policy.roles.get(step.role)
+            if role is None or Permission.ACKNOWLEDGE_ALERTS not in role.permissions:
+                able = ", ".join(
+                    other
+                    for other, found in policy.roles.items()
+                    if Permission.ACKNOWLEDGE_ALERTS in found.permissions
+                )
+                where = on_line(text, ("escalations", grade.value, index)) if text else ""
+                raise PackError(
+                    f"The rule pack is wrong{where}: escalations.{grade.value}: `{step.role}` is not a role that may"
+                    f" acknowledge alerts. Those that may: {able}."
+                )

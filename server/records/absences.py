@@ -15,8 +15,9 @@ from server.access.policy import Policy
 from server.audit import Actor, Verb, audited, impersonal, record
 from server.casework.clocks import first_hearing_at
 from server.casework.pack import Pack
-from server.records import duties, steps
+from server.records import steps
 from server.records.alerts import SELECT, Alert, State, alert_of
+from server.records.handing import fold, open_beside
 from server.records.staff import Staff
 from server.records.steps import INVESTIGATORS, EventKind
 from server.storage.port import Transaction
@@ -69,8 +70,8 @@ def pass_on(tx: Transaction, actor: Actor, policy: Policy, pack: Pack, *, now: i
         if one.alert.state is State.OPEN:
             _move(tx, one, one.alert.level, one.alert.escalates_at, actor, now)
             continue
-        if _open_beside(tx, one.alert):
-            _fold(tx, actor, one, pack, now)
+        if open_beside(tx, one.alert) is not None:
+            fold(tx, actor, one.alert, one.deputy, GOES_ON, hears_at=_hears_at(one.alert, pack, now), now=now)
         else:
             _move(tx, one, 0, _hears_at(one.alert, pack, now), actor, now)
     if moved:
@@ -125,38 +126,3 @@ def _move(tx: Transaction, one: Stranded, level: int, hears_at: int | None, acto
         tx, alert.alert_id, alert.borough, EventKind.PASSED_ON, alert.grade, actor.id,
         now=now, told=one.deputy or INVESTIGATORS, detail=f"{one.why.value}:{alert.owner}",
     )  # fmt: skip
-
-
-def _open_beside(tx: Transaction, alert: Alert) -> bool:
-    """Whether another alert about the child is open in the borough: there is one at a time for a record."""
-    return bool(
-        tx.value(
-            "SELECT COUNT(*) FROM alert a JOIN alert b ON b.child_id = a.child_id AND b.borough = a.borough"
-            " WHERE a.alert_id = :alert AND a.joint = 0 AND b.joint = 0 AND b.state = 'open'",
-            {"alert": alert.alert_id},
-        )
-    )
-
-
-def _fold(tx: Transaction, actor: Actor, one: Stranded, pack: Pack, now: int) -> None:
-    """Let the open alert about the same child grow by this one, and close this one."""
-    alert = one.alert
-    flags = tx.rows("SELECT flag_id FROM alert_flag WHERE alert_id = :alert", {"alert": alert.alert_id})
-    duty = duties.Duty(
-        child_id=alert.child_id,
-        borough=alert.borough,
-        owner_reason=alert.owner_reason,
-        grade=alert.grade,
-        why=alert.why,
-        flag_ids=tuple(flag_id for (flag_id,) in flags),
-        started_at=alert.started_at,
-        deadline_at=alert.deadline_at,
-        late_by_ms=alert.late_by_ms,
-        hears_at=_hears_at(alert, pack, now),
-        due_at=alert.due_at,
-        due_words=alert.due_words,
-        warns_at=alert.warns_at,
-        owner=one.deputy,
-    )
-    duties.close(tx, actor, [alert.alert_id], GOES_ON, now=now)
-    duties.put(tx, duty, now=now, urgent=True, actor=actor.id)

@@ -198,32 +198,6 @@ def acknowledge(
     return get(tx, alert_id) or alert
 
 
-@audited(Verb.ALTERATION)
-def hand_over(
-    tx: Transaction,
-    person: Person,
-    alert_id: int,
-    to: str,
-    reason: str,
-    *,
-    now: int,
-) -> Alert:
-    """Give an alert to somebody else of the borough (a username). Raises NotAllowed and AlertConflict."""
-    alert = _require(tx, person, alert_id, Permission.ACKNOWLEDGE_ALERTS, own=True)
-    if alert.state is State.CLOSED:
-        raise AlertConflict(alert.state, alert.rev)
-    tx.execute(
-        "UPDATE alert SET owner = :to, waits_for = NULL, came_from = NULL, rev = rev + 1 WHERE alert_id = :alert",
-        {"to": to, "alert": alert_id},
-    )
-    steps.add(
-        tx, alert_id, alert.borough, steps.EventKind.HANDED_OVER, alert.grade, person.username,
-        now=now, told=to, detail=reason,
-    )  # fmt: skip
-    record(tx, Actor("person", person.username), Verb.ALTERATION, "alert", [alert_id], now=now)
-    return get(tx, alert_id) or alert
-
-
 @impersonal("ids of an alert's notes, for telling their authors")
 def note_ids(tx: Transaction, alert_id: int) -> list[str]:
     """The notes behind an alert."""

@@ -16,15 +16,14 @@ from server.audit import Actor, Verb, audited, impersonal, record
 from server.casework.assess import RaisedFlag, assess
 from server.casework.clocks import deadline, first_hearing_at
 from server.casework.facts import ChildFacts, NoteFact, in_danger
-from server.casework.pack import CONCERN, Pack
+from server.casework.pack import Pack
 from server.casework.routing import Ownership, route
 from server.records import briefing, child, child_facts, children, duties, flags, links, note_subjects, sight
-from server.records.flags import GROUNDS_GONE, SEPARATE, Flag, flags_of
+from server.records.flags import SEPARATE, Flag, flags_of
 from server.storage.port import Transaction
 from sync.vocabulary import Grade
 
 __all__ = [
-    "GROUNDS_GONE",
     "Arrival",
     "Flag",
     "Outcome",
@@ -41,6 +40,7 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
 
     note_id: str
     observed_at: int
+    recorded_at: int
     received_at: int
     found_borough: str | None
     author_borough: str | None
@@ -108,7 +108,7 @@ def reassess(
         running_since=running_since, first=first,
     )  # fmt: skip
     stored = {} if first else {flag.flag_key: flag for flag in flags.own(tx, child_id)}
-    grade, fresh = _judge(tx, actor, ground, stored, GROUNDS_GONE, joint=False)
+    grade, fresh, emptied = _judge(tx, actor, ground, stored, joint=False)
     if arrival is None:
         # No note that comes is put on a record that waits for a review: linkage does not find those.
         links.keep_stake(tx, child_id, danger=in_danger(facts), urgency=grade.urgency if grade else 0)
@@ -122,6 +122,7 @@ def reassess(
         if arrival is not None:
             brought = (ownership.owner, *ownership.copies, arrival.found_borough, arrival.author_borough)
             children.add_boroughs(tx, child_id, dict.fromkeys(code for code in brought if code))
+    _close_emptied(tx, actor, emptied, now)
     if child.kept_id is not None:
         _together(tx, actor, child.kept_id, ground)
     return outcome
@@ -139,7 +140,7 @@ def reassess_together(tx: Transaction, actor: Actor, kept_id: int, pack: Pack, *
         _together(tx, actor, kept_id, ground)
     else:
         stored = {flag.flag_key: flag for flag in flags.joint(tx, kept_id)}
-        _judge(tx, actor, ground, stored, SEPARATE, joint=True)
+        _judge(tx, actor, ground, stored, joint=True, why=SEPARATE)
 
 
 @audited(Verb.ALTERATION)
@@ -173,7 +174,7 @@ def _together(tx: Transaction, actor: Actor, kept_id: int, ground: _Ground) -> N
     )
     stored = {flag.flag_key: flag for flag in flags.joint(tx, kept_id)}
     own = flags.own_of_all(tx, kept_id)
-    _, grown = _judge(tx, actor, ground, stored, GROUNDS_GONE, joint=True, said=own)
+    _, grown, emptied = _judge(tx, actor, ground, stored, joint=True, said=own)
     arrival, pack = ground.arrival, ground.pack
     ownership = _by_arrival(child, arrival, pack) if arrival else sight.owner(tx, child, ground.facts, pack)
     children.set_owner(tx, kept_id, ownership.owner, together=True)
@@ -182,21 +183,10 @@ def _together(tx: Transaction, actor: Actor, kept_id: int, ground: _Ground) -> N
     silent = duties.flags_without(tx, kept_id, [flag.flag_id for flag in held])
     wanted = {flag.flag_key: flag for flag in assess(child, ground.facts, pack, ground.now).flags}
     fresh = dict(grown) | {flag.flag_id: wanted[flag.flag_key] for flag in held if flag.flag_id in silent}
-    untold = [(flag_id, flag) for flag_id, flag in fresh.items() if not _said(flag, own)]
+    untold = [(flag_id, flag) for flag_id, flag in fresh.items() if not flags.said(flag, own)]
     if untold:
         _alert(tx, ground, untold, stored, ownership, joint=True)
-
-
-def _said(flag: RaisedFlag, own: Sequence[Flag]) -> bool:
-    """Whether a record's own flags, and so their duties, say all of it already.
-
-    A concern says no more than its notes do; what a rule finds in several notes is said only by a flag of that
-    rule with all of them.
-    """
-    if flag.rule == CONCERN:
-        as_grave = [one for one in own if one.grade.urgency >= flag.grade.urgency]
-        return set(flag.note_ids) <= {note_id for one in as_grave for note_id in one.note_ids}
-    return any(flags.says(one, flag) for one in own)
+    _close_emptied(tx, actor, emptied, ground.now)
 
 
 def _judge(
@@ -204,28 +194,44 @@ def _judge(
     actor: Actor,
     ground: _Ground,
     stored: dict[str, Flag],
-    why: str,
     *,
     joint: bool,
+    why: str | None = None,
     said: Sequence[Flag] = (),
-) -> tuple[Grade | None, list[tuple[int, RaisedFlag]]]:
+) -> tuple[Grade | None, list[tuple[int, RaisedFlag]], dict[int, str]]:
     """Make the stored flags what the rules say, and close the alerts whose grounds are gone.
 
-    The grade proposed, and the flags that are new, have a new note, or became graver.
+    The grade proposed, the flags that are new, have a new note, or became graver, and alerts whose flags were all
+    taken up by others, with the reason: what is fresh may go on in them, and else they are closed. `why` is the reason
+    for all that goes, where the rules do not know it.
     """
     child_id, now = ground.child.child_id, ground.now
     briefing.touch(tx, child_id)
     assessment = assess(ground.child, ground.facts, ground.pack, now)
-    wanted = {flag.flag_key for flag in assessment.flags}
-    gone = [flag for key, flag in stored.items() if key not in wanted]
-    groundless = flags.retract(tx, child_id, gone, why, now, joint=joint)
-    duties.close(tx, actor, groundless, why, now=now)
-    less = bool(gone) or flags.became_less(stored, assessment.flags)
-    fresh = flags.write(tx, child_id, assessment.flags, stored, now, joint=joint, said=said)
-    if less:
-        duties.lessen(tx, child_id, [flag.flag_id for flag in gone], now=now)
+    wanted = assessment.flags
+    keys = {flag.flag_key for flag in wanted}
+    gone = {
+        flag: why or flags.why_gone(flag, wanted, ground.facts)
+        for key, flag in stored.items()
+        if key not in keys
+    }
+    taken_up = {flag: reason for flag, reason in gone.items() if why is None and flags.said(flag, wanted)}
+    lost = {flag: reason for flag, reason in gone.items() if flag not in taken_up}
+    for alert_id, reason in flags.retract(tx, child_id, lost, now, joint=joint).items():
+        duties.close(tx, actor, [alert_id], reason, now=now)
+    emptied = flags.retract(tx, child_id, taken_up, now, joint=joint)
+    less = bool(lost) or flags.became_less(stored, wanted)
+    fresh = flags.write(tx, child_id, wanted, stored, now, joint=joint, said=said)
+    if less or (taken_up and not fresh):
+        duties.lessen(tx, child_id, [flag.flag_id for flag in lost], now=now)
     record(tx, actor, Verb.ALTERATION, "child", [child_id], now=now)
-    return assessment.grade, fresh
+    return assessment.grade, fresh, emptied
+
+
+def _close_emptied(tx: Transaction, actor: Actor, emptied: dict[int, str], now: int) -> None:
+    """Close those of these alerts that nothing went on in."""
+    for alert_id in duties.without_flags(tx, emptied):
+        duties.close(tx, actor, [alert_id], emptied[alert_id], now=now)
 
 
 def _by_arrival(child: ChildFacts, arrival: Arrival, pack: Pack) -> Ownership:
@@ -242,13 +248,13 @@ def _alert(
     joint: bool,
 ) -> int:
     """One duty for all that is fresh: the gravest flag names it and sets its clock."""
-    arrival, pack, now = ground.arrival, ground.pack, ground.now
+    pack, now = ground.pack, ground.now
     # Of several as grave and as new, the first in the pack's order of telling names the alert.
     _, gravest = max(fresh, key=lambda pair: (pair[1].grade.urgency, pair[1].raised_at))
-    observed_at = arrival.observed_at if arrival else max(fact.observed_at for fact in ground.facts)
     starts_at = now if ground.running_since is None else ground.running_since
     preset = pack.preset_of(ownership.owner)
-    clock = deadline(gravest.grade, preset, starts_at, observed_at, pack)
+    clock = deadline(gravest.grade, preset, starts_at, starts_at, pack)
+    unwritten_ms, unsent_ms, late_by_ms = _late(ground, gravest.grade, preset)
     # A flag's own clock that has run out by now is no reason to hurry more than the grade asks.
     running = [flag for _, flag in fresh if flag.due_at is not None and flag.due_at > now]
     timed = min(running, key=lambda flag: flag.due_at or 0, default=None)
@@ -267,7 +273,9 @@ def _alert(
         flag_ids=tuple(flag_id for flag_id, _ in fresh),
         started_at=clock.starts_at,
         deadline_at=deadline_at,
-        late_by_ms=clock.late_by_ms,
+        late_by_ms=late_by_ms,
+        unwritten_ms=unwritten_ms,
+        unsent_ms=unsent_ms,
         hears_at=hears_at,
         due_at=timed.due_at if timed else None,
         due_words=timed.due_words if timed else None,
@@ -278,3 +286,19 @@ def _alert(
         joint=joint,
     )
     return duties.put(tx, duty, now=now, urgent=urgent)
+
+
+def _late(ground: _Ground, grade: Grade, preset: str) -> tuple[int, int, int]:
+    """How late the newest note was when it came, and of that what passed before it was written and on the phone.
+
+    Those two are the note's alone, counted once: where it only moves, or is judged anew, they are 0.
+    """
+    arrival = ground.arrival
+    note = arrival or max(
+        (fact for fact in ground.facts if not fact.withdrawn), key=lambda fact: fact.received_at
+    )
+    late_by_ms = deadline(grade, preset, note.received_at, note.observed_at, ground.pack).late_by_ms
+    if arrival is None or not late_by_ms:
+        return 0, 0, late_by_ms
+    unsent_ms = min(late_by_ms, max(0, arrival.received_at - arrival.recorded_at))
+    return late_by_ms - unsent_ms, unsent_ms, late_by_ms

@@ -5,10 +5,13 @@ from collections.abc import Sequence
 import msgspec
 
 from server.audit import impersonal
-from server.storage.port import Transaction
-from sync.envelope import ChangeOp, RemoveReason
+from server.storage.port import Params, Row, Transaction
+from sync.envelope import Change, ChangeOp, RemoveReason
 
 _PUT = "changes"
+
+Place = tuple[int, int]
+"""(xid, seq) in the change log."""
 
 
 class Logged(msgspec.Struct, frozen=True, array_like=True):
@@ -16,12 +19,20 @@ class Logged(msgspec.Struct, frozen=True, array_like=True):
 
     xid: int
     seq: int
-    bucket: str
     kind: str
     id: str
     rev: int
     op: ChangeOp
     reason: RemoveReason | None
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """A part of a bucket's log as a phone is sent it: the rows, the place that it has reached with them, and whether
+    more stands after it."""
+
+    changes: Sequence[Change]
+    place: Place
+    more: bool
 
 
 @impersonal("ids and revisions; what they stand for is read, and its reading logged, when it is sent")
@@ -51,25 +62,34 @@ def _write(tx: Transaction) -> None:
     )
 
 
-@impersonal("ids and revisions")
-def after(tx: Transaction, bucket: str, xid: int, seq: int, limit: int) -> list[Logged]:
-    """Up to `limit` entries of a bucket after (xid, seq), in commit order, only those whose place is final.
+@impersonal("whatever the caller selects, who says what is shown of it")
+def in_order(tx: Transaction, here: str, marks: Params, place: Place, limit: int) -> list[Row]:
+    """Up to `limit` rows of `here` after a place, in commit order. `here` selects from the table as `c`, xid and seq
+    first, and ends within its conditions, a bucket and `tx.settled` among them.
 
     Two searches, for SQLite finds its way in the index by `(xid, seq) > (...)` no further than to the xid, which is
     the same in every row there: it would read the bucket from its beginning each time.
     """
-    here = (
-        "SELECT xid, seq, bucket, kind, id, rev, op, reason FROM change"
-        f" WHERE bucket = :bucket AND {tx.settled} AND xid"
+    at = {**marks, "xid": place[0], "seq": place[1]}
+    rows = tx.rows(
+        f"{here} AND c.xid = :xid AND c.seq > :seq ORDER BY c.seq LIMIT :most", at | {"most": limit}
     )
-    place = {"bucket": bucket, "xid": xid, "seq": seq}
-    rows = tx.rows(f"{here} = :xid AND seq > :seq ORDER BY seq LIMIT :most", place | {"most": limit})
     if len(rows) < limit:
-        rest = {"bucket": bucket, "xid": xid, "most": limit - len(rows)}
-        rows += tx.rows(f"{here} > :xid ORDER BY xid, seq LIMIT :most", rest)
+        rest = {**marks, "xid": place[0], "most": limit - len(rows)}
+        rows += tx.rows(f"{here} AND c.xid > :xid ORDER BY c.xid, c.seq LIMIT :most", rest)
+    return rows
+
+
+@impersonal("ids and revisions")
+def after(tx: Transaction, bucket: str, xid: int, seq: int, limit: int) -> list[Logged]:
+    """Up to `limit` entries of a bucket after (xid, seq), in commit order, only those whose place is final."""
+    here = (
+        "SELECT c.xid, c.seq, c.kind, c.id, c.rev, c.op, c.reason FROM change c"
+        f" WHERE c.bucket = :bucket AND {tx.settled}"
+    )
     return [
-        Logged(xid, seq, bucket, kind, id, rev, _OPS[op], None if reason is None else _REASONS[reason])
-        for xid, seq, bucket, kind, id, rev, op, reason in rows
+        Logged(xid, seq, kind, id, rev, _OPS[op], None if reason is None else _REASONS[reason])
+        for xid, seq, kind, id, rev, op, reason in in_order(tx, here, {"bucket": bucket}, (xid, seq), limit)
     ]
 
 
@@ -87,3 +107,11 @@ def unsettled(tx: Transaction, buckets: Sequence[str]) -> bool:
     wanted = ", ".join(f":{name}" for name in marks)
     found = tx.row(f"SELECT 1 FROM change WHERE bucket IN ({wanted}) AND NOT ({tx.settled}) LIMIT 1", marks)
     return found is not None
+
+
+@impersonal("an id")
+def taken_off(bucket: str, kind: str, id: str, rev: int, reason: RemoveReason | None) -> Change:
+    """What takes a row off a phone that may not be sent it, or not any more."""
+    return Change(
+        bucket=bucket, kind=kind, id=id, rev=rev, op=ChangeOp.REMOVE, reason=reason or RemoveReason.LEFT_SCOPE
+    )

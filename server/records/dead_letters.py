@@ -72,6 +72,22 @@ def resend(
     tx: Transaction, person: Person, *, now: int, delivery_id: int | None = None, channel: str | None = None
 ) -> int:
     """Try again from the beginning: one, all of a channel, or all. How many. Raises NotAllowed."""
+    return _settle(
+        tx, person, "state = 'waiting', attempts = 0, next_at = :now", delivery_id, channel, now=now
+    )
+
+
+@audited(Verb.ALTERATION)
+def let_go(
+    tx: Transaction, person: Person, *, now: int, delivery_id: int | None = None, channel: str | None = None
+) -> int:
+    """Say that these need not arrive any more; they are kept, and wait for nobody. As `resend`."""
+    return _settle(tx, person, "state = 'let_go', next_at = :now", delivery_id, channel, now=now)
+
+
+def _settle(
+    tx: Transaction, person: Person, change: str, delivery_id: int | None, channel: str | None, *, now: int
+) -> int:
     _require(person)
     wanted = ""
     marks: dict[str, object] = {"now": now}
@@ -80,8 +96,7 @@ def resend(
     elif channel is not None:
         wanted, marks = " AND channel = :channel", marks | {"channel": channel}
     found = tx.rows(
-        "UPDATE delivery SET state = 'waiting', attempts = 0, next_at = :now WHERE state = 'dead'"
-        f"{wanted} RETURNING delivery_id",
+        f"UPDATE delivery SET {change} WHERE state = 'dead'{wanted} RETURNING delivery_id",
         marks,
     )
     ids = sorted(number for (number,) in found)

@@ -37,6 +37,8 @@ class State(StrEnum):
     WAITING = "waiting"
     DELIVERED = "delivered"
     DEAD = "dead"
+    LET_GO = "let_go"
+    """A dead one of which a person said that it need not arrive any more."""
 
 
 class Taken(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,9 +142,13 @@ def failed(
     now: int,
     draw: float,
     is_final: bool = False,
+    is_gone: bool = False,
     wait_ms: int = 0,
 ) -> State:
-    """An attempt failed. `draw` is a random number from 0 to 1. Where it stands now: waiting or dead."""
+    """An attempt failed. `draw` is a random number from 0 to 1. Where it stands now: waiting or dead.
+
+    `is_gone`: one receiver is there no more, of which the channel is no worse.
+    """
     state = State.DEAD if is_final or taken.attempt >= ATTEMPTS_MAX else State.WAITING
     tx.executemany(
         "UPDATE delivery SET state = :state, next_at = :next, trouble = :trouble"
@@ -159,11 +165,11 @@ def failed(
     )
     tx.execute(
         "INSERT INTO channel_health (channel, failed_at, failures, trouble, attempts, failed_attempts)"
-        " VALUES (:channel, :now, 1, :trouble, 1, 1)"
+        " VALUES (:channel, :now, :bad, :trouble, 1, 1)"
         " ON CONFLICT (channel) DO UPDATE SET failed_at = excluded.failed_at,"
-        " failures = channel_health.failures + 1, trouble = excluded.trouble,"
+        " failures = channel_health.failures + :bad, trouble = excluded.trouble,"
         " attempts = channel_health.attempts + 1, failed_attempts = channel_health.failed_attempts + 1",
-        {"channel": taken.channel, "now": now, "trouble": trouble},
+        {"channel": taken.channel, "now": now, "trouble": trouble, "bad": 0 if is_gone else 1},
     )
     return state
 

@@ -3,19 +3,37 @@
 A flag is of one record, or *joint*: of all records of a merged child, and kept on the one that it continues as.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import msgspec
 
 from server.audit import impersonal
 from server.casework.assess import RaisedFlag
+from server.casework.facts import NoteFact
+from server.casework.pack import CONCERN
 from server.records.whole import WHOLE
 from server.storage.port import Transaction
 from sync.vocabulary import Grade
 
 GROUNDS_GONE = "The notes that raised it no longer stand on this child"
+WITHDRAWN = "Notes that raised it were withdrawn by their authors"
+FOUND_NO_MORE = "Its notes stand, but by the rules they no longer raise it"
+TAKEN_UP = "Another flag says it now: {sentence}"
 SEPARATE = "The records that raised it together are separate again"
+
+
+class Saying(Protocol):
+    """A flag, kept or only wanted: what it says of which notes."""
+
+    @property
+    def rule(self) -> str: ...
+    @property
+    def grade(self) -> Grade: ...
+    @property
+    def sentence(self) -> str: ...
+    @property
+    def note_ids(self) -> tuple[str, ...]: ...
 
 
 class Flag(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,9 +149,13 @@ def write(
 
 @impersonal("compares flags")
 def became_less(stored: dict[str, Flag], wanted: Sequence[RaisedFlag]) -> bool:
-    """Whether one of the stored flags says less by the rules than it did: of fewer notes, or for longer."""
+    """Whether one of the stored flags says less by the rules than it did: of fewer notes, or for longer. A note of a
+    concern that another flag has taken up is no less."""
     pairs = [(stored[flag.flag_key], flag) for flag in wanted if flag.flag_key in stored]
-    return any(_differs(before, flag) and not _is_more(before, flag) for before, flag in pairs)
+    return any(
+        _differs(before, flag) and not _is_more(before, flag) and not said(before, wanted)
+        for before, flag in pairs
+    )
 
 
 def _differs(before: Flag, flag: RaisedFlag) -> bool:
@@ -151,13 +173,14 @@ def _is_more(before: Flag, flag: RaisedFlag) -> bool:
 
 @impersonal("flags; the change of what holds on the child is logged by its caller")
 def retract(
-    tx: Transaction, child_id: int, gone: Sequence[Flag], why: str, now: int, *, joint: bool
-) -> list[int]:
-    """Withdraw flags, with the reason. The alerts on the child that have no other flag now, and where they are joint
-    those that stayed on another record when the flag moved with most of its notes."""
+    tx: Transaction, child_id: int, gone: Mapping[Flag, str], now: int, *, joint: bool
+) -> dict[int, str]:
+    """Withdraw flags, each with its reason. The alerts on the child that have no other flag now, with the reason of
+    their last; where they are joint, also those that stayed on another record when the flag moved with most of its
+    notes."""
     if not gone:
-        return []
-    for flag in gone:
+        return {}
+    for flag, why in gone.items():
         tx.execute(
             "UPDATE flag SET retracted_at = :now, retraction = :why, changed_at = :now WHERE flag_id = :flag",
             {"now": now, "why": why, "flag": flag.flag_id},
@@ -166,23 +189,50 @@ def retract(
     elsewhere = f"a.alert_id IN (SELECT alert_id FROM alert_flag WHERE flag_id IN ({numbers}))"
     where = f"(a.child_id = :child OR {elsewhere})" if joint else "a.child_id = :child"
     groundless = tx.rows(
-        f"SELECT a.alert_id FROM alert a WHERE {where} AND a.joint = {int(joint)}"
+        f"SELECT a.alert_id, (SELECT MAX(l.flag_id) FROM alert_flag l WHERE l.alert_id = a.alert_id AND l.flag_id IN"
+        f" ({numbers})) FROM alert a WHERE {where} AND a.joint = {int(joint)}"
         " AND a.state <> 'closed' AND NOT EXISTS"
         " (SELECT 1 FROM alert_flag l JOIN flag f ON f.flag_id = l.flag_id"
         " WHERE l.alert_id = a.alert_id AND f.retracted_at IS NULL)",
         {"child": child_id},
     )
-    return [alert_id for (alert_id,) in groundless]
+    why_of = {flag.flag_id: why for flag, why in gone.items()}
+    return {alert_id: why_of.get(flag_id, GROUNDS_GONE) for alert_id, flag_id in groundless}
 
 
 @impersonal("compares two flags")
-def says(one: Flag, flag: RaisedFlag) -> bool:
+def says(one: Saying, flag: Saying) -> bool:
     """Whether a flag that stands says all that another would: the same rule, as grave, with all its notes."""
     return (
         one.rule == flag.rule
         and one.grade.urgency >= flag.grade.urgency
         and set(flag.note_ids) <= set(one.note_ids)
     )
+
+
+@impersonal("compares flags")
+def said(flag: Saying, others: Sequence[Saying]) -> bool:
+    """Whether other flags, and so their duties, say all of it.
+
+    A concern says no more than its notes do; what a rule finds in several notes is said only by a flag of that
+    rule with all of them.
+    """
+    if flag.rule == CONCERN:
+        as_grave = [one for one in others if one.grade.urgency >= flag.grade.urgency]
+        return set(flag.note_ids) <= {note_id for one in as_grave for note_id in one.note_ids}
+    return any(says(one, flag) for one in others)
+
+
+@impersonal("compares flags")
+def why_gone(flag: Flag, wanted: Sequence[Saying], facts: Sequence[NoteFact]) -> str:
+    """Why the rules no longer say what a flag says, in words for whoever was told of it."""
+    if said(flag, wanted):
+        others = [one for one in wanted if not set(flag.note_ids).isdisjoint(one.note_ids)]
+        return TAKEN_UP.format(sentence=max(others, key=lambda one: one.grade.urgency).sentence)
+    lost = set(flag.note_ids) - {fact.note_id for fact in facts if not fact.withdrawn}
+    if not lost:
+        return FOUND_NO_MORE
+    return WITHDRAWN if lost <= {fact.note_id for fact in facts} else GROUNDS_GONE
 
 
 def _raise(tx: Transaction, child_id: int, flag: RaisedFlag, raised_at: int, now: int, *, joint: bool) -> int:

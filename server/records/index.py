@@ -163,16 +163,19 @@ def _dropping(part: Sequence[int], guard: Callable[[Transaction], None]) -> Call
 
 
 class StoredIndex:
-    """A `linkage.CandidateSource` over one transaction."""
+    """A `linkage.CandidateSource` over one transaction. `asked` is given every key that is looked up."""
 
-    def __init__(self, tx: Transaction) -> None:
+    def __init__(self, tx: Transaction, asked: list[int] | None = None) -> None:
         self._tx = tx
+        self._asked = asked
         self.clusters: dict[int, int] = {}
 
     def children(self, keys: Sequence[int], limit: int) -> list[tuple[int, int]]:
         """(key, child) for every child under each key, at most `limit + 1` for a key."""
         if not keys:
             return []
+        if self._asked is not None:
+            self._asked.extend(keys)
         marks: dict[str, object] = {f"k{index}": key for index, key in enumerate(keys)}
         marks["most"] = limit + 1
         found: list[tuple[int, int]] = self._tx.rows(_children_sql(len(keys)), marks)

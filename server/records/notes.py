@@ -196,44 +196,6 @@ def set_status(tx: Transaction, note_ids: Sequence[str], status: Status) -> None
             changes.put(tx, bucket(row[0]), "note", note_id, row[1], ChangeOp.PUT)
 
 
-@audited(Verb.DISCLOSURE)
-def send_own(
-    tx: Transaction, actor: Actor, author: str, note_ids: Sequence[str], *, now: int
-) -> dict[str, tuple[int, dict[str, object]]]:
-    """By note id, the (rev, data) that the author's phone is sent; notes of others are left out."""
-    if not note_ids:
-        return {}
-    sent = {
-        row[0]: (row[1], {"status": row[2], "received_at": row[3], **_came_of_it(*row[4:])})
-        for row in tx.rows(
-            "SELECT note_id, rev, status, received_at, outcome, told_author, outcome_at FROM note"
-            f" WHERE note_id IN {tx.each('ids')} AND author = :author",
-            {"author": author, "ids": msgspec.json.encode(note_ids).decode()},
-        )
-    }
-    if sent:
-        record(
-            tx, actor, Verb.DISCLOSURE, "note", sorted(sent), now=now, recipients=[author], index_later=True
-        )
-    return sent
-
-
-def _came_of_it(outcome: str | None, words: str | None, at: int | None) -> dict[str, object]:
-    """What an author hears of the outcome; nothing before there is one."""
-    return {} if outcome is None else {"outcome": outcome, "outcome_words": words, "outcome_at": at}
-
-
-@impersonal("ids and revisions for the phone's checksum")
-def own_revisions(tx: Transaction, author: str) -> list[tuple[str, str, int]]:
-    """(kind, id, rev) of every note of an officer, for the checkpoint."""
-    return [
-        ("note", note_id, rev)
-        for note_id, rev in tx.rows(
-            "SELECT note_id, rev FROM note WHERE author = :author", {"author": author}
-        )
-    ]
-
-
 @impersonal("one time, nothing of a child")
 def last_received_at(tx: Transaction) -> int | None:
     """When the newest note came, to whatever borough."""

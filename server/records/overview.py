@@ -51,7 +51,7 @@ def tally(tx: Transaction, person: Person, *, now: int, borough: str | None = No
         "SELECT a.grade, COUNT(*), SUM(CASE WHEN a.owner = :me THEN 1 ELSE 0 END),"
         " SUM(CASE WHEN a.owner IS NULL THEN 1 ELSE 0 END),"
         " SUM(CASE WHEN a.state = 'acknowledged' THEN 1 ELSE 0 END),"
-        " SUM(CASE WHEN a.state = 'open' AND a.deadline_at <= :now THEN 1 ELSE 0 END)"
+        " SUM(CASE WHEN a.state = 'open' AND a.acknowledged_at IS NULL AND a.deadline_at <= :now THEN 1 ELSE 0 END)"
         f" FROM alert a WHERE a.state IN ('open', 'acknowledged') AND {condition} GROUP BY a.grade",
         {**marks, "me": person.username, "now": now},
     )

@@ -13,7 +13,7 @@ import msgspec
 from server.audit import Actor, Verb, audited, impersonal, record
 from server.casework.pack import Pack
 from server.linkage.entries import decode_entry
-from server.records import briefing, cases, children, index, search
+from server.records import briefing, cases, children, index, search, who_is_who
 from server.records.child import Standing
 from server.records.registry_rows import Batch, Ready
 from server.storage.port import Transaction
@@ -171,6 +171,7 @@ def add(tx: Transaction, actor: Actor, batch: Batch, new: Sequence[Ready], *, no
     """Add the new children of a batch with all that they are found by; their ids."""
     if not new:
         return []
+    who_is_who.changed(tx)
     last = tx.value("SELECT COALESCE(MAX(child_id), 0) FROM child")
     tx.insert_many("child", _COLUMNS, [_new(row, now) for row in new])
     # Only an import writes registry ids, and only one runs: those behind the last are the ones of above.
@@ -209,6 +210,7 @@ def alter(
     """
     if not rows:
         return []
+    who_is_who.changed(tx)
     here = {row[0]: row[1:] for row in _standing(tx, [row.registry_id for row in rows])}
     judged: list[int] = []
     for row in rows:

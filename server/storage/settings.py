@@ -56,10 +56,6 @@ class StorageSettings(msgspec.Struct, frozen=True, kw_only=True):
     reader_cache_kibibytes: int = 16 * 1_024
     """Page cache of each read connection: a page of somebody's timeline."""
 
-    mapped_bytes: int = 2 * 1_024**3
-    """So much of the SQLite file is read where the system's page cache holds it, without a copy. It takes
-    address space and no memory of its own; more than 2 GiB is beyond what SQLite is usually built for."""
-
     glance_steps_max: int = 2_000
     """Steps of SQLite's machine after which it is asked whether a glance goes on too long, for an event loop
     stands still meanwhile: some ten microseconds, and what finding a few dozen rows by their keys takes."""

@@ -260,7 +260,8 @@ class SqliteStore:
         connection.execute("PRAGMA trusted_schema=OFF")
         connection.execute("PRAGMA temp_store=MEMORY")
         connection.execute(f"PRAGMA cache_size=-{settings.reader_cache_kibibytes}")
-        connection.execute(f"PRAGMA mmap_size={settings.mapped_bytes}")
+        # Not mapped: SQLite keeps no page that it maps, and looks for it in the log anew at each step of a search.
+        connection.execute("PRAGMA mmap_size=0")
         return connection
 
 

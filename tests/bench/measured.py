@@ -2,8 +2,9 @@
 
 The meter charges the CPU time of a thread to the room it is in, the innermost one: a statement that linkage
 asks for is storage's. Whatever the process uses besides is HTTP's: reading requests, authentication, answers,
-the event loop. The shares go to SHARES.json every second. Metering costs some per cent, so rates come from
-runs without it.
+the event loop. Decisions made ahead by a process of their own (`server/ahead.py`) are not in it: run with
+`EARLYSIGN_LINKAGE_AHEAD=no` for what linkage costs. The shares go to SHARES.json every second. Metering costs some
+per cent, so rates come from runs without it.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ ROOMS: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
     ("storage: commit", Writer, ("_commit",)),
     ("linkage", Decider, ("decide",)),
     ("linkage", placing, ("describe",)),
-    ("rules", cases, ("assess", "route", "deadline", "escalations")),
+    ("rules", cases, ("assess", "route", "deadline")),
     ("rules", intake, ("note_fact",)),
     ("audit", trail, ("_write",)),
     ("the road itself", intake, ("prepare", "receive")),

@@ -107,7 +107,13 @@ def pullable(address: str, phones: list[Phone]) -> int:
 
 
 def usage_of(pid: int) -> tuple[float, float]:
-    """(CPU seconds, peak memory in MiB) of a process so far."""
+    """(CPU seconds, peak memory in MiB) of a process and those that it has begun, so far."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    used = [_usage_of_one(one) for one in (pid, *map(int, children))]
+    return sum(cpu for cpu, _ in used), sum(memory for _, memory in used)
+
+
+def _usage_of_one(pid: int) -> tuple[float, float]:
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     ticks = os.sysconf("SC_CLK_TCK")
     cpu = (int(fields[11]) + int(fields[12])) / ticks

@@ -15,7 +15,7 @@ from tests.http.kit import enrolled_phone
 
 def test_damage_is_found_and_named(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    with TestClient(create_app(Settings(data=data, jobs=False))) as client:
+    with TestClient(create_app(Settings(data=data, jobs=False, linkage_ahead="no"))) as client:
         digests = [upload(enrolled_phone(client, f"officer{seed}"), photograph(seed)) for seed in (1, 2, 3)]
     whole = run("attachments", "verify", *data_option(data))
     assert whole.code == 0 and "3 whole, 0 missing, 0 damaged" in whole.out

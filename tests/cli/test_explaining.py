@@ -39,14 +39,15 @@ def test_in_a_pipe_each_step_is_a_line_and_the_reason_comes_first(data: Path, no
     assert ran.code == 0, ran.err
     store = make_store(Settings(data=data))
     road = Road(store)
+    model = road.world.decider.model
     [event] = store.read_now(lambda tx: links.history(tx, road.subject_of(note_id)))
     store.close_now()
     decision = event.evidence
     assert decision is not None
     lines = ran.out.splitlines()
     assert lines[0].startswith("Subject 1: review (child ") and "by system, 2026-01-01" in lines[0]
-    assert lines[1] == why(decision, road.worlds._model)
-    for step in explain(decision.candidates[0], road.worlds._model, start=decision.start):
+    assert lines[1] == why(decision, model)
+    for step in explain(decision.candidates[0], model, start=decision.start):
         if step.outcome == "missing":
             assert step.title in lines[-2]
         else:

@@ -88,6 +88,8 @@ def rules(error: str | None = None) -> RulesPage:
         rules=(RuleRow(name="repeat_missing", grade="amber", says="{ordinal} missing episode", proposes="MASE"),),
         grades=("red", "amber", "green", "blue"),
         clocks=(ClockRow(label="By the clock", hours=("1 h", "8 working h", "72 h", "none"), places="all boroughs"),),
+        chains=(("red", "Supervisor after 15 min, then again every 30 min"),),
+        terms=("london: no terms are given",),
         history=(PackRow(version="met-2026-01 (3f2c9a10)", by="root", at=NOW),),
         text='name = "met-2026-02"', error=error, tried_version=None if error else "met-2026-02 (aa11bb22)",
         tried_children=412, tried=(ReplayRow(rule="repeat_missing", would_be="raised", flags=3, children=2),),

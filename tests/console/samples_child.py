@@ -2,6 +2,7 @@
 
 import datetime
 
+from server.console.views import GRADES, Choice
 from server.console.views_child import (
     Amendment,
     ChildPage,
@@ -9,6 +10,7 @@ from server.console.views_child import (
     Fact,
     FlagEntry,
     FlagWords,
+    GradePage,
     Identity,
     LinkWords,
     Look,
@@ -222,3 +224,12 @@ def child(**changes: object) -> ChildPage:
         "here": "/children/7",
     }
     return ChildPage(**(base | changes))  # type: ignore[arg-type]  # the mapping is the constructor's own
+
+
+def grade(error: str | None = None) -> GradePage:
+    """The form that gives an alert a grade."""
+    choices = tuple(Choice(value=one, label=one.capitalize(), selected=one == "red") for one in GRADES)
+    return GradePage(
+        row=rows()[0], choices=choices, proposed="amber", least=10, wrong_field="rationale", error=error,
+        notes=(latest_note(),), notes_total=12, events=9,
+    )  # fmt: skip

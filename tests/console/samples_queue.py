@@ -1,10 +1,8 @@
 """The queue and the forms around one alert, made up. See `samples`."""
 
 from server.console.views import (
-    GRADES,
     Choice,
     ClosePage,
-    GradePage,
     HandOverPage,
     QueueFilters,
     QueuePage,
@@ -161,11 +159,3 @@ def hand_over(error: str | None = None) -> HandOverPage:
 def close(error: str | None = None) -> ClosePage:
     """The form that ends an alert."""
     return ClosePage(row=rows()[3], least=10, error=error)
-
-
-def grade(error: str | None = None) -> GradePage:
-    """The form that gives an alert a grade."""
-    choices = tuple(Choice(value=one, label=one.capitalize(), selected=one == "red") for one in GRADES)
-    return GradePage(
-        row=rows()[0], choices=choices, proposed="amber", least=10, wrong_field="rationale", error=error
-    )

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import msgspec
+
+from server.alerts.channels import Message
+from server.alerts.wording import DIGEST, link_of
 from sync.note import Subject
 from sync.vocabulary import Category
-from tests.console.kit import Browser, text, titles
+from tests.console.kit import Browser, stranger, text, titles
 from tests.http.kit import Client, add_person
 from tests.road import AMARA, CAMDEN, JONAS, LAMBETH, SOUTHWARK, Road, at
 
@@ -55,9 +59,25 @@ def test_the_queue_holds_the_own_boroughs_and_copies_and_nothing_else(
     assert f"alert-{theirs}" in other and f"alert-{mine}" not in other
 
 
+def test_the_link_of_every_message_leads_to_the_alert_also_by_way_of_the_sign_in(
+    rivera: Browser, road: Road, client: Client
+) -> None:
+    child, alert = alert_on(road)
+    told = Message(
+        message_id="m", alert_id=alert, borough=LAMBETH, grade="red", kind="raised", told=None, at=0
+    )
+    answer = rivera.get(link_of(told, ""))
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/children/{child}#alert-{alert}")
+    assert f'id="alert-{alert}"' in rivera.get(f"/children/{child}").text
+    assert rivera.get(link_of(msgspec.structs.replace(told, kind=DIGEST), "")).status_code == 200
+    asked = stranger(client, link_of(told, ""))
+    assert asked.headers["location"] == f"/sign-in?next=%2Falerts%2F{alert}"
+
+
 def test_what_one_may_not_see_answers_word_for_word_as_what_is_not_there(rivera: Browser, road: Road) -> None:
     child, alert = alert_on(road, JONAS, CAMDEN)
     pairs = [
+        (f"/alerts/{alert}", "/alerts/999999"),
         (f"/alerts/{alert}/row", "/alerts/999999/row"),
         (f"/alerts/{alert}/hand-over", "/alerts/999999/hand-over"),
         (f"/children/{child}", "/children/999999"),
@@ -246,6 +266,7 @@ def test_a_grade_is_given_by_form_and_stands_in_the_story(
     assert f'href="/alerts/{alert}/grade"' in rivera.get("/alerts").text
     form = rivera.get(f"/alerts/{alert}/grade")
     assert form.status_code == 200 and "The rules propose green" in text(form.text)
+    assert "1 note, 1 event" in text(form.text) and road.body(AMARA).saw_or_heard in text(form.text)
     path = f"/alerts/{alert}/grade"
     short = rivera.send(path, rev=1, grade="red", rationale="because")
     assert short.status_code == 422 and "needs a rationale" in text(short.text)
@@ -264,6 +285,15 @@ def test_a_grade_is_given_by_form_and_stands_in_the_story(
     assert "It was red: a supervisor lowered it." in said
     assert "Grade changed from green to red by" in said and "“Her aunt saw the injuries”" in said
     assert "Grade changed from red to amber by" in said and "“Seen by the school nurse”" in said
+
+
+def test_the_notes_of_a_restricted_record_stand_beside_no_form(rivera: Browser, road: Road) -> None:
+    child, alert = alert_on(road)
+    road.store.write_now(
+        lambda tx: tx.execute("UPDATE child SET restricted = 1 WHERE child_id = :c", {"c": child})
+    )
+    form = text(rivera.get(f"/alerts/{alert}/grade").text)
+    assert "restricted and asks for a reason" in form and road.body(AMARA).saw_or_heard not in form
 
 
 def test_another_boroughs_alert_has_no_grade_form(rivera: Browser, road: Road) -> None:
@@ -288,5 +318,5 @@ def test_whoever_was_told_reads_that_there_is_less(rivera: Browser, road: Road) 
     officer.writes(AMARA, category=Category.KNIFE)
     officer.sends(officer.withdrawal(wrong))
     said = text(rivera.get(f"/children/{child}").text)
-    assert "that there is less: grounds of it are gone" in said
+    assert "that part of it does not hold any more" in said
     assert "In danger now" not in said.partition("The story")[0]

@@ -37,7 +37,7 @@ def test_a_mistake_is_said_with_its_line_and_nothing_is_lost_of_what_was_typed(
     answer = admin.send("/rules", pack=wrong, do="put")
     words = text(answer.text)
     assert answer.status_code == 422 and "These rules cannot be used" in words and "line" in words
-    assert "at_leest" in answer.text and road.count("rule_pack") == 0
+    assert "at_leest" in answer.text and road.count("in_force") == 0
 
 
 def test_a_pack_is_tried_on_past_notes_and_changes_nothing(admin: Browser, road: Road) -> None:
@@ -47,7 +47,7 @@ def test_a_pack_is_tried_on_past_notes_and_changes_nothing(admin: Browser, road:
     words = text(admin.send("/rules", pack=fewer, do="try").text)
     assert "was tried, and is not in force" in words and "dropped" in words and "On 1 child" in words
     assert road.rows("SELECT rule, grade FROM flag ORDER BY flag_id") == before
-    assert road.count("rule_pack") == 0
+    assert road.count("in_force") == 0
     assert ("root",) in road.rows("SELECT actor_id FROM audit_entry WHERE reason = 'rules replay'")
     assert "no flag would change" in text(admin.send("/rules", pack=default_pack_text(), do="try").text)
 

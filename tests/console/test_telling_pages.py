@@ -98,7 +98,19 @@ def test_an_administrator_sees_what_did_not_arrive_and_sends_it_again(
         admin.said(admin.send("/undelivered", delivery=dead)) == "They are tried again, from the beginning."
     )
     assert road.value("SELECT state FROM delivery WHERE channel = 'mail'") == "waiting"
-    assert "nothing to send again" in admin.said(admin.send("/undelivered", delivery=dead))
+    assert "nothing left to do" in admin.said(admin.send("/undelivered", delivery=dead))
+
+
+def test_an_administrator_lets_go_of_what_nobody_needs_any_more(
+    dead: int, admin: Browser, road: Road
+) -> None:
+    said = admin.said(admin.send("/undelivered", delivery=dead, let_go=1))
+    assert said == "Let go: it is kept, and nobody tries it again."
+    assert road.value("SELECT state FROM delivery WHERE channel = 'mail'") == "let_go"
+    assert "1 message did not arrive" not in text(admin.get("/undelivered").text)
+    entry = "SELECT COUNT(*) FROM audit_entry WHERE verb = 'alteration' AND kind = 'delivery'"
+    assert road.value(entry) == 1
+    assert "nothing left to do" in admin.said(admin.send("/undelivered", delivery=dead, let_go=1))
 
 
 def test_programs_see_the_same_through_their_doors(dead: int, admin: Browser) -> None:
@@ -109,6 +121,7 @@ def test_programs_see_the_same_through_their_doors(dead: int, admin: Browser) ->
     assert {one["channel"]: one["is_well"] for one in body["channels"]} == {"mail": False, "push": True}
     assert admin.post("/api/undelivered/resend", json={"channel": "mail"}).json() == {"messages": 1}
     assert admin.post("/api/undelivered/resend", json={}).json() == {"messages": 0}
+    assert admin.post("/api/undelivered/let-go", json={"delivery_id": dead}).json() == {"messages": 0}
 
 
 def test_others_see_nothing_of_it(dead: int, rivera: Browser) -> None:

@@ -39,7 +39,7 @@ PAGES = {
     "home.html": samples.home(),
     "error.html": samples.error(),
     "hand_over.html": samples_queue.hand_over("Choose who is to have it."),
-    "grade.html": samples_queue.grade("A grade needs a rationale."),
+    "grade.html": samples_child.grade("A grade needs a rationale."),
     "close.html": samples_queue.close("Say what was decided, in a sentence."),
     "telling.html": samples.telling("address", "Give an e-mail address."),
     "undelivered.html": samples.undelivered(),
@@ -114,7 +114,7 @@ def test_a_queue_row_says_grade_clock_why_child_owner_and_state() -> None:
         "Nobody yet",
         "Escalated, waits for the BCU duty inspector until",
         "37 min left",
-        "arrived 9 h late from the phone",
+        "late by 9 h when it arrived",
         "no clock",
         "Acknowledged today 13:15",
     ):

@@ -16,7 +16,7 @@ from tests.http.kit import Client, Desk, Phone, add_person, enrolled_phone
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Settings on a new folder, without background jobs. Tests change them with `msgspec.structs.replace`."""
-    return Settings(data=tmp_path / "data", jobs=False, metrics_token="metrics-for-tests")
+    return Settings(data=tmp_path / "data", jobs=False, linkage_ahead="no", metrics_token="metrics-for-tests")
 
 
 @pytest.fixture

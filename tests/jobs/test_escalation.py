@@ -142,7 +142,7 @@ def test_who_is_given_an_alert_that_climbed_is_who_it_waits_for(road: Road) -> N
     assert road.value("SELECT waits_for FROM alert") == "supervisor"
     alert = road.store.write_now(
         lambda tx: duty.hand_over(
-            tx, POLICY, somebody("boss", "supervisor"), 1, "khan", "Yours", now=road.now
+            tx, POLICY, road.pack, somebody("boss", "supervisor"), 1, "khan", "Yours", now=road.now
         )
     )
     assert (alert.waited_for, alert.state.value) == ("khan", "open")
@@ -271,3 +271,7 @@ def test_a_chain_may_only_name_roles_that_answer_alerts() -> None:
     for wrong in ("mayor", "auditor"):
         with pytest.raises(PackError, match=f"`{wrong}` is not a role.*supervisor"):
             escalation.check_roles(load_pack(RULES.replace('"force_duty_officer"', f'"{wrong}"')), policy)
+    text = RULES.replace('"force_duty_officer"', '"mayor"')
+    line = 1 + next(n for n, said in enumerate(text.splitlines()) if "mayor" in said)
+    with pytest.raises(PackError, match=f"on line {line}: "):
+        escalation.check_roles(load_pack(text), policy, text)

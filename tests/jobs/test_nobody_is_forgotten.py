@@ -161,7 +161,7 @@ class History:
 
     def hand_over(self) -> None:
         to = self.rng.choice(list(STAFF))
-        self.does(_hand_over, self.somebody(), self.live(), to)
+        self.does(duty.hand_over, POLICY, self.road.pack, self.somebody(), self.live(), to, "My shift ends")
 
     def offer(self) -> None:
         to = self.rng.choice((LAMBETH, SOUTHWARK))
@@ -287,10 +287,6 @@ class History:
                 assert owner is None or self.is_there(owner, borough), said
                 assert until is not None and now < until, said
                 assert until - now <= (WAITS_MINUTES_MAX[grade] + self.spare) * MINUTE_MS, said
-
-
-def _hand_over(tx: Any, who: Person, alert_id: int, to: str, *, now: int) -> None:
-    duty.hand_over(tx, POLICY, who, alert_id, to, "My shift ends", now=now)
 
 
 @pytest.mark.parametrize("preset", ["merton", "surrey"])

@@ -105,7 +105,7 @@ def test_an_unanswered_alert_climbs_and_is_delivered_by_itself(
     async def main() -> None:
         pager = Pager()
         async with running(road, [pager]):
-            await until(lambda: len(pager.sent) == 1)
+            await until(lambda: road.count("delivery", "channel = 'test' AND state = 'delivered'") == 1)
             road.passes(minutes=15)
             await until(lambda: len(pager.sent) == 2)
         assert [(message.kind, message.told) for message in pager.sent] == [

@@ -15,8 +15,9 @@ import msgspec
 from hypothesis import strategies as st
 
 from server import answering, duty, merging, placing, showing
+from server.access.policy import Permission
 from server.jobs import escalation
-from server.records import alerts, notes, overview
+from server.records import alerts, handing, notes, overview
 from server.records.alerts import State
 from server.storage import Store
 from sync.note import MissingEpisode, Subject
@@ -296,7 +297,8 @@ class Walk:
                 return
             duty.acknowledge(tx, GAFFER, alert_id, now=now)
             if step.how == 1:
-                alerts.hand_over(tx, GAFFER, alert_id, "rivera", "my shift ends", now=now)
+                given = alerts.require(tx, GAFFER, alert_id, Permission.ACKNOWLEDGE_ALERTS)
+                handing.hand_over(tx, GAFFER, given, "rivera", "my shift ends", self.road.pack, now=now)
 
         self.road.store.write_now(answer)
 

@@ -45,6 +45,10 @@ class Desk:
     def does(self, act: Any, *args: Any, **kwargs: Any) -> Any:
         return self.road.store.write_now(lambda tx: act(tx, *args, now=self.road.now, **kwargs))
 
+    def gives(self, who: Person, alert_id: int, to: str, why: str) -> Alert:
+        given: Alert = self.does(duty.hand_over, POLICY, self.road.pack, who, alert_id, to, why)
+        return given
+
     def leaves(self, who: Person, deputy: Person | None = None, hours: float = 48) -> None:
         choose(
             self.road, who, away_until=self.road.now + round(hours * HOUR_MS),
@@ -144,14 +148,11 @@ def test_a_role_that_answers_no_alerts_any_more_leaves_none_behind(desk: Desk) -
 
 
 def test_an_open_alert_keeps_its_next_time_and_is_the_deputys(desk: Desk) -> None:
-    desk.does(
-        lambda tx, now: duty.hand_over(
-            tx, POLICY, desk.rivera, desk.alert_id, "khan", "My shift ends", now=now
-        )
-    )
+    desk.gives(desk.rivera, desk.alert_id, "khan", "My shift ends")
+    desk.does(duty.acknowledge, desk.khan, desk.alert_id)
     desk.officer.writes(AMARA, category=Category.KNIFE)
     amber = desk.road.value("SELECT alert_id FROM alert WHERE state = 'open'")
-    desk.does(lambda tx, now: duty.hand_over(tx, POLICY, desk.boss, amber, "rivera", "Yours", now=now))
+    desk.gives(desk.boss, amber, "rivera", "Yours")
     before = desk.alert(amber)
     desk.leaves(desk.rivera, desk.boss)
     assert desk.settle() == 1
@@ -203,9 +204,7 @@ def test_whoever_takes_a_duty_is_there_again(desk: Desk) -> None:
 def test_nothing_is_handed_to_somebody_who_is_away(desk: Desk) -> None:
     desk.leaves(desk.khan)
     with pytest.raises(NotAllowed, match="away"):
-        desk.does(
-            lambda tx, now: duty.hand_over(tx, POLICY, desk.rivera, desk.alert_id, "khan", "Yours", now=now)
-        )
+        desk.gives(desk.rivera, desk.alert_id, "khan", "Yours")
 
 
 def test_after_their_return_it_stays_with_whoever_has_it(desk: Desk) -> None:

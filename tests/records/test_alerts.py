@@ -9,7 +9,7 @@ from server.access.errors import NotAllowed
 from server.access.policy import Permission
 from server.audit import Actor
 from server.casework.facts import HOUR_MS, MINUTE_MS
-from server.records import alerts, duties, escalations
+from server.records import alerts, duties, escalations, handing
 from server.records import steps as alert_steps
 from server.records.alerts import Alert, AlertConflict, State
 from server.records.duties import Duty
@@ -174,7 +174,11 @@ def test_closing_closes_what_is_open_and_says_which(road: Road, child: int) -> N
     with pytest.raises(AlertConflict):
         acknowledge(road, first.alert_id)
     with pytest.raises(AlertConflict):
-        road.store.write_now(lambda tx: alerts.hand_over(tx, RIVERA, first.alert_id, "x", "why", now=NOW))
+        road.store.write_now(
+            lambda tx: handing.hand_over(
+                tx, RIVERA, get(road, first.alert_id), "x", "why", road.pack, now=NOW
+            )
+        )
     assert road.store.read_now(alerts.counts) == {"closed": 2, "escalations": 0}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.records import cases, links
+from server.records import cases, flags, links
 from server.records.links import Action, Review
 from server.storage import Store
 from sync.note import Subject
@@ -132,5 +132,5 @@ def test_flags_are_kept_equal_to_what_the_rules_say_and_a_second_look_changes_no
     officer.sends(officer.withdrawal(first))
     after = road.store.read_now(lambda tx: cases.flags_of(tx, amara, retracted=True))
     gone = [flag for flag in after if flag.retracted_at is not None]
-    assert [flag.retraction for flag in gone] == [cases.GROUNDS_GONE]
+    assert [flag.retraction for flag in gone] == [flags.WITHDRAWN]
     assert gone[0].note_ids == (first,)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
-from server.records import changes, note_subjects, notes, notes_shown
+from server.records import changes, note_subjects, notes, notes_shown, own_notes
 from server.records.notes import Status
 from server.storage import Store
-from sync.envelope import ChangeOp
+from sync.envelope import ChangeOp, RemoveReason
 from sync.note import Subject
-from tests.road import AMARA, JONAS, REGISTRY, Road, somebody
+from tests.road import AMARA, JONAS, Road, somebody
 
 RIVERA = somebody("rivera")
 
@@ -20,7 +22,7 @@ def road(store: Store) -> Road:
 
 
 def revisions(road: Road, author: str) -> dict[str, int]:
-    rows = road.store.read_now(lambda tx: notes.own_revisions(tx, author))
+    rows = road.store.read_now(lambda tx: own_notes.revisions(tx, author))
     return {note_id: rev for _, note_id, rev in rows}
 
 
@@ -54,13 +56,21 @@ def test_a_status_goes_forward_and_never_back(road: Road) -> None:
 def test_only_the_authors_phone_is_sent_a_note_and_it_is_logged_with_the_recipient(road: Road) -> None:
     mine = road.officer("okafor").writes(AMARA)
     theirs = road.officer("lam").writes(JONAS)
-    sent = road.store.read_now(
-        lambda tx: notes.send_own(tx, REGISTRY, "okafor", [mine, theirs, "no such note"], now=road.now)
-    )
-    assert sent == {mine: (1, {"status": "new_child", "received_at": road.now})}
+    for note_id in (theirs, "no such note"):  # were one of them ever logged as the author's
+        road.store.write_now(
+            partial(
+                changes.put, bucket=notes.bucket("okafor"), kind="note", id=note_id, rev=1, op=ChangeOp.PUT
+            )
+        )
+    sent, *others = road.heard("okafor")
+    assert (sent.id, sent.rev) == (mine, 1) and sent.data == {"status": "new_child", "received_at": road.now}
+    assert [(one.id, one.op, one.reason, one.data) for one in others] == [
+        (note_id, ChangeOp.REMOVE, RemoveReason.LEFT_SCOPE, None) for note_id in (theirs, "no such note")
+    ]
     rows = road.rows("SELECT ids, recipients FROM audit_entry WHERE verb = 'disclosure'")
     assert rows == [(f'["{mine}"]', '["okafor"]')]
-    assert road.store.read_now(lambda tx: notes.send_own(tx, REGISTRY, "okafor", [], now=road.now)) == {}
+    assert not road.heard("nobody")
+    assert road.count("audit_entry", "verb = 'disclosure'") == 1
 
 
 def test_a_note_is_shown_as_it_was_written_with_what_was_added(road: Road) -> None:

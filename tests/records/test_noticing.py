@@ -9,7 +9,7 @@ from server.records import noticing
 from server.records.noticing import Noticed
 from server.storage import Store
 from sync.vocabulary import Category, NoteOutcome
-from tests.road import AMARA, CAMDEN, JONAS, LAMBETH, REGISTRY, Road, at, somebody
+from tests.road import AMARA, CAMDEN, JONAS, LAMBETH, Road, at, somebody
 
 RIVERA = somebody("rivera")
 LEE = somebody("lee", borough=CAMDEN)
@@ -82,10 +82,9 @@ def test_the_author_hears_the_outcome_and_nobody_hears_of_one_that_was_not_given
     note = road.officer().writes(AMARA)
 
     def heard() -> dict[str, object]:
-        from server.records import notes
-
-        sent = road.store.read_now(lambda tx: notes.send_own(tx, REGISTRY, "okafor", [note], now=road.now))
-        return sent[note][1]
+        [sent] = road.heard("okafor")
+        assert sent.id == note and sent.data is not None
+        return sent.data
 
     before = road.value("SELECT rev FROM note")
     changed = road.count("change")

@@ -11,6 +11,7 @@ from server.access.identity import Person
 from server.alerts.channels import Message
 from server.alerts.wording import WHAT
 from server.records import spreading
+from server.records.alerts import Alert
 from server.records.transfers import Answer
 from server.storage import Store
 from sync.vocabulary import Category, Grade
@@ -42,6 +43,10 @@ class Desk:
     def does(self, act: Any, *args: Any, **kwargs: Any) -> Any:
         return self.road.store.write_now(lambda tx: act(tx, *args, now=self.road.now, **kwargs))
 
+    def gives(self, who: Person, alert_id: int, to: str, why: str) -> Alert:
+        given: Alert = self.does(duty.hand_over, POLICY, self.road.pack, who, alert_id, to, why)
+        return given
+
 
 @pytest.fixture
 def desk(store: Store) -> Desk:
@@ -67,11 +72,9 @@ def test_that_an_alert_is_less_than_it_was_is_told(desk: Desk) -> None:
 
 def test_who_is_given_an_alert_is_interrupted_and_the_others_read_it_in_the_digest(desk: Desk) -> None:
     desk.does(duty.acknowledge, desk.rivera, desk.alert_id)
-    desk.does(
-        lambda tx, **kw: duty.hand_over(tx, POLICY, desk.rivera, desk.alert_id, "khan", "My shift ends", **kw)
-    )
+    desk.gives(desk.rivera, desk.alert_id, "khan", "My shift ends")
     assert desk.hears() == [("khan", "red", "handed_over")]
-    desk.does(lambda tx, **kw: duty.hand_over(tx, POLICY, desk.boss, desk.alert_id, "rivera", "Sick", **kw))
+    desk.gives(desk.boss, desk.alert_id, "rivera", "Sick")
     assert desk.hears() == [("rivera", "red", "handed_over")]
     desk.road.now = PRESETS.next_digest(desk.road.now)
     assert desk.hears() == [("khan", "red", "digest")], "it was theirs until then"

@@ -74,7 +74,9 @@ def test_who_is_given_an_alert_hears_of_it_and_who_answers_disturbs_nobody(road:
     alert_id = road.value("SELECT alert_id FROM alert")
     road.store.write_now(lambda tx: duty.acknowledge(tx, rivera, alert_id, now=road.now))
     road.store.write_now(
-        lambda tx: duty.hand_over(tx, POLICY, rivera, alert_id, "khan", "My shift ends", now=road.now)
+        lambda tx: duty.hand_over(
+            tx, POLICY, road.pack, rivera, alert_id, "khan", "My shift ends", now=road.now
+        )
     )
     deliver(road, mail)
     assert told(mail) == [("khan", "red", "handed_over")]
@@ -112,6 +114,30 @@ def test_what_is_low_comes_together_once_a_day(road: Road) -> None:
     boss = person(road, "boss", "supervisor")
     [one] = road.store.read_now(lambda tx: noise.interruptions(tx, POLICY, boss, now=road.now))
     assert (one.name, one.total, one.in_digests) == ("Test rivera", 0, 2)
+
+
+@pytest.mark.parametrize(
+    ("quiet", "hour", "at_night"),
+    [
+        (None, 21, 0),
+        (None, 22, 1),
+        (None, 6, 1),
+        (None, 7, 0),
+        ((9 * 60, 17 * 60), 12, 1),
+        ((9 * 60, 17 * 60), 23, 0),
+    ],
+)
+def test_interruptions_at_night_are_counted_apart(
+    road: Road, quiet: tuple[int, int] | None, hour: int, at_night: int
+) -> None:
+    chosen = {"quiet_from": quiet[0], "quiet_until": quiet[1]} if quiet else {}
+    choose(road, person(road, "rivera"), **chosen)
+    boss = person(road, "boss", "supervisor")
+    road.passes(hours=hour)  # the road begins at midnight on New Year's Day
+    road.officer().writes(AMARA, danger_now=True)
+    deliver(road, Way("mail"))
+    [one] = road.store.read_now(lambda tx: noise.interruptions(tx, POLICY, boss, now=road.now))
+    assert (one.total, one.at_night) == (1, at_night)
 
 
 def test_a_supervisor_sees_how_often_their_own_people_were_interrupted(road: Road) -> None:
@@ -185,6 +211,10 @@ def test_each_browser_hears_and_one_that_is_gone_is_forgotten(road: Road) -> Non
     assert deliver(road, Way("push", ChannelTrouble("ended", is_final=True, is_gone=True))) == 0
     assert road.store.read_now(lambda tx: telling.browsers(tx, rivera.person_id)) == 0
     assert road.store.read_now(lambda tx: tx.value("SELECT COUNT(*) FROM delivery WHERE state = 'dead'")) == 2
+    [health] = road.store.read_now(lambda tx: dead_letters.health(tx, ["push"], now=road.now))
+    assert (health.is_well, health.failed_attempts) == (True, 2), (
+        "one browser less is no fault of the channel"
+    )
 
 
 def test_a_dead_letter_is_seen_with_its_reason_and_sent_again(road: Road) -> None:

@@ -18,9 +18,7 @@ from server.storage.postgres import PostgresStore
 from server.storage.sqlite import SqliteStore
 from server.storage.writer import Errand
 
-SETTINGS = StorageSettings(
-    readers=1, pool_connections_max=4, lock_seconds_max=0.2, cache_kibibytes=4_096, mapped_bytes=0
-)
+SETTINGS = StorageSettings(readers=1, pool_connections_max=4, lock_seconds_max=0.2, cache_kibibytes=4_096)
 """Small, for there are thousands of worlds in a run; who waits for a lock that a stopped commit holds soon hears so."""
 
 DIED = "the machine stopped"

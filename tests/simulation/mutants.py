@@ -5,7 +5,7 @@ A mutant is applied in the block and gone after it. `test_mutants.py` proves tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from unittest import mock
@@ -18,11 +18,12 @@ from client_stub import syncing
 from client_stub.conversation import Stopped
 from client_stub.lending import Lending as PhoneLending
 from client_stub.store import Store as PhoneStore
-from server import intake, placing, pulling
+from server import intake, pulling
 from server.checkpoints import Totals
 from server.http import sync as doors
 from server.jobs import backup
-from server.records import briefing, changes, leases, ledger, notes, reference, standstill
+from server.records import briefing, changes, leases, ledger, own_notes, reference, standstill, who_is_who
+from server.records.changes import Heard
 from server.storage import StorageUnavailable
 from server.storage.bookkeeping import Savepoint
 from server.storage.postgres_transaction import PostgresTransaction
@@ -268,27 +269,19 @@ def total_of_another_place() -> AbstractContextManager[Any]:
 @_mutant(8, SIMULATED)
 def notes_of_others_sent() -> AbstractContextManager[Any]:
     """A pull reads the whole log instead of the officer's."""
-    after, send = changes.after, notes.send_own
+    after = own_notes.after
 
-    def everything(tx: Any, bucket: str, xid: int, seq: int, limit: int) -> Any:
-        if not bucket.startswith("notes:"):
-            return after(tx, bucket, xid, seq, limit)
-        authors = [f"notes:{author}" for (author,) in tx.rows("SELECT DISTINCT author FROM note")]
-        found = [entry for one in authors for entry in after(tx, one, xid, seq, limit)]
-        return sorted(found, key=lambda entry: (entry.xid, entry.seq))[:limit]
+    def everybodys(tx: Any, actor: Any, author: str, place: Any, limit: int, *, now: int) -> Any:
+        heard = after(tx, actor, author, place, limit, now=now)
+        for (other,) in tx.rows(
+            "SELECT DISTINCT author FROM note WHERE author <> :author", {"author": author}
+        ):
+            theirs = after(tx, actor, other, place, limit, now=now)
+            reached = max(heard.place, theirs.place)
+            heard = Heard((*heard.changes, *theirs.changes), reached, heard.more or theirs.more)
+        return heard
 
-    def anybodys(tx: Any, actor: Any, _author: str, ids: Sequence[str], *, now: int) -> Any:
-        sent: dict[str, Any] = {}
-        for (author,) in tx.rows("SELECT DISTINCT author FROM note"):
-            sent |= send(tx, actor, author, ids, now=now)
-        return sent
-
-    @contextmanager
-    def both() -> Iterator[None]:
-        with _replaced(changes, "after", everything), _replaced(notes, "send_own", anybodys):
-            yield
-
-    return both()
+    return _replaced(own_notes, "after", everybodys)
 
 
 @_mutant(13, SIMULATED)
@@ -636,7 +629,7 @@ def nobody_waits_for_who_is_who() -> AbstractContextManager[Any]:
     lock = PostgresTransaction.lock
 
     def only_others(self: Any, *names: str, shared: bool = False) -> None:
-        others = [name for name in names if name != placing.WHO_IS_WHO and not name.startswith("key:")]
+        others = [name for name in names if name != who_is_who.LOCK and not name.startswith("key:")]
         if others:
             lock(self, *others, shared=shared)
 

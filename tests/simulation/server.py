@@ -132,6 +132,7 @@ class SimServer:
                 one_push=OnePush(),
                 totals=Totals(),
                 answered=Answered(),
+                ahead=None,
             ),
         )
 

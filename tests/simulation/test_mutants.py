@@ -10,8 +10,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from server import intake, placing
-from server.records import changes, ledger
+from server import intake
+from server.records import changes, ledger, who_is_who
 from server.storage import StorageConflict, Store, Transaction, open_store
 from server.storage.postgres import PostgresStore
 from sync import inbox
@@ -149,7 +149,7 @@ def test_two_pushes_that_meet_one_unknown_child_at_once_end_with_one(postgres_st
 
 def test_nobody_waits_for_who_is_who_is_seen(postgres_store: Store) -> None:
     with named("nobody_waits_for_who_is_who").applied():
-        assert two_at_once(postgres_store) == 2, f"without the lock {placing.WHO_IS_WHO!r} there would be two"
+        assert two_at_once(postgres_store) == 2, f"without the lock {who_is_who.LOCK!r} there would be two"
 
 
 @pytest.mark.invariant(6)

@@ -68,8 +68,9 @@ async def hand_over(alert_id: FromPath[int], desk: NamedDependency[Desk]) -> Pag
         said = error
         if said is None:
             try:
+                pack = services.worlds.current(tx).pack
                 duty.hand_over(
-                    tx, services.policy, desk.person, alert_id, to, reason, now=desk.now, from_rev=rev,
+                    tx, services.policy, pack, desk.person, alert_id, to, reason, now=desk.now, from_rev=rev,
                 )  # fmt: skip
                 return Done("/alerts", "handed-over")
             except NotAllowed as refused:

@@ -27,6 +27,15 @@ _STATES: dict[State, tuple[AlertState, str]] = {
 }
 
 
+def _counts_to(alert: Alert) -> int | None:
+    """What the clock of a row counts to: the deadline; where that was met and the alert waits for another answer, the
+    end of the wait. A closed one without an answer has nothing left to count."""
+    if alert.state is State.CLOSED and not alert.acknowledged_at:
+        return None
+    again = alert.state is State.OPEN and alert.acknowledged_at is not None
+    return alert.escalates_at if again else alert.deadline_at
+
+
 class Telling:
     """What turning alerts into rows needs: who reads, who is who, the rules, and the time."""
 
@@ -71,7 +80,7 @@ class Telling:
             when = words.inside(words.day(alert.closed_at or self.now, self.now))
             said = f"Closed {when}: {alert.closed_reason}"
         elif alert.state is State.OPEN and alert.owner:
-            said = "Given to them, not acknowledged"
+            said = f"Given to {'you' if alert.owner == person.username else 'them'}, not acknowledged"
         own = person.may(Permission.ACKNOWLEDGE_ALERTS) and person.sees_borough(alert.borough)
         mine = alert.owner in (None, person.username)
         hidden = child is None or (child.circumstances.restricted and not whole)
@@ -86,8 +95,7 @@ class Telling:
             rev=alert.rev,
             grade=alert.grade.value,
             raised_at=alert.started_at,
-            # A closed alert's clock is over: without an answer there is nothing left to count.
-            deadline_at=None if state == "closed" and not alert.acknowledged_at else alert.deadline_at,
+            deadline_at=_counts_to(alert),
             late_on_arrival_ms=alert.late_by_ms or None,
             why=alert.why,
             child_id=alert.child_id,
@@ -124,14 +132,20 @@ class Telling:
             if offer
             else None,
             offered_at=offer.asked_at if offer else None,
-            asks_me=offer is not None
-            and person.may(Permission.WORK_CASES)
-            and (person.sees_borough(offer.to_borough) or person.sees_borough(offer.from_borough)),
+            offer_asks=self.offer_asks(offer),
             other_force=own
             and alert.borough == OTHER_FORCE
             and alert.state is not State.CLOSED
             and person.may(Permission.WORK_CASES),
         )
+
+    def offer_asks(self, offer: Transfer | None) -> str | None:
+        """What this person can do about an offer: those who are asked answer, those who offered take it back."""
+        if offer is None or not self.person.may(Permission.WORK_CASES):
+            return None
+        if self.person.sees_borough(offer.to_borough):
+            return "Answer"
+        return "See the offer" if self.person.sees_borough(offer.from_borough) else None
 
     def place(self, alert: Alert) -> str | None:
         """The borough, where the reader's queue has more than one, or where it is another's."""

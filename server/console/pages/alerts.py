@@ -224,6 +224,23 @@ def row_of(tx: Transaction, services: Services, person: Person, alert: Alert, no
     return telling_for(tx, services, person, now).row(alert, shown.get(alert.child_id))
 
 
+@shows("/alerts/{alert_id:int}", guards=[requires(Permission.SEE_ALERTS)])
+async def alert(
+    alert_id: FromPath[int], person: NamedDependency[Person], services: NamedDependency[Services]
+) -> Page:
+    """Where the link in every message leads: the child's page, at the alert."""
+    now, alert_id = now_ms(), known_number(alert_id)
+
+    def look(tx: Transaction) -> Alert:
+        try:
+            return alerts.show(tx, person, alert_id, now=now)
+        except NotAllowed as error:
+            raise missing(error) from None
+
+    found = await services.store.read(look)
+    return go(f"/children/{found.child_id}#alert-{found.alert_id}")
+
+
 @shows("/alerts/{alert_id:int}/row", guards=[requires(Permission.SEE_ALERTS)])
 async def row(
     request: AnyRequest,
@@ -273,4 +290,4 @@ async def acknowledge(
     return go(local_path(form.text("here", PATH_CHARACTERS_MAX + 1), "/alerts"), said_cookie(services, said))
 
 
-HANDLERS = [queue, row, acknowledge]
+HANDLERS = [queue, alert, row, acknowledge]

@@ -197,7 +197,7 @@ class Story:
                     )
                 ),
                 proposal=PROPOSALS.get(flag.proposes or ""),
-                withdrawn=f"{flag.retraction}." if flag.retracted_at is not None else None,
+                withdrawn=flag.retraction if flag.retracted_at is not None else None,
                 events=tuple(self.step(step, before) for step, before in steps.get(flag.flag_id, ())),
             )
 
@@ -238,9 +238,7 @@ class Story:
         if step.kind is EventKind.GRADED:
             return self.graded(step)
         if step.kind is EventKind.LESSENED:
-            return Event(
-                at=step.at, text=f"Told {self.told(step)} that there is less: grounds of it are gone"
-            )
+            return Event(at=step.at, text=f"Told {self.told(step)} that part of it does not hold any more")
         if step.kind is EventKind.ESCALATED and step.detail:
             text = f"{step.detail} soon: told {telling.whom(step.told or '')}"
             return Event(at=step.at, text=text, tone="late")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+from collections.abc import Callable
 
 from litestar.di import NamedDependency
 
@@ -12,13 +13,15 @@ from server import replaying
 from server.access.policy import Permission
 from server.audit import Actor
 from server.casework.pack import Pack, PackError, default_pack_text, load_pack
+from server.casework.telling_rules import chain_in_words, rule_in_words, terms_in_words
 from server.casework.words import hours_in_words
 from server.console.pages.desk import Desk, Done
 from server.console.pages.web import Page, sends, shows
 from server.console.views_administration import ClockRow, PackRow, ReplayRow, RuleRow, RulesPage
 from server.http.auth import requires
 from server.jobs.escalation import check_roles
-from server.records import packs
+from server.records import in_force
+from server.records.in_force import Kind
 from server.storage.port import Transaction
 from sync.vocabulary import Grade
 
@@ -44,7 +47,7 @@ async def change(desk: NamedDependency[Desk]) -> Page:
     actor = Actor("person", desk.person.username)
     try:
         wanted = load_pack(text, services.policy.force)
-        check_roles(wanted, services.policy)
+        check_roles(wanted, services.policy, text)
     except PackError as wrong:
         said = str(wrong)
         return await desk.shows(
@@ -53,7 +56,7 @@ async def change(desk: NamedDependency[Desk]) -> Page:
     if form.text("do") == "put":
 
         def put(tx: Transaction) -> Done:
-            packs.put_in_force(tx, actor, wanted.version, text, now=desk.now)
+            in_force.put(tx, actor, Kind.RULES, wanted.version, text, now=desk.now)
             return Done("/rules", "rules-changed")
 
         return await desk.takes("rules.html", "rules", put)
@@ -88,16 +91,18 @@ def _view(
     error: str | None = None,
     tried: tuple[str, int, tuple[ReplayRow, ...]] | None = None,
 ) -> RulesPage:
-    pack, history = desk.services.worlds.pack_in_force(tx), packs.history(tx)
-    stored = packs.in_force(tx)
+    pack, history = desk.services.worlds.pack_in_force(tx), in_force.history(tx, Kind.RULES)
+    stored = in_force.text(tx, Kind.RULES)
     return RulesPage(
         version=pack.version,
         rules=tuple(
-            RuleRow(name=one.name, grade=one.grade.value, says=one.sentence, proposes=one.proposes)
+            RuleRow(name=one.name, grade=one.grade.value, says=rule_in_words(one), proposes=one.proposes)
             for one in pack.rules
         ),
         grades=tuple(grade.value for grade in reversed(Grade)),
         clocks=_clocks(desk, pack),
+        chains=tuple((grade.value, chain_in_words(pack, grade, _title(desk))) for grade in reversed(Grade)),
+        terms=terms_in_words(pack),
         history=tuple(PackRow(version=one.version, by=one.loaded_by, at=one.loaded_at) for one in history),
         text=text if text is not None else stored or _settings_text(desk),
         error=error,
@@ -117,6 +122,11 @@ def _settings_text(desk: Desk) -> str:
         return path.read_text(encoding="utf-8") if path else default_pack_text()
     except (OSError, UnicodeDecodeError):
         return ""
+
+
+def _title(desk: Desk) -> Callable[[str], str]:
+    roles = desk.services.policy.roles
+    return lambda role: roles[role].title if role in roles else role
 
 
 def _clocks(desk: Desk, pack: Pack) -> tuple[ClockRow, ...]:

@@ -9,6 +9,7 @@ from server.access.policy import Permission
 from server.alerts.channels import EVERYBODY
 from server.alerts.wording import WHAT
 from server.clock import now_ms
+from server.console import words
 from server.console.pages.web import (
     AnyRequest,
     Names,
@@ -66,18 +67,22 @@ async def undelivered(
 async def resend(
     request: AnyRequest, person: NamedDependency[Person], services: NamedDependency[Services]
 ) -> Page:
-    """Try one again, all of a channel, or all."""
+    """Try one again, all of a channel, or all; or let one go, which nobody needs any more."""
     now, form = now_ms(), await form_of(request)
     one, channel = form.number("delivery"), form.text("channel", 60) or None
+    lets_go = one is not None and form.text("let_go") == "1"
+    settle = dead_letters.let_go if lets_go else dead_letters.resend
     count = await services.store.write(
-        lambda tx: dead_letters.resend(tx, person, now=now, delivery_id=one, channel=channel)
+        lambda tx: settle(tx, person, now=now, delivery_id=one, channel=channel)
     )
-    return go("/undelivered", said_cookie(services, "resent" if count else "nothing-resent"))
+    said = "let-go" if lets_go else "resent"
+    return go("/undelivered", said_cookie(services, said if count else "nothing-resent"))
 
 
 def _channel(health: Health) -> ChannelRow:
     if not health.is_well:
-        state = f"Failing: {health.trouble}. {health.failures} attempts one after the other."
+        times = words.count(health.failures, "attempt")
+        state = f"Failing: {health.trouble}. {times} failed since anything last arrived."
     elif health.arrived_at is None:
         state = "Nothing has been sent yet."
     else:

@@ -417,6 +417,8 @@ CREATE TABLE alert (
     due_words TEXT,
     warns_at $integer,
     late_by_ms $integer NOT NULL DEFAULT 0,
+    unwritten_ms $integer NOT NULL DEFAULT 0, -- of that, what passed before its note was written, and on the phone
+    unsent_ms $integer NOT NULL DEFAULT 0,
     level $integer NOT NULL DEFAULT 0,
     escalates_at $integer,
     waits_for TEXT, -- whom it was told to last because nobody answered
@@ -738,11 +740,13 @@ CREATE TABLE area (
     PRIMARY KEY (valid_from, code)
 ) $strict;
 
--- Every rule pack that was put in force from the command line, as it was written. The newest holds.
-CREATE TABLE rule_pack (
-    pack_id $identity,
+-- Rules and weights of linkage that were put in force while the server runs, as they were written; no content: what
+-- ships. Of each kind the newest holds.
+CREATE TABLE in_force (
+    in_force_id $identity,
+    kind TEXT NOT NULL CHECK (kind IN ('rules', 'model')),
     version TEXT NOT NULL,
-    content TEXT NOT NULL,
+    content TEXT,
     loaded_by TEXT NOT NULL,
     loaded_at $integer NOT NULL
 ) $strict;

@@ -9,17 +9,18 @@ marked so. Kinto is given a fifth of the notes and phones, for it takes some six
 
 `--burst --children 2000000` measures the end of a shift alone, of ours, with London's number of known children.
 Everything runs on this machine, clients too. PostgreSQL's programs and the network (for the peers' packages, the
-first time) are needed. On a quiet machine with two cores a whole run takes 20 to 25 minutes; what each part took is
-printed as it goes. It ends with 1 where a bar was missed or a note of ours was lost.
+first time) are needed. On a quiet machine with two cores a whole run takes 20 to 25 minutes; what was measured of
+each is printed as it goes. `--peers rxdb "earlysign on SQLite" --only pull` measures some, and of each some parts
+(notes are pushed in any case). It ends with 1 where a bar was missed or a note of ours was lost.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
@@ -28,7 +29,7 @@ from server.demo.population import write_registry_csv
 from server.importing import import_registry
 from server.storage import open_store
 from tests.bench.peers import servers
-from tests.bench.peers.measuring import Burst, Measured, measure, measure_burst
+from tests.bench.peers.measuring import PARTS, Burst, Measured, measure, measure_burst
 from tests.bench.peers.servers import Peer
 from tests.bench.push_postgres import execute, postmaster
 from tests.bench.setting import SEED
@@ -62,7 +63,8 @@ def main() -> int:
     parser.add_argument("--phone-notes", type=int, default=20, help="of each of those phones")
     parser.add_argument("--burst-rounds", type=int, default=1, help="rounds in which a shift ends")
     parser.add_argument("--burst", action="store_true", help="only the end of a shift, and only ours")
-    parser.add_argument("--only", nargs="+", default=[], help="names of peers, or a part of them")
+    parser.add_argument("--peers", nargs="+", default=[], help="names of peers, or a piece of each")
+    parser.add_argument("--only", nargs="+", default=PARTS, choices=PARTS, help="parts of the work")
     parser.add_argument("--quick", action="store_true", help="one small round, to see that everything runs")
     asked = parser.parse_args()
     if asked.quick:
@@ -70,43 +72,50 @@ def main() -> int:
     if asked.burst:
         peer = Peer(OURS, True, servers.ours_on_sqlite(asked.children))
         return report_bursts({peer.name: [measure_burst(peer, asked)]}, asked)
-    with private_server(durable=True) as postgres, tempfile.TemporaryDirectory() as folder:
-        import_into(postgres, Path(folder), asked.children)
-        peers = [peer for peer in peers_on(postgres, asked.children) if wanted(peer, asked.only)]
+    with ExitStack() as stack:
+        peers = wanted(asked.peers, asked.children, stack)
         rounds: dict[str, list[Measured]] = {peer.name: [] for peer in peers}
         bursts: dict[str, list[Burst]] = {peer.name: [] for peer in peers}
+        print(HEAD, flush=True)
         for number in range(asked.rounds):
             for peer in peers:
                 began = time.monotonic()
                 rounds[peer.name].append(measure(peer, asked))
-                said(f"round {number + 1} of {asked.rounds}", peer, began)
-                if number < asked.burst_rounds:
-                    began = time.monotonic()
+                took = f"  round {number + 1}, {time.monotonic() - began:.0f} s"
+                print(line(peer, rounds[peer.name][-1:]) + took, flush=True)
+                if number < asked.burst_rounds and "burst" in asked.only:
                     bursts[peer.name].append(measure_burst(peer, asked))
-                    said("end of a shift", peer, began)
+                    print(burst_line(peer.name, bursts[peer.name][-1:]), flush=True)
         failed = report(peers, rounds, asked) + report_bursts(bursts, asked)
         return 1 if failed else 0
 
 
-def said(what: str, peer: Peer, began: float) -> None:
-    print(f"{what}: {peer.name}, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
-
-
-def wanted(peer: Peer, parts: list[str]) -> bool:
-    return not parts or any(part in peer.name for part in parts)
-
-
-def peers_on(postgres: str, children: int) -> list[Peer]:
-    """Ours and the others, in the order of a round."""
-    master = postmaster(postgres)
-    return [
+def wanted(pieces: list[str], children: int, stack: ExitStack) -> list[Peer]:
+    """Ours and the others, in the order of a round, those of whose names a piece was given. PostgreSQL runs, for as
+    long as the stack is open, where one of them needs it."""
+    alone = (
         Peer(OURS, True, servers.ours_on_sqlite(children)),
         Peer("FastAPI and SQLModel, SQLite", True, servers.fastapi_sqlmodel),
         Peer("rxdb-server, memory", False, servers.rxdb_server),
         Peer("pouchdb-server, memory", False, servers.pouchdb_server),
-        Peer("earlysign on PostgreSQL", True, servers.ours_on_postgres(postgres, master)),
-        Peer("Kinto, PostgreSQL (a fifth)", True, servers.kinto(postgres, master), share=0.2),
-    ]
+    )
+    on_postgres = ("earlysign on PostgreSQL", "Kinto, PostgreSQL (a fifth)")
+
+    def is_wanted(name: str) -> bool:
+        return not pieces or any(piece in name for piece in pieces)
+
+    peers = [peer for peer in alone if is_wanted(peer.name)]
+    if any(map(is_wanted, on_postgres)):
+        postgres = stack.enter_context(private_server(durable=True))
+        import_into(postgres, Path(stack.enter_context(tempfile.TemporaryDirectory())), children)
+        master = postmaster(postgres)
+        ours, kinto = on_postgres
+        more = (
+            Peer(ours, True, servers.ours_on_postgres(postgres, master)),
+            Peer(kinto, True, servers.kinto(postgres, master), share=0.2),
+        )
+        peers += [peer for peer in more if is_wanted(peer.name)]
+    return peers
 
 
 def import_into(postgres: str, folder: Path, children: int) -> None:
@@ -120,9 +129,10 @@ def import_into(postgres: str, folder: Path, children: int) -> None:
     execute(postgres, "VACUUM ANALYZE")
 
 
-def middle(measured: list[Measured], name: str) -> float:
-    values: list[float] = [getattr(one, name) for one in measured]
-    return median(values)
+def middle(measured: list[Measured], name: str) -> float | None:
+    """The median, or None of what was not measured."""
+    values: list[float] = [value for one in measured if (value := getattr(one, name)) is not None]
+    return median(values) if values else None
 
 
 COLUMNS = (
@@ -138,7 +148,18 @@ COLUMNS = (
     ("MiB", "memory", 6, 0),
     ("acked", "acknowledged", 8, 0),
     ("there", "pullable", 8, 0),
+    ("lost", "lost", 6, 0),
 )
+HEAD = f"{'':30}" + "".join(f"{title:>{width}}" for title, _, width, _ in COLUMNS)
+
+
+def line(peer: Peer, of: list[Measured]) -> str:
+    """The medians of some rounds."""
+    figures = [
+        "-".rjust(width) if (value := middle(of, name)) is None else f"{value:{width}.{digits}f}"
+        for _, name, width, digits in COLUMNS
+    ]
+    return f"{peer.name:30}{''.join(figures)}"
 
 
 def report(peers: list[Peer], rounds: dict[str, list[Measured]], asked: argparse.Namespace) -> int:
@@ -149,19 +170,19 @@ def report(peers: list[Peer], rounds: dict[str, list[Measured]], asked: argparse
         " clients on the same machine.\nCPU time is the server's: for 1,000 notes pushed, for a note pushed again, for"
         " a note pulled, for an empty pull.\n"
     )
-    print(f"{'':30}" + "".join(f"{title:>{width}}" for title, _, width, _ in COLUMNS) + "   lost  on disk")
+    print(f"{HEAD}  on disk")
     for peer in peers:
-        of = rounds[peer.name]
-        figures = "".join(f"{middle(of, name):{width}.{digits}f}" for _, name, width, digits in COLUMNS)
-        lost = max(one.lost for one in of)
-        print(f"{peer.name:30}{figures}{lost:7}  {'yes' if peer.durable else 'NO: does not fsync'}")
+        print(f"{line(peer, rounds[peer.name])}  {'yes' if peer.durable else 'NO: does not fsync'}")
     missed = 0
     print()
     for figure, against, bar in BARS:
         other = next((name for name in rounds if against in name), None)
         if other is None or OURS not in rounds:
             continue
-        ratio = middle(rounds[OURS], figure) / middle(rounds[other], figure)
+        mine, theirs = middle(rounds[OURS], figure), middle(rounds[other], figure)
+        if mine is None or theirs is None:
+            continue
+        ratio = mine / theirs
         at_most = figure.startswith("empty")
         holds = ratio <= bar if at_most else ratio >= bar
         missed += not holds
@@ -169,6 +190,18 @@ def report(peers: list[Peer], rounds: dict[str, list[Measured]], asked: argparse
               f" {'held' if holds else 'MISSED'}")  # fmt: skip
     lost = sum(one.lost for name, of in rounds.items() if name.startswith("earlysign") for one in of)
     return (0 if asked.quick else missed) + lost
+
+
+def burst_line(name: str, of: list[Burst]) -> str:
+    """The medians of some ends of a shift."""
+    seconds, p99, memory, acknowledged, lost = (
+        median(getattr(one, figure) for one in of)
+        for figure in ("seconds", "p99", "memory", "acknowledged", "lost")
+    )
+    return (
+        f"{name:30}{seconds:8.1f} s, p99 of a push {p99:.1f} s, {memory:.0f} MiB, acknowledged"
+        f" {acknowledged:.0f}, lost {lost:.0f}"
+    )
 
 
 def report_bursts(bursts: dict[str, list[Burst]], asked: argparse.Namespace) -> int:
@@ -182,12 +215,7 @@ def report_bursts(bursts: dict[str, list[Burst]], asked: argparse.Namespace) -> 
     for name, of in bursts.items():
         if not of:
             continue
-        seconds, p99, memory, acknowledged, lost = (
-            median(getattr(one, figure) for one in of)
-            for figure in ("seconds", "p99", "memory", "acknowledged", "lost")
-        )
-        print(f"{name:30}{seconds:8.1f} s, p99 of a push {p99:.1f} s, {memory:.0f} MiB, acknowledged"
-              f" {acknowledged:.0f}, lost {lost:.0f}")  # fmt: skip
+        print(burst_line(name, of))
         if name == OURS and asked.children >= CHILDREN_OF_LONDON:
             for figure, most in BURST_BARS:
                 worst = max(getattr(one, figure) for one in of)

@@ -23,6 +23,8 @@ from tests.bench.push import percentile, usage_of
 from tests.bench.push_postgres import cpu_of
 from tests.bench.setting import Phone, pushes
 
+PARTS = ("push", "again", "pull", "empty", "burst")
+"""Of the work. Without a push there is nothing for the others, so that is done in any case."""
 EMPTY_PULLS = 500
 RETRIES_MAX = 600
 _JITTER = Random("retries")
@@ -33,17 +35,17 @@ T = TypeVar("T")
 class Measured(msgspec.Struct, kw_only=True):
     """One server in one round. Rates in notes a second, times in milliseconds, memory in MiB. CPU time of the server
     and of the database server that works for it: seconds for 1,000 notes pushed, microseconds for a note pushed again,
-    for a note pulled, and for an empty pull."""
+    for a note pulled, and for an empty pull. None: not measured."""
 
     push: float
     push_p99: float
-    again: float
-    pull: float
-    empty_p50: float
+    again: float | None = None
+    pull: float | None = None
+    empty_p50: float | None = None
     cpu: float
-    cpu_again: float
-    cpu_pull: float
-    cpu_empty: float
+    cpu_again: float | None = None
+    cpu_pull: float | None = None
+    cpu_empty: float | None = None
     memory: float
     acknowledged: int
     pullable: int
@@ -185,23 +187,25 @@ def measure(peer: Peer, asked: argparse.Namespace) -> Measured:
         notes = round(asked.notes * peer.share)
         batches = batches_for(running, asked.clients, notes, asked.batch, asked.children)
         pushed, cpu = with_cpu(running, push_all(running, batches, asked.clients))
-        again, cpu_again = with_cpu(running, push_all(running, batches, asked.clients))
+        some: dict[str, float] = {}
+        if "again" in asked.only:
+            again, cpu_again = with_cpu(running, push_all(running, batches, asked.clients))
+            some |= {"again": notes / again.seconds, "cpu_again": cpu_again / notes * 1e6}
         (ids, seconds, cursor), cpu_pull = with_cpu(running, pull_all(running))
-        empty, cpu_empty = with_cpu(running, pull_nothing(running, cursor))
+        if "pull" in asked.only:
+            some |= {"pull": len(ids) / seconds, "cpu_pull": cpu_pull / max(1, len(ids)) * 1e6}
+        if "empty" in asked.only:
+            empty, cpu_empty = with_cpu(running, pull_nothing(running, cursor))
+            some |= {"empty_p50": median(empty), "cpu_empty": cpu_empty / EMPTY_PULLS * 1e6}
         return Measured(
             push=notes / pushed.seconds,
             push_p99=percentile(pushed.latencies_ms, 0.99),
-            again=notes / again.seconds,
-            pull=len(ids) / seconds,
-            empty_p50=median(empty),
             cpu=cpu / notes * 1000,
-            cpu_again=cpu_again / notes * 1e6,
-            cpu_pull=cpu_pull / max(1, len(ids)) * 1e6,
-            cpu_empty=cpu_empty / EMPTY_PULLS * 1e6,
             memory=usage_of(running.pid)[1],
             acknowledged=len(pushed.acknowledged),
             pullable=len(ids),
             lost=len(pushed.acknowledged - ids),
+            **some,
         )
 
 
