@@ -96,16 +96,17 @@ def _warn(tx: Transaction, alert: Alert, now: int, pack: Pack) -> Alert | None:
     if ripe is None:
         own_clocks.show(tx, alert.alert_id, clocks if chain else (), now, sleeps=True)
         return None
-    own_clocks.warned(tx, ripe, now=now)
-    clocks = own_clocks.of_alert(tx, alert.alert_id)
-    left = own_clocks.ripe(clocks, now)
-    next_at = own_clocks.wakes_at(clocks, now) if left is None else now
+    clocks = [msgspec.structs.replace(one, warned=True) if one == ripe else one for one in clocks]
+    next_at = now if own_clocks.ripe(clocks, now) else own_clocks.wakes_at(clocks, now)
     moved = escalations.escalate(
         tx, ACTOR, alert,
         level=alert.level, told=chain[0].role, next_at=next_at, now=now, detail=ripe.due_words,
     )  # fmt: skip
+    if not moved:
+        return None
+    own_clocks.warned(tx, ripe, now=now)
     own_clocks.show(tx, alert.alert_id, clocks, now, sleeps=False)
-    return msgspec.structs.replace(alert, escalates_at=next_at, rev=alert.rev + 1) if moved else None
+    return msgspec.structs.replace(alert, escalates_at=next_at, rev=alert.rev + 1)
 
 
 def check_roles(pack: Pack, policy: Policy, text: str = "") -> None:
