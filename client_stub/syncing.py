@@ -145,7 +145,7 @@ class Sync:
             if not revoked:
                 self._pull_all(limits_now)
             self._upload_all(hello)
-        except Revoked:  # a phone that was only told to wipe itself may still hand in its photographs
+        except Revoked:  # in the middle of this; or of what is still here no note was handed in
             revoked = True
         if revoked:
             self._close_to_writing()

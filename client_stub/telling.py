@@ -15,7 +15,6 @@ from sync.envelope import Code, Outcome
 from sync.note import Amendment, Note
 from sync.operations import Kind, body_of, parse_envelope
 from sync.outbox import State, SyncState
-from sync.vocabulary import CATEGORY_LABELS
 
 SUMMARY_CHARACTERS_MAX = 60
 
@@ -113,7 +112,7 @@ def summary_of(item: Item) -> str:
     if not name and who.approximate_age is not None:
         name = f"about {who.approximate_age:g}"
     danger = "DANGER NOW. " if body.danger_now else ""
-    words = f"{danger}{CATEGORY_LABELS[body.category]}" + (f": {name}" if name else "")
+    words = f"{danger}{body.category.label}" + (f": {name}" if name else "")
     return words[:SUMMARY_CHARACTERS_MAX]
 
 

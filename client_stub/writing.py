@@ -44,13 +44,14 @@ def instant(typed: str, now: datetime.datetime) -> datetime.datetime:
 
 
 class Words(msgspec.Struct, frozen=True):
-    """The categories that are offered, with their labels. `newer`: labels of those that this release cannot write."""
+    """The categories that are offered, by code, with their labels. `newer`: those that this release has no name for;
+    they are written all the same, within `vocabulary.beside_newer`."""
 
-    labels: Mapping[Category, str]
-    newer: tuple[str, ...] = ()
+    labels: Mapping[str, str]
+    newer: Mapping[str, str] = {}
 
 
-OWN_WORDS = Words(CATEGORY_LABELS)
+OWN_WORDS = Words({code.value: label for code, label in CATEGORY_LABELS.items()})
 
 
 def words_sent(holdings: Holdings) -> Words:
@@ -60,25 +61,24 @@ def words_sent(holdings: Holdings) -> Words:
     sent = row.data.get("labels") if row is not None else None
     if not isinstance(sent, dict):
         return OWN_WORDS
-    labels = {code: str(sent[code.value]) for code in Category if code.value in sent}
-    newer = tuple(str(label) for code, label in sent.items() if code not in set(Category))
-    return Words(labels, newer) if labels else OWN_WORDS
+    own = {code.value: str(sent[code.value]) for code in Category if code.value in sent}
+    newer = {str(code): str(label) for code, label in sent.items() if code not in OWN_WORDS.labels}
+    return Words(own | newer, newer) if own else OWN_WORDS
 
 
-def category(typed: str, words: Words = OWN_WORDS) -> Category:
-    """A category by its code, its label, or the one that begins so. Raises WritingProblem with the list."""
+def category(typed: str, words: Words = OWN_WORDS) -> str:
+    """The code of a category by its code, its label, or the one that begins so. Raises WritingProblem with the list."""
     wanted = "_".join(typed.lower().replace("-", " ").split())
     for found, label in words.labels.items():
-        if wanted in (found.value, label.lower()):
+        if wanted in (found, label.lower()):
             return found
     starts = [
         found
         for found, label in words.labels.items()
-        if wanted and (found.value.startswith(wanted) or label.lower().startswith(typed.strip().lower()))
+        if wanted and (found.startswith(wanted) or label.lower().startswith(typed.strip().lower()))
     ]
     if len(starts) != 1:
-        newer = f" With a newer earlysign-device also: {', '.join(words.newer)}." if words.newer else ""
-        raise WritingProblem(f"Category: one of {', '.join(found.value for found in words.labels)}.{newer}")
+        raise WritingProblem(f"Category: one of {', '.join(words.labels)}.")
     return starts[0]
 
 
@@ -147,7 +147,7 @@ def ask_for_note(console: Console, now: datetime.datetime, words: Words = OWN_WO
     return {
         "observed_at": when.isoformat(),
         "recorded_at": now.isoformat(),
-        "category": kind.value,
+        "category": kind,
         "saw_or_heard": saw or "",
         "voice_of_child": voice or "",
         "danger_now": danger,

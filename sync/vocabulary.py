@@ -5,11 +5,21 @@ change at any time. The lists follow the London Child Protection Procedures and 
 """
 
 import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from enum import StrEnum
+from types import MappingProxyType
+
+_newer: ContextVar[Mapping[str, str]] = ContextVar("newer", default=MappingProxyType({}))
+_CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
 class Category(StrEnum):
-    """What a concern is about. A note has one primary category and may have several more."""
+    """What a concern is about. A note has one primary category and may have several more.
+
+    On a phone one of a newer server counts too, under its code (`beside_newer`); it is none of those below.
+    """
 
     NEGLECT = "neglect"
     PHYSICAL = "physical"
@@ -42,6 +52,30 @@ class Category(StrEnum):
     CUSTODY = "custody"
     BULLYING = "bullying"
     OTHER = "other"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Category | None":
+        if not isinstance(value, str) or value not in _newer.get() or not _CODE.fullmatch(value):
+            return None
+        category = str.__new__(cls, value)
+        category._name_, category._value_ = value.upper(), value
+        return category
+
+    @property
+    def label(self) -> str:
+        """In words, as far as there are any."""
+        return CATEGORY_LABELS.get(self) or _newer.get().get(self.value, self.value)
+
+
+@contextmanager
+def beside_newer(labels: Mapping[str, str]) -> Iterator[None]:
+    """In the block categories of a newer server may be written and read, by code, each with its label. For phones: a
+    server knows its own words and sets a note with any other aside."""
+    token = _newer.set(labels)
+    try:
+        yield
+    finally:
+        _newer.reset(token)
 
 
 CATEGORY_LABELS: dict[Category, str] = {

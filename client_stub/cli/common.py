@@ -24,6 +24,8 @@ from client_stub.lending import Lending
 from client_stub.protection import ProtectionError
 from client_stub.store import Store
 from client_stub.transport import AddressProblem, Refused, TransportError
+from client_stub.writing import words_sent
+from sync.vocabulary import beside_newer
 
 PASSPHRASE_VARIABLE = "EARLYSIGN_DEVICE_PASSPHRASE"
 STORE_VARIABLE = "EARLYSIGN_DEVICE_STORE"
@@ -116,7 +118,8 @@ def open_device(folder: Path) -> Iterator[Device]:
                 err.print(f"[dim]{protection.SENTENCES[opened.protection]}[/dim]", soft_wrap=True)
             device = Device(opened)
             Lending(device).erase_if_over()
-            yield device
+            with beside_newer(words_sent(opened.holdings()).newer):
+                yield device
 
 
 def local_now() -> datetime.datetime:

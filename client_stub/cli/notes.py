@@ -93,8 +93,8 @@ def note(
                 {
                     "observed_at": when.isoformat(),
                     "recorded_at": now.isoformat(),
-                    "category": writing.category(category, offered).value,
-                    "other_categories": [writing.category(other, offered).value for other in also or []],
+                    "category": writing.category(category, offered),
+                    "other_categories": [writing.category(other, offered) for other in also or []],
                     "saw_or_heard": saw,
                     "voice_of_child": words,
                     "demeanour": demeanour,

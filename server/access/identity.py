@@ -39,8 +39,8 @@ class DeviceIdentity(msgspec.Struct, frozen=True, kw_only=True):
     """An enrolled phone and its officer.
 
     `revoked` is true for a revoked phone and for a phone whose officer's account is closed: it may still hand
-    in notes, which go to quarantine, and is told to wipe; it may read nothing. One that an administrator ordered
-    to wipe reads nothing either, and hands in notes as any other.
+    in notes, which go to quarantine, and what its notes name, and is told to wipe; it may read nothing. One that an
+    administrator ordered to wipe reads nothing either, and hands in notes as any other.
     """
 
     device_id: str

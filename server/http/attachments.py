@@ -1,7 +1,7 @@
 """The phone's doors for photographs and recordings: tus 1.0 under `/api/attachments`, and receipts.
 
 A phone sends its notes first, these after. It sees its own uploads and digests only: whether somebody else has sent
-the same bytes cannot be told from any answer.
+the same bytes cannot be told from any answer. A phone that was revoked hands in what its notes name and nothing else.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from litestar.di import NamedDependency
 from litestar.enums import HttpMethod
 from litestar.params import FromPath, PathParameter
 
+from server.access.errors import DeviceRevoked
 from server.access.identity import DeviceIdentity
 from server.clock import now_ms
 from server.http import tus
-from server.http.auth import DEVICE_BEFORE_WIPE, DEVICE_SECURITY, OPEN
+from server.http.auth import DEVICE_HANDS_IN, DEVICE_SECURITY, OPEN
 from server.http.problems import (
     BAD_REQUEST,
     CHECKSUM_MISMATCH,
@@ -51,6 +52,9 @@ AnyRequest = Request[Any, Any, Any]
 UPLOAD_ID_BYTES = 18
 PATH = "/api/attachments"
 OVERRIDE = "x-http-method-override"
+REVOKED_BYTES_MAX = 5_000_000_000
+"""Of one revoked phone, of what it began within the days for which an upload is remembered: fifty of the largest
+files, so that whoever has it cannot fill the disk with notes and what they name."""
 
 ALWAYS = (TOKEN_REFUSED, DEVICE_REVOKED, TUS_VERSION, BAD_REQUEST, UNAVAILABLE)
 RECEIVING = (
@@ -78,7 +82,7 @@ async def options(services: NamedDependency[Services]) -> Response[None]:
 
 @post(
     PATH,
-    opt=DEVICE_BEFORE_WIPE,
+    opt=DEVICE_HANDS_IN,
     security=DEVICE_SECURITY,
     tags=["attachments"],
     status_code=201,
@@ -90,7 +94,8 @@ async def create(
 ) -> Response[None]:
     """Begin an upload (tus creation); its address is in `Location`. A body of bytes is received at once.
 
-    `Upload-Metadata` may declare the file's `sha256` in hex: then it is kept only if it has that digest.
+    `Upload-Metadata` may declare the file's `sha256` in hex: then it is kept only if it has that digest. A phone that
+    was revoked must declare one that a note names which it has handed in.
     """
     tus.check_version(request.headers)
     length = tus.length(request.headers, bytes_max(services))
@@ -99,13 +104,17 @@ async def create(
     await services.blobs.run(lambda: services.blobs.room_for(length))
     now, upload_id = now_ms(), secrets.token_urlsafe(UPLOAD_ID_BYTES)
     expires_at = lifetime(services)
-    begun = await services.store.write(
-        lambda tx: uploads.start(
+
+    def start(tx: Transaction) -> bool:
+        _require_awaited(tx, device, declared)
+        if device.revoked and uploads.lately(tx, device.device_id) + length > REVOKED_BYTES_MAX:
+            raise DeviceRevoked("This phone was revoked, and has sent more than is taken of such a one.")
+        return uploads.start(
             tx, device.device_id, upload_id, length=length, declared=declared, metadata=metadata, now=now,
             expires_at=expires_at,
-        )
-    )  # fmt: skip
-    if not begun:
+        )  # fmt: skip
+
+    if not await services.store.write(start):
         raise Problem(
             TOO_MANY_UPLOADS, f"{uploads.OPEN_MAX} uploads of this phone are unfinished.",
             headers={"retry-after": "60"} | tus.RESUMABLE,
@@ -121,7 +130,7 @@ async def create(
 
 @head(
     PATH + "/{upload_id:str}",
-    opt=DEVICE_BEFORE_WIPE,
+    opt=DEVICE_HANDS_IN,
     security=DEVICE_SECURITY,
     tags=["attachments"],
     responses=documented(*ALWAYS, NOT_FOUND, UPLOAD_GONE),
@@ -152,7 +161,7 @@ async def _how_far(
 
 @patch(
     PATH + "/{upload_id:str}",
-    opt=DEVICE_BEFORE_WIPE,
+    opt=DEVICE_HANDS_IN,
     security=DEVICE_SECURITY,
     tags=["attachments"],
     status_code=204,
@@ -187,7 +196,7 @@ async def _more(
 
 @delete(
     PATH + "/{upload_id:str}",
-    opt=DEVICE_BEFORE_WIPE,
+    opt=DEVICE_HANDS_IN,
     security=DEVICE_SECURITY,
     tags=["attachments"],
     status_code=204,
@@ -218,7 +227,7 @@ async def _terminate(
 
 @post(
     PATH + "/{upload_id:str}",
-    opt=DEVICE_BEFORE_WIPE,
+    opt=DEVICE_HANDS_IN,
     include_in_schema=False,
     status_code=204,
     request_max_body_size=None,
@@ -244,7 +253,7 @@ async def overridden(
 
 @get(
     PATH + "/receipts/{sha256:str}",
-    opt=DEVICE_BEFORE_WIPE,
+    opt=DEVICE_HANDS_IN,
     security=DEVICE_SECURITY,
     tags=["attachments"],
     responses=documented(TOKEN_REFUSED, DEVICE_REVOKED, BAD_REQUEST, NOT_FOUND, UNAVAILABLE),
@@ -278,12 +287,31 @@ async def receipt(
 async def _find(services: Services, device: DeviceIdentity, upload_id: str) -> Upload:
     """An upload of this phone that may go on or is complete. Raises a problem: 404, 410."""
     now = now_ms()
-    upload = await services.store.read(lambda tx: uploads.find(tx, device.device_id, upload_id, now=now))
+
+    def find(tx: Transaction) -> Upload | None:
+        found = uploads.find(tx, device.device_id, upload_id, now=now)
+        if found is not None:
+            _require_awaited(tx, device, found.declared)
+        return found
+
+    upload = await services.store.read(find)
     if upload is None:
         raise Problem(NOT_FOUND, "This phone has no such upload.", headers=tus.RESUMABLE)
     if upload.ended is not None:
         raise Problem(UPLOAD_GONE, f"The upload has {_ENDED[upload.ended]}.", headers=tus.RESUMABLE)
     return upload
+
+
+def _require_awaited(tx: Transaction, device: DeviceIdentity, declared: str | None) -> None:
+    """Let no phone that was revoked hand in anything but what its notes name. Raises DeviceRevoked.
+
+    Of a note that was taken before, the digest was said by the officer's own phone: whoever has the phone now can
+    send just those bytes and no others.
+    """
+    if not device.revoked:
+        return
+    if declared is None or not attachments.is_awaited(tx, device.device_id, declared):
+        raise DeviceRevoked("A phone that was revoked hands in what its notes name, and nothing else.")
 
 
 _ENDED = {

@@ -40,8 +40,7 @@ OPEN: dict[str, Any] = PUBLIC | {"exclude_from_csrf": True}
 """Public, and no cookie plays a part: no check of forged requests, and no cookie for it is set."""
 DEVICE: dict[str, Any] = {"door": "device", "exclude_from_csrf": True}
 DEVICE_HANDS_IN: dict[str, Any] = DEVICE | {"revoked_may_enter": True}
-DEVICE_BEFORE_WIPE: dict[str, Any] = DEVICE | {"to_be_wiped_may_enter": True}
-"""A phone that was told to wipe itself enters to hand in what it still has; a revoked one is refused."""
+"""A phone that was revoked or told to wipe itself enters to hand in what it still has."""
 BEFORE_PASSWORD_CHANGE: dict[str, Any] = {"before_password_change": True}
 """For the doors that somebody with a password made by an administrator may use: changing it, signing out."""
 
@@ -68,8 +67,7 @@ async def authenticate(connection: Connection, handler: BaseRouteHandler) -> Non
     services = services_of(connection)
     if door == "device":
         device = await find_device(connection, services)
-        hands_in = not device.revoked and handler.opt.get("to_be_wiped_may_enter")
-        if device.must_wipe and not (hands_in or handler.opt.get("revoked_may_enter")):
+        if device.must_wipe and not handler.opt.get("revoked_may_enter"):
             raise DeviceRevoked(
                 "This phone has been revoked, or its officer's account is closed."
                 if device.revoked

@@ -21,6 +21,10 @@ FORM_TRIES_MAX = 3
 """A picture that could not be made ready three times will not be the fourth time."""
 
 
+SET_ASIDE_READ_MAX = 1_000
+"""Lines of one phone that were set aside, the newest, in which a digest is looked for: months of an officer's notes."""
+
+
 class FormState(StrEnum):
     """Whether what people are shown of an attachment has been made."""
 
@@ -75,6 +79,25 @@ def handed_in_at(tx: Transaction, device_id: str, digest: str) -> int | None:
         {"digest": digest, "device": device_id},
     )
     return at
+
+
+@impersonal("a yes or a no about the phone's own notes; nothing is shown")
+def is_awaited(tx: Transaction, device_id: str, digest: str) -> bool:
+    """Whether a note that this phone handed in names these bytes: one that was taken, or one that is set aside and
+    that nobody has refused, as far as it can be read."""
+    taken = tx.row(
+        "SELECT 1 FROM note_attachment r JOIN note n ON n.note_key = r.note_key"
+        " WHERE r.digest = :digest AND n.device_id = :device LIMIT 1",
+        {"digest": digest, "device": device_id},
+    )
+    if taken is not None:
+        return True
+    set_aside = tx.rows(
+        "SELECT COALESCE(q.line, o.line) FROM quarantine q LEFT JOIN op o ON o.op_id = q.op_id"
+        " WHERE q.device_id = :device AND q.decision IS NULL ORDER BY q.quarantine_id DESC LIMIT :most",
+        {"device": device_id, "most": SET_ASIDE_READ_MAX},
+    )
+    return any(digest.encode() in bytes(line) for (line,) in set_aside)
 
 
 @impersonal("part of the note, whose collection or alteration is logged where it is stored")

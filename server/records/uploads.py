@@ -69,6 +69,16 @@ def start(
     return True
 
 
+@impersonal("a sum of bytes")
+def lately(tx: Transaction, device_id: str) -> int:
+    """How many bytes the uploads of this phone have that are still remembered, whole or not."""
+    total: int = tx.value(
+        "SELECT COALESCE(SUM(length), 0) FROM upload WHERE device_id = :device AND ended IS NULL",
+        {"device": device_id},
+    )
+    return int(total)
+
+
 @impersonal("sizes and times of files under way; nothing of a child")
 def find(tx: Transaction, device_id: str, upload_id: str, *, now: int) -> Upload | None:
     """An upload of this phone; another's is not there. One whose time is over counts as ended."""

@@ -13,8 +13,12 @@ import msgspec
 import pytest
 import time_machine
 
+from server import releasing
+from server.audit import Actor
 from server.clock import now_ms
-from server.records import uploads
+from server.http import attachments as door
+from server.records import attachments, uploads
+from server.storage import Transaction
 from server.storage.blobs import BlobsUnavailable
 from tests.attachments.kit import (
     BYTES,
@@ -34,6 +38,7 @@ from tests.attachments.kit import (
     upload,
 )
 from tests.http.kit import Client, Phone, assert_problem, enrolled_phone, services_of
+from tests.http.test_sync import NOTE, Sender
 
 PHOTOGRAPH = photograph()
 
@@ -230,15 +235,87 @@ def test_a_phone_has_so_many_unfinished_uploads_and_no_more(client: Client, phon
 # Whose it is
 
 
-def test_nobody_without_a_token_and_no_revoked_phone_uploads(client: Client, phone: Phone) -> None:
+def test_nobody_without_a_token_and_no_revoked_phone_uploads_what_no_note_names(
+    client: Client, phone: Phone
+) -> None:
     headers = RESUMABLE | {"upload-length": "10"}
     assert_problem(client.post(PATH, headers=headers), 401, "token-refused")
-    address = begin(phone, len(PHOTOGRAPH))
+    address = begin(phone, len(PHOTOGRAPH), **declaring(PHOTOGRAPH))
     phone.revoke()
-    body = assert_problem(phone.post(PATH, headers=headers), 403, "device-revoked")
-    assert body["wipe"] is True
+    for some in (headers, headers | declaring(PHOTOGRAPH)):
+        body = assert_problem(phone.post(PATH, headers=some), 403, "device-revoked")
+        assert body["wipe"] is True
     assert_problem(send(phone, address, 0, PHOTOGRAPH), 403, "device-revoked")
+    assert head(phone, address).status_code == 403
     assert parts(client) == []
+
+
+def handed_in(sender: Sender, data: bytes) -> str:
+    """Hand in a note that names these bytes; what became of it."""
+    note = NOTE | {"attachments": [{"sha256": digest(data)}]}
+    [verdict] = sender.push(sender.line(note)).verdicts
+    return str(verdict.v)
+
+
+def shown_attachments(client: Client) -> set[str]:
+    """The digests that some note shows: named by it, and handed in by a phone of its author."""
+
+    def look(tx: Transaction) -> set[str]:
+        keys = [key for (key,) in tx.rows("SELECT note_key FROM note")]
+        named = [one for some in attachments.of_notes(tx, keys).values() for one in some]
+        return {one.digest for one in named if one.kept is not None}
+
+    return services_of(client).store.read_now(look)
+
+
+@pytest.mark.invariant(10)
+def test_invariant_10_a_revoked_phone_hands_in_the_photographs_of_its_notes_before_it_is_wiped(
+    client: Client, phone: Phone
+) -> None:
+    sender, services = Sender(client, phone), services_of(client)
+    before, after, never = photograph(50), photograph(51), photograph(52)
+    assert handed_in(sender, before) == "applied"
+    address = begin(phone, len(before), **declaring(before))
+    send(phone, address, 0, before[:100])
+    phone.revoke()
+    assert handed_in(sender, after) == "quarantined"
+    # Of a note that was taken: the upload goes on, and is of those bytes alone.
+    assert offset_of(head(phone, address)) == 100
+    assert send(phone, address, 100, before[100:]).status_code == 204
+    assert phone.get(f"{PATH}/receipts/{digest(before)}").status_code == 200
+    other = begin(phone, len(never), **declaring(before))
+    assert_problem(send(phone, other, 0, never), 460, "checksum-mismatch")
+    # Of a note that waits for a person: kept, and shown to nobody until it is released.
+    upload(phone, after)
+    assert shown_attachments(client) == {digest(before)}
+    services.store.write_now(
+        lambda tx: releasing.release(
+            tx, Actor("person", "t"), 1, now=now_ms(), world=services.worlds.current(tx)
+        )
+    )
+    assert shown_attachments(client) == {digest(before), digest(after)}
+    # Another phone's notes are no reason.
+    lindqvist = enrolled_phone(client, "lindqvist")
+    assert handed_in(Sender(client, lindqvist), never) == "applied"
+    refused = phone.post(PATH, headers=RESUMABLE | {"upload-length": "10"} | declaring(never))
+    assert_problem(refused, 403, "device-revoked")
+
+
+def test_what_a_person_refused_is_awaited_no_more_and_a_revoked_phone_cannot_fill_the_disk(
+    client: Client, phone: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sender, services = Sender(client, phone), services_of(client)
+    phone.revoke()
+    handed_in(sender, PHOTOGRAPH)
+    headers = RESUMABLE | {"upload-length": str(len(PHOTOGRAPH))} | declaring(PHOTOGRAPH)
+    monkeypatch.setattr(door, "REVOKED_BYTES_MAX", 2 * len(PHOTOGRAPH))
+    assert [phone.post(PATH, headers=headers).status_code for _ in range(3)] == [201, 201, 403]
+    monkeypatch.undo()
+    assert phone.post(PATH, headers=headers).status_code == 201
+    services.store.write_now(
+        lambda tx: releasing.refuse(tx, Actor("person", "t"), 1, "not the officer's", now=now_ms())
+    )
+    assert_problem(phone.post(PATH, headers=headers), 403, "device-revoked")
 
 
 def test_a_phone_cannot_tell_what_others_have(client: Client, phone: Phone) -> None:

@@ -169,7 +169,7 @@ def test_a_wipe_waits_for_photographs_and_takes_them_with_it(
     )
     with pytest.raises(DeviceError):
         device.wipe()
-    # A revoked phone hands in its notes and no photograph; then it is wiped, files and all.
+    # A revoked phone hands in its notes, which wait for a person, and what they name; then it is wiped, files and all.
     from server.access import devices
     from server.clock import now_ms
 
@@ -177,9 +177,9 @@ def test_a_wipe_waits_for_photographs_and_takes_them_with_it(
     device_id = device.enrolled().device_id
     services.store.write_now(lambda tx: devices.revoke(tx, device_id, actor=ADMIN, now=now_ms()))
     report = sync(live, device)
-    assert report.wiped and report.attachments == 0
+    assert report.wiped and report.attachments == 1 and report.problems == []
     assert not (device.store.folder / "outbox.db").exists()
-    assert stored(live, digest(photograph(22))) is None
+    assert stored(live, digest(photograph(22))) == photograph(22)
 
 
 def test_what_is_not_taken_is_refused_while_the_officer_looks(device: Device, tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from client_stub.cli import app
 from client_stub.cli.common import PASSPHRASE_VARIABLE, STORE_VARIABLE
+from sync.envelope import Change
+from sync.operations import parse_envelope
 from tests.client_stub.fake_server import FakeServer, serve
 from tests.client_stub.kit import CODE, a_note
 
@@ -79,6 +81,33 @@ def test_a_day_with_the_phone(terminal: Terminal, server: FakeServer, address: s
     assert "Nothing was wiped" in terminal("wipe", expect=2)
     assert "Wiped" in terminal("wipe", "--yes")
     assert "was wiped" in terminal("status", expect=2)
+
+
+def test_a_category_of_a_newer_server_is_written_under_its_code_and_shown_in_its_words(
+    terminal: Terminal, server: FakeServer, address: str
+) -> None:
+    labels = {"neglect": "Neglect", "other": "Other", "cuckooing": "Home taken over"}
+    server.changes.append(
+        Change(bucket="vocabulary", kind="word_list", id="categories", rev=2, data={"labels": labels})
+    )
+    terminal("enrol", "--server", address, "--code", CODE, "--not-encrypted")
+    wanted = (
+        "note",
+        "--saw",
+        "Two men I do not know in the flat",
+        "--category",
+        "cuckoo",
+        "--given-names",
+        "Jay",
+    )
+    assert "one of neglect" in terminal(*wanted, expect=2)
+    terminal("sync")
+    terminal(*wanted, "--also", "neglect")
+    assert "Home taken over: Jay" in terminal("status", expect=1)
+    terminal("sync")
+    [(_, line)] = server.ledger.values()
+    body = msgspec.json.decode(parse_envelope(line).body)
+    assert (body["category"], body["other_categories"]) == ("cuckooing", ["neglect"])
 
 
 def test_what_the_qr_code_holds_is_enough_to_enrol(
@@ -200,7 +229,7 @@ def test_receipts_are_checked_without_the_server(
     terminal("note", "--given-names", "Jay", "--saw", "Alone", "--category", "neglect", "--place", "Station")
     assert "0 signed for" in terminal("verify-receipts")
     terminal("sync")
-    assert "1 signed for by the server, in 1 receipts; 0 wait" in terminal("verify-receipts")
+    assert "1 signed for by the server, in 1 receipt; 0 wait" in terminal("verify-receipts")
     key = tmp_path / "key.json"
     key.write_bytes(msgspec.json.encode(server.public_key()))
     assert "1 signed for" in terminal("verify-receipts", "--key", str(key))

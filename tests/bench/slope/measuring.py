@@ -6,6 +6,7 @@ whatever is stored. CPU is that of the process: the thread that works, and the e
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import statistics
 import time
@@ -21,18 +22,19 @@ from server.access import devices
 from server.access.identity import DeviceIdentity
 from server.app import make_services
 from server.casework.pack import default_pack
-from server.checkpoints import Totals
 from server.clock import now_ms
 from server.console.pages.alerts import Asked, queue_page
 from server.demo.misspell import mistyped
 from server.demo.population import population
+from server.http import at_once
 from server.http.metrics import Metrics
 from server.linkage.asking import understand
 from server.records import search
 from server.settings import load_settings
 from server.storage import Transaction, open_store
+from sync import cursor
 from sync.cursor import Cursor
-from sync.envelope import CUSTODY, split_lines
+from sync.envelope import CUSTODY, PullRequest, split_lines
 from tests.bench.setting import SEED, Phone
 from tests.road import somebody
 
@@ -60,6 +62,7 @@ class Measured:
     def __init__(self, folder: Path, work: Sequence[tuple[Phone, bytes]]) -> None:
         self._database = folder / "earlysign.db"
         self._store = open_store(self._database)
+        self._loop = asyncio.Runner()
         settings = load_settings(data=folder)
         self._services = make_services(settings, self._store, Metrics(), default_pack())
         self._work = iter(work)
@@ -112,21 +115,29 @@ class Measured:
         while self._store.write_now(search.fill):
             pass
         device = self._device(phone)
-        here = self._pull(device, None)[0].after
+        asked = self._pull_all(device)
         for _ in range(READS_EACH_ROUND):
-            page, cost = self._pull(device, here)
-            assert not page.changes and not page.more, "the pull is not empty"
-            self._pulls.append(cost)
+            self._pulls.append(self._pull_nothing(phone, asked))
             self._pages.append(self._queue(device))
             self._found.append(self._search(device.borough))
 
-    def _pull(self, device: DeviceIdentity, asked: Cursor | None) -> tuple[pulling.Page, Spent]:
+    def _pull_all(self, device: DeviceIdentity) -> PullRequest:
+        """What the phone asks that has pulled everything."""
         start = Cursor(self._services.incarnation, f"notes:{device.username}", 0, 0)
 
         def look(tx: Transaction) -> pulling.Page:
-            return pulling.page(tx, device, asked, start, (), 100_000, now=now_ms(), totals=Totals())
+            totals = self._services.totals
+            return pulling.page(tx, device, None, start, (), 100_000, now=now_ms(), totals=totals)
 
-        return spent(lambda: self._store.read_now(look))
+        after = self._store.read_now(look).after
+        return PullRequest(cursor=cursor.seal(after, self._services.cursor_key))
+
+    def _pull_nothing(self, phone: Phone, asked: PullRequest) -> Spent:
+        """As phones ask every few minutes, answered as the server does (`server/http/at_once.py`)."""
+        asking = at_once.nothing_new
+        answer, cost = spent(lambda: self._loop.run(asking(self._services, phone.token, asked)))
+        assert answer is not None, "the pull is not empty"
+        return cost
 
     def _queue(self, device: DeviceIdentity) -> Spent:
         person = somebody("bench", borough=device.borough)
@@ -167,6 +178,7 @@ class Measured:
         """Let go of the database."""
         self._services.passwords.close()
         self._services.blobs.close()
+        self._loop.close()
         self._store.close_now()
 
 
