@@ -68,7 +68,7 @@ def words_sent(holdings: Holdings) -> Words:
 
 def category(typed: str, words: Words = OWN_WORDS) -> str:
     """The code of a category by its code, its label, or the one that begins so. Raises WritingProblem with the list."""
-    wanted = typed.strip().lower().replace("-", "_")
+    wanted = "_".join(typed.lower().replace("-", " ").split())
     for found, label in words.labels.items():
         if wanted in (found, label.lower()):
             return found

@@ -383,6 +383,7 @@ def _write(
     cause = cases.Arrival(
         note_id=envelope.entity_id,
         observed_at=observed_at,
+        recorded_at=milliseconds(note.recorded_at),
         received_at=now,
         found_borough=found_borough,
         author_borough=sender.borough,

@@ -95,9 +95,8 @@ def verify_receipts(
     if as_json:
         typer.echo(msgspec.json.encode(proof))
     else:
-        out.print(
-            f"{proof.proven} signed for by the server, in {proof.receipts} receipts; {proof.waiting} wait."
-        )
+        receipts = f"{proof.receipts} receipt" + ("" if proof.receipts == 1 else "s")
+        out.print(f"{proof.proven} signed for by the server, in {receipts}; {proof.waiting} wait.")
         for epoch, seq in proof.unproven[:UNPROVEN_SHOWN_MAX]:
             err.print(f"No good receipt for entry {seq} of {escape(epoch)}.", soft_wrap=True)
         if proof.unproven:

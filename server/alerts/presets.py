@@ -96,13 +96,17 @@ def next_at(now: int, minute: int) -> int:
 
 def after_quiet(now: int, quiet_from: int | None, quiet_until: int | None) -> int:
     """When somebody with these quiet hours (minutes of the day) may be interrupted: now, or at their end."""
-    if quiet_from is None or quiet_until is None or quiet_from == quiet_until:
+    if quiet_until is None or not is_quiet(now, quiet_from, quiet_until):
         return now
+    return next_at(now, quiet_until)
+
+
+def is_quiet(now: int, quiet_from: int | None, quiet_until: int | None) -> bool:
+    """Whether that moment is in these quiet hours, in minutes of London's day; there are none where one is missing."""
+    if quiet_from is None or quiet_until is None or quiet_from == quiet_until:
+        return False
     here = datetime.datetime.fromtimestamp(now / 1000, LONDON)
     minute = here.hour * 60 + here.minute
-    inside = (
-        quiet_from <= minute < quiet_until
-        if quiet_from < quiet_until
-        else minute >= quiet_from or minute < quiet_until
-    )
-    return next_at(now, quiet_until) if inside else now
+    if quiet_from < quiet_until:
+        return quiet_from <= minute < quiet_until
+    return minute >= quiet_from or minute < quiet_until

@@ -5,7 +5,7 @@ Reading the trail is a consultation itself, and is recorded like any other.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -112,16 +112,25 @@ def done_by(
 
 
 def export(
-    store: Store, actor: Actor, write_line: Callable[[bytes], object], *, now: int, after: int = 0
+    store: Store,
+    actor: Actor,
+    write_line: Callable[[bytes], object],
+    *,
+    now: int,
+    after: int = 0,
+    child_ids: Sequence[int] = (),
+    recipients: Sequence[str] = (),
 ) -> int:
-    """Hand every entry after a position to `write_line`, one JSON object and a line feed each.
+    """Hand every entry after a position to `write_line`, one JSON object and a line feed each; with `child_ids` those
+    alone that are about one of these records.
 
     The disclosure is recorded and on disk before the first line leaves. Gives the number of lines.
     """
 
     def begin(tx: Transaction) -> int:
         last = int(tx.value("SELECT entries FROM audit_head WHERE head = 1") or 0)
-        record(tx, actor, Verb.DISCLOSURE, KIND, [f"{after + 1}-{last}"], now=now)
+        what = [f"child:{child_id}" for child_id in child_ids] or [f"{after + 1}-{last}"]
+        record(tx, actor, Verb.DISCLOSURE, KIND, what, now=now, recipients=recipients)
         return last
 
     last = store.write_now(begin)
@@ -129,7 +138,7 @@ def export(
     lines = 0
     position = after
     while position < last:
-        page = store.read_now(lambda tx, start=position: _export_page(tx, start, last))  # type: ignore[misc]
+        page = store.read_now(lambda tx, start=position: _export_page(tx, start, last, child_ids))  # type: ignore[misc]
         if not page:
             break
         for entry in page:
@@ -139,11 +148,30 @@ def export(
     return lines
 
 
-def _export_page(tx: Transaction, after: int, last: int) -> list[ExportedEntry]:
+_ABOUT: Final = (
+    "SELECT s.position FROM audit_subject s WHERE s.kind = 'child' AND s.id = :id{0} "
+    # Those that the index does not have yet, as in `history_of`.
+    "UNION SELECT w.position FROM audit_unindexed w JOIN audit_entry u ON u.position = w.position "
+    "WHERE u.kind = 'child' AND REPLACE(u.ids, :quoted{0}, '') <> u.ids"
+)
+
+
+def _export_page(tx: Transaction, after: int, last: int, child_ids: Sequence[int]) -> list[ExportedEntry]:
+    marks: dict[str, object] = {"after": after, "last": last, "n": EXPORT_PAGE}
+    narrowed = ""
+    if child_ids:
+        about = []
+        for index, child_id in enumerate(child_ids):
+            about.append(_ABOUT.format(index))
+            marks |= {
+                f"id{index}": str(child_id),
+                f"quoted{index}": msgspec.json.encode(str(child_id)).decode(),
+            }
+        narrowed = f"AND e.position IN ({' UNION '.join(about)}) "
     found = tx.rows(
         f"SELECT {_COLUMNS}, e.previous_hash, e.hash FROM audit_entry e "
-        "WHERE e.position > :after AND e.position <= :last ORDER BY e.position LIMIT :n",
-        {"after": after, "last": last, "n": EXPORT_PAGE},
+        f"WHERE e.position > :after AND e.position <= :last {narrowed}ORDER BY e.position LIMIT :n",
+        marks,
     )
     return [
         ExportedEntry(

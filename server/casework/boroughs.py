@@ -73,6 +73,12 @@ class Force(msgspec.Struct, frozen=True):
         borough = self.boroughs.get(code)
         return borough.name if borough is not None else code
 
+    def place_of(self, borough: str | None, unit: str | None) -> str | None:
+        """Where somebody works, by name: a borough, a unit, or None for the whole force."""
+        if borough:
+            return self.name_of(borough)
+        return self.units[unit].name if unit in self.units else unit
+
     def unit_of(self, code: str) -> str | None:
         """The unit code of a borough, or None outside the force."""
         borough = self.boroughs.get(code)

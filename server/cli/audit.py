@@ -1,13 +1,16 @@
-"""`earlysign audit`: is the audit trail as it was written."""
+"""`earlysign audit`: is the audit trail as it was written, and handing it to whoever may ask for it."""
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
+from server.audit.queries import export
 from server.audit.verify import Anchor, take_anchor, verify
 from server.cli.common import (
     FAILED,
@@ -18,17 +21,20 @@ from server.cli.common import (
     examples,
     make_typer,
     open_database,
+    operator,
     say,
     settings_from,
 )
 from server.clock import now_ms
+from server.records import children
 
+RECIPIENT = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 ANCHOR_BYTES_MAX = 10_000  # an anchor is one line of about 150 characters; a file of ours has a few
 
 
 def register(app: typer.Typer) -> None:
     """Add the group."""
-    group = make_typer("Prove that nobody touched the audit trail.")
+    group = make_typer("Prove that nobody touched the audit trail; hand it to whoever may ask for it.")
     group.callback()(lambda: None)
     group.command(
         "verify",
@@ -38,6 +44,13 @@ def register(app: typer.Typer) -> None:
             "earlysign audit verify --anchor /media/auditor/anchors.txt",
         ),
     )(verify_trail)
+    group.command(
+        "export",
+        epilog=examples(
+            "earlysign audit export --to information-commissioner --out trail.jsonl",
+            "earlysign audit export --to subject-access-2026-114 --child 4711 --out child.jsonl",
+        ),
+    )(export_trail)
     app.add_typer(group, name="audit")
 
 
@@ -73,6 +86,54 @@ def verify_trail(
             file.write(taken.line() + "\n")
         say(f"Anchor added to {escape(str(save_anchor))}")
     return OK if report.ok else FAILED
+
+
+def export_trail(
+    to: Annotated[
+        str,
+        typer.Option(
+            help="Who gets it: a name or a reference in small letters, figures and hyphens.",
+            show_default=False,
+        ),
+    ],
+    file: Annotated[
+        Path, typer.Option("--out", help="A new file, for you alone to read.", show_default=False)
+    ],
+    child: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Only what was done to this child's record, and those merged with it.",
+            show_default=False,
+        ),
+    ] = None,
+    after: Annotated[int, typer.Option(min=0, help="Only entries after this position.")] = 0,
+    data: DataOption = None,
+) -> None:
+    """Write the audit trail to a file, one JSON object a line: who did what to which record, when and why.
+
+    Each line has what was hashed and the hash before it, so that anybody can check it without this program. It
+    names no child: records by their numbers, people by their user names. That it left, and to whom, is an entry of the
+    trail itself, written first.
+    """
+    if not RECIPIENT.fullmatch(to):
+        raise CommandError(f"{to!r} cannot stand in the trail.", "Such as: information-commissioner")
+    with open_database(settings_from(data)) as store:
+        ids: list[int] = []
+        if child is not None:
+            ids = sorted(store.read_now(lambda tx: children.whole(tx, [children.kept(tx, child)])))
+        try:
+            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            raise CommandError(f"{file} is there already.", "Name a file that is not.") from None
+        with os.fdopen(descriptor, "wb") as out:
+            lines = export(
+                store, operator(), out.write,
+                now=now_ms(), after=after, child_ids=ids, recipients=[f"export:{to}"],
+            )  # fmt: skip
+            out.flush()
+            os.fsync(out.fileno())
+    say(f"{lines} entries in {escape(str(file))}. The trail says that they went to {escape(to)}.")
 
 
 def read_anchor(path: Path) -> Anchor:

@@ -113,13 +113,13 @@ def list_people(data: DataOption = None) -> None:
     table = Table("Username", "Name", "Role", "Place", "State")
     for person in found:
         role = policy.roles.get(person.role)
-        place = person.borough and policy.force.name_of(person.borough)
+        place = policy.force.place_of(person.borough, person.unit)
         state = "open" if person.active else "closed"
         table.add_row(
             escape(person.username),
             escape(person.name),
             escape(role.title if role else f"{person.role} (not in the policy)"),
-            escape(place or person.unit or "whole force"),
+            escape(place or "whole force"),
             "must choose a password" if person.active and person.must_change else state,
         )
     out.print(table)

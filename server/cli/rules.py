@@ -115,7 +115,7 @@ def show(data: DataOption = None) -> None:
     policy = policy_from(settings)
     for grade in reversed(Grade):
         chain = chain_in_words(pack, grade, lambda role: policy.roles[role].title)
-        say(f"While nobody answers a {grade.value}: {escape(chain)}")
+        say(f"{grade.value.capitalize()}, while nobody answers: {escape(chain)}")
     for said in terms_in_words(pack):
         say(f"School terms, {escape(said)}")
 

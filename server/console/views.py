@@ -165,8 +165,8 @@ class QueueRow(View, frozen=True, kw_only=True):
     offered: str | None = None
     """Another borough is asked to take it: to which, by which and since when. It stays where it is until then."""
     offered_at: int | None = None
-    asks_me: bool = False
-    """The reader may answer the offer."""
+    offer_asks: str | None = None
+    """What the reader can do about the offer, as the words of a link."""
     other_force: bool = False
     """In the other-force queue: who was rung is written down on a page of its own."""
 

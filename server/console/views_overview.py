@@ -58,13 +58,15 @@ class OwingRow(View, frozen=True, kw_only=True):
 
 
 class NoiseRow(View, frozen=True, kw_only=True):
-    """How often a person was interrupted: by grade, gravest first, in all, and what waited for a digest."""
+    """How often a person was interrupted: by grade, gravest first, in all, at night, and what waited for a
+    digest."""
 
     name: str
     role: str
     borough: str
     at_once: tuple[int, ...]
     total: int
+    at_night: int
     in_digests: int
 
 
@@ -83,6 +85,7 @@ class OverviewPage(View, frozen=True, kw_only=True):
     noise: tuple[NoiseRow, ...] = ()
     noise_days: int = 0
     csv_href: str = "/api/overview.csv"
+    noise_csv_href: str = "/api/interruptions.csv"
 
 
 class NoticeRow(View, frozen=True, kw_only=True):

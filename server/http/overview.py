@@ -56,15 +56,19 @@ class OwingView(View, frozen=True, kw_only=True):
 
 
 class WeekView(View, frozen=True, kw_only=True):
-    """A borough's duties that began in the week from a Monday. Hours lost to late sync were gone before the note
-    came, hours lost to inaction ran after the deadline: do not add them together. The last four count
-    interruptions: alerts raised, grown, escalated, and copies of other boroughs' alerts."""
+    """A borough's duties that began in the week from a Monday.
+
+    Hours lost before writing were gone before the officer wrote the note, hours lost to late sync passed on the phone,
+    hours lost to inaction ran after the deadline: do not add them together. The last four count interruptions: alerts
+    raised, grown, escalated, and copies of other boroughs' alerts.
+    """
 
     borough_code: str
     borough: str
     week_from: datetime.date
     duties: int
     late_on_arrival: int
+    hours_lost_before_writing: float
     hours_lost_to_late_sync: float
     answered_after_deadline: int
     hours_lost_to_inaction: float
@@ -76,12 +80,14 @@ class WeekView(View, frozen=True, kw_only=True):
 
 class InterruptedView(View, frozen=True, kw_only=True):
     """How often a person was interrupted outside the page in the last week, by grade, and what waited for a digest
-    instead. It is what was asked of them, and nothing that they did."""
+    instead; `at_night`, how many interruptions were in their quiet hours, or without such between 22:00 and 07:00. It
+    is what was asked of them, and nothing that they did."""
 
     name: str
     role: str
     borough: str | None
     at_once: dict[Grade, int]
+    at_night: int
     in_digests: int
 
 
@@ -173,6 +179,7 @@ def _week(week: Week, code: str, name: str, monday: datetime.date) -> WeekView:
         week_from=monday,
         duties=week.duties,
         late_on_arrival=week.late,
+        hours_lost_before_writing=round(week.unwritten_ms / HOUR_MS, 2),
         hours_lost_to_late_sync=round(week.late_ms / HOUR_MS, 2),
         answered_after_deadline=week.idle,
         hours_lost_to_inaction=round(week.idle_ms / HOUR_MS, 2),
@@ -197,11 +204,48 @@ async def overview_csv(person: NamedDependency[Person], services: NamedDependenc
     now = now_ms()
     found = await services.store.read(lambda tx: list(_weeks(tx, services, person, now)))
     rows = [[getattr(one, column) for column in CSV_COLUMNS] for one in found]
+    return _csv("overview", CSV_COLUMNS, rows)
+
+
+@get(
+    "/api/interruptions.csv",
+    guards=[requires(Permission.SUPERVISE)],
+    security=PERSON_SECURITY,
+    media_type="text/csv",
+    tags=["work"],
+    summary="How often each person of your boroughs was interrupted, as CSV",
+    responses=READING,
+)
+async def interruptions_csv(
+    person: NamedDependency[Person], services: NamedDependency[Services]
+) -> Response[str]:
+    """A line for each person, as `/api/interruptions`."""
+    now = now_ms()
+    found = await services.store.read(lambda tx: noise.interruptions(tx, services.policy, person, now=now))
+    grades = tuple(reversed(Grade))
+    columns = (
+        "name",
+        "role",
+        "borough",
+        *(grade.value for grade in grades),
+        "total",
+        "at_night",
+        "in_digests",
+    )
+    rows = [
+        [one.name, one.role, services.policy.force.place_of(one.borough, None) or "",
+         *(one.at_once.get(grade, 0) for grade in grades), one.total, one.at_night, one.in_digests]
+        for one in found
+    ]  # fmt: skip
+    return _csv("interruptions", columns, rows)
+
+
+def _csv(name: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Response[str]:
     return Response(
-        as_csv(CSV_COLUMNS, rows),
+        as_csv(columns, rows),
         media_type="text/csv; charset=utf-8",
         headers={
-            "content-disposition": 'attachment; filename="overview.csv"',
+            "content-disposition": f'attachment; filename="{name}.csv"',
             "cache-control": "no-store",
             "x-content-type-options": "nosniff",
         },
@@ -224,4 +268,4 @@ def _tame(field: object) -> object:
     return field
 
 
-HANDLERS = [show_overview, show_interruptions, overview_csv]
+HANDLERS = [show_overview, show_interruptions, interruptions_csv, overview_csv]

@@ -353,7 +353,13 @@ def address(one: Record, other: Record) -> int:
     if same_area or near_postcode:
         return lv.A_AREA
     placed = bool((one.postcode or one.outward) and (other.postcode or other.outward))
-    return lv.A_DIFFER if placed or streets else lv.MISSING_LEVEL
+    return lv.A_DIFFER if placed or (streets and _is_home(one) and _is_home(other)) else lv.MISSING_LEVEL
+
+
+def _is_home(record: Record) -> bool:
+    """Whether the address tells a home, and not only a place: that a child was seen at a bus station says nothing of
+    where it lives."""
+    return bool(record.number or record.postcode or record.outward)
 
 
 def _within_postcode(one: Record, other: Record, streets: bool, numbers: bool, same_number: bool) -> int:

@@ -37,6 +37,9 @@ _Round = tuple[set[int], bool, "Callable[[Record, list[_Item]], bool] | None"]
 """Children to compare, whether some name was too common to find others, and what then makes the rest needless."""
 
 
+_NUMBERS = {c.name: {level.name: at for at, level in enumerate(c.levels)} for c in lv.COMPARISONS}
+
+
 class Evidence(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One comparison of a candidate: names of comparison and level, agree, near or differ, weight in bits.
 
@@ -63,6 +66,12 @@ class Candidate(msgspec.Struct, frozen=True, array_like=True):
     household_step: float
     restricted: bool
     evidence: tuple[Evidence, ...]
+
+    @property
+    def levels(self) -> list[int]:
+        """The level that each comparison reached, in the order of `levels.COMPARISONS`."""
+        reached = {e.comparison: e.level for e in self.evidence}
+        return [numbers.get(reached.get(name, ""), lv.MISSING_LEVEL) for name, numbers in _NUMBERS.items()]
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -200,14 +209,15 @@ class Decider:
 
     def _choose(self, scored: list[_Item], compared: int, too_common: bool) -> Decision:
         odds = [2.0 ** min(weight, 500.0) for weight, *_ in scored]
-        shares, unknown = self._shares(odds)
-        best = shares[0]
+        total = self._none + sum(odds)
+        best, unknown = odds[0] / total, self._none / total
         if best < SHOWN_PROBABILITY_MIN:
             return self._new((), compared, too_common)
+        shares = self._shares(odds, scored[0][3][1])
         shown = tuple(
             self._candidate(item, shares[at])
             for at, item in enumerate(scored[:CANDIDATES_SHOWN])
-            if at < 2 or shares[at] >= SHOWN_PROBABILITY_MIN
+            if at < 2 or odds[at] >= SHOWN_PROBABILITY_MIN * total
         )
         model = self.model
         if 1 - unknown < model.review_probability or best < REVIEW_BEST_MIN:
@@ -227,7 +237,7 @@ class Decider:
         return Decision(
             outcome=outcome,
             child_id=shown[0].child_id,
-            probability=best,
+            probability=shown[0].probability,
             weight=shown[0].weight,
             second_child_id=shown[1].child_id if len(shown) > 1 else None,
             second_probability=shown[1].probability if len(shown) > 1 else 0.0,
@@ -239,20 +249,19 @@ class Decider:
             start=self.start,
         )
 
-    def _shares(self, odds: list[float]) -> tuple[list[float], float]:
-        """The probability of each candidate, the likeliest first, and of "a child not known yet".
+    def _shares(self, odds: list[float], levels: list[int]) -> list[float]:
+        """What is said of each candidate, the likeliest first, whose `levels` these are.
 
         What the calibration gives to the likeliest is taken from all the others alike; what it takes away goes to
-        "a child not known yet", and is taken from all candidates alike. So they keep their order, and one is the sum.
+        "a child not known yet", and is taken from all candidates alike. So they keep their order.
         """
         total = self._none + sum(odds)
         counted = odds[0] / total
-        best = self.model.calibrated(counted)
+        best = self.model.calibration.meant(counted, levels, self.model.link_probability)
         if best < counted:
-            shares = [one / total * best / counted for one in odds]
-            return shares, max(1 - sum(shares), 0.0)
+            return [one / total * best / counted for one in odds]
         scale = (1 - best) / (1 - counted) if counted < 1 else 1.0
-        return [best, *(one / total * scale for one in odds[1:])], self._none / total * scale
+        return [best, *(one / total * scale for one in odds[1:])]
 
     def weigh(self, record: Record, child: Record, child_id: int, *, restricted: bool) -> Candidate | None:
         """One pair by itself, as it stands now; None where it is too unlike to be a candidate."""
@@ -260,7 +269,7 @@ class Decider:
         if scored is None:
             return None
         odds = 2.0 ** min(scored[0], 500.0)
-        return self._candidate((scored[0], -child_id, restricted, scored), self._shares([odds])[0][0])
+        return self._candidate((scored[0], -child_id, restricted, scored), self._shares([odds], scored[1])[0])
 
     def rank(
         self,
@@ -288,7 +297,7 @@ class Decider:
             return []
         scored.sort(key=itemgetter(0, 1), reverse=True)
         odds = [2.0 ** min(weight, 500.0) for weight, *_ in scored]
-        shares, least = self._shares(odds)[0], scored[0][0] - behind_bits
+        shares, least = self._shares(odds, scored[0][3][1]), scored[0][0] - behind_bits
         return [
             self._candidate(item, shares[at])
             for at, item in enumerate(scored)

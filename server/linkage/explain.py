@@ -119,7 +119,8 @@ def explain(candidate: Candidate, model: Model, *, start: float | None = None) -
         words = household_words(candidate) or "could be a brother or a sister"
         steps.append(_step(HOUSEHOLD, "Same home", words, "", candidate.household_step, total))
     counted = 1 / (1 + 2.0 ** -max(min(total, 500.0), -500.0))
-    put_right = abs(model.calibrated(counted) - counted) >= SAID_SHARE_MIN
+    meant = model.calibration.meant(counted, candidate.levels, model.link_probability)
+    put_right = abs(meant - counted) >= SAID_SHARE_MIN
     remark = _PUT_RIGHT if put_right else ""
     steps.append(
         _step(TOTAL, "Taken together", _share(candidate.probability), "", total, total, remark=remark)

@@ -8,12 +8,10 @@ reads the file.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from itertools import pairwise
-from math import log
 
 import msgspec
 
+from server.linkage.calibration import Calibration
 from server.linkage.counts import NO_TERM_FREQUENCIES as NO_TERM_FREQUENCIES
 from server.linkage.counts import TermFrequencies as TermFrequencies
 from server.linkage.counts import count_terms as count_terms
@@ -21,8 +19,9 @@ from server.linkage.levels import COMPARISONS, MISSING
 
 REGISTRY_SIZE_DEFAULT = 100_000
 KNOWN_SHARE_DEFAULT = 0.65
-# A name borne by fewer is treated as if borne by this share: rare names are no proof, and often misspelt.
-TERM_FREQUENCY_MIN = 0.00005
+# A name borne by fewer is treated as if borne by this share: of a name that nobody else bears a registry does not tell
+# how rare it is.
+TERM_FREQUENCY_MIN = 0.00001
 # A family name that counts for so much more than an average one is rare: `counts.RARE_FAMILY_SHARE`, against a u
 # of 3 in a thousand.
 RARE_FAMILY_BITS = 1.58
@@ -37,42 +36,9 @@ REGISTERED_SHARE = 0.8
 # Nine in ten born within so many years: a registry of children.
 CHILDHOOD_YEARS = 26
 
-# What the default weights' probability of the likeliest candidate means: (as counted, as meant), the last point
-# leaving the threshold of a link where it is. In a registry of a million: seed 8, 300,000 notes as they come.
-CALIBRATION = (
-    (0.1, 0.1),
-    (0.245, 0.157),
-    (0.343, 0.228),
-    (0.425, 0.276),
-    (0.495, 0.317),
-    (0.575, 0.364),
-    (0.651, 0.535),
-    (0.727, 0.679),
-    (0.776, 0.729),
-    (0.828, 0.837),
-    (0.878, 0.895),
-    (0.928, 0.945),
-    (0.9957, 0.9957),
-)
-# In one of 100,000: seeds 101, 107 and 108, 380,000 notes (`tests.linkage.fit`).
-CALIBRATION_SMALL = (
-    (0.1, 0.1),
-    (0.145, 0.133),
-    (0.249, 0.208),
-    (0.349, 0.315),
-    (0.429, 0.496),
-    (0.575, 0.496),
-    (0.625, 0.542),
-    (0.675, 0.647),
-    (0.724, 0.685),
-    (0.775, 0.71),
-    (0.827, 0.848),
-    (0.876, 0.881),
-    (0.929, 0.94),
-    (0.9957, 0.9957),
-)
-SMALL, LARGE = 100_000, 1_000_000
-"""Sizes of the registries of the two; between them it goes by the logarithm, and beyond them no further."""
+CALIBRATION_BITS_MAX = 20
+# Cities of 20,000 to a million registered children, see README.md (`tests.linkage.fit`).
+CALIBRATION = Calibration(fits=0.35, fits_unnamed=1.5, differs=-3.0, differs_more=-1.0)
 
 
 class ModelError(ValueError):
@@ -110,9 +76,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     the second candidate; a review needs `review_probability` that it is a known child at all, whichever.
     `name_kinship_bits`: given and family name come from one people, so that agreeing on both says less than
     the two weights together; `rare_name_kinship_bits` is for a rare family name, and never more.
-    `calibration`: what the likeliest candidate's probability is taken to mean in a registry of a million, as points
-    (as counted, as meant) with straight lines between them; `calibration_small`: the same in one of 100,000 (none:
-    no other); see `calibrated`.
+    `calibration`: what the likeliest candidate's probability is taken to mean, which decides nothing.
     """
 
     link_type: str = "link_only"
@@ -127,8 +91,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     name_kinship_bits: float = 1.5
     rare_name_kinship_bits: float = 1.5
     review_probability: float = 0.104
-    calibration: tuple[tuple[float, float], ...] = ()
-    calibration_small: tuple[tuple[float, float], ...] = ()
+    calibration: Calibration = Calibration()
     term_frequencies: TermFrequencies = NO_TERM_FREQUENCIES
 
     def with_term_frequencies(self, counts: TermFrequencies) -> Model:
@@ -149,17 +112,6 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
             rare_name_kinship_bits=rare,
             probability_two_random_records_match=self.known_share / size,
         )
-
-    def calibrated(self, probability: float) -> float:
-        """What the probability of the likeliest candidate means. Never decreases.
-
-        The larger the registry, the more of those who fit are namesakes: so it goes by the logarithm of the size.
-        """
-        meant = _along(self.calibration, probability)
-        if not self.calibration_small or self.registry_size >= LARGE:
-            return meant
-        small = _along(self.calibration_small, probability)
-        return small + (meant - small) * max(log(self.registry_size / SMALL) / log(LARGE / SMALL), 0.0)
 
     def kinship_bits(self, rarity: float) -> float:
         """What is taken off a family name of this rarity where the given name agrees too."""
@@ -189,16 +141,6 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.name}-{hashlib.sha256(msgspec.json.encode(weights)).hexdigest()[:8]}"
 
 
-def _along(points: Iterable[tuple[float, float]], probability: float) -> float:
-    """On the straight lines from (0, 0) through these points to (1, 1)."""
-    low = (0.0, 0.0)
-    for high in (*points, (1.0, 1.0)):
-        if probability < high[0]:
-            return low[1] + (probability - low[0]) * (high[1] - low[1]) / (high[0] - low[0])
-        low = high
-    return probability
-
-
 def check_model(model: Model) -> None:
     """Raises ModelError unless the model has this version's comparisons and levels, with usable numbers."""
     expected = [c.name for c in COMPARISONS]
@@ -217,13 +159,10 @@ def check_model(model: Model) -> None:
     for share in (model.known_share, model.link_probability, model.review_probability):
         if not 0 < share < 1:
             raise ModelError("known_share, link_probability and review_probability lie between 0 and 1")
-    for name, calibration in (
-        ("calibration", model.calibration),
-        ("calibration_small", model.calibration_small),
-    ):
-        points = [(0.0, 0.0), *calibration, (1.0, 1.0)]
-        if any(not (a < c and b <= d) for (a, b), (c, d) in pairwise(points)):
-            raise ModelError(f"{name} rises from 0 to 1, in both numbers of its points")
+    if not all(abs(bits) <= CALIBRATION_BITS_MAX for bits in msgspec.structs.astuple(model.calibration)):
+        raise ModelError(
+            f"the bits of calibration lie between -{CALIBRATION_BITS_MAX} and {CALIBRATION_BITS_MAX}"
+        )
     if model.registry_size < 1 or model.housemates <= 0:
         raise ModelError("registry_size is at least 1 and housemates is above 0")
 
@@ -259,6 +198,5 @@ def default_model() -> Model:
         probability_two_random_records_match=KNOWN_SHARE_DEFAULT / REGISTRY_SIZE_DEFAULT,
         comparisons=tuple(comparisons),
         calibration=CALIBRATION,
-        calibration_small=CALIBRATION_SMALL,
         name="default-1",
     )

@@ -70,8 +70,8 @@ class Scorer:
         self._home_bits = log2(min(model.housemates / model.registry_size, 0.5))
         self._floor = -self.prior_bits - negligible_bits
         counts = model.term_frequencies
-        self._given_rarity = _Rarity(counts.given, counts.children, _u(model, lv.GIVEN, lv.G_EXACT))
-        self._family_rarity = _Rarity(counts.family, counts.children, _u(model, lv.FAMILY, lv.F_EXACT))
+        self._given_rarity = _Rarity(counts.given, counts.children, _u(model, lv.GIVEN, lv.G_EXACT), own=1)
+        self._family_rarity = _Rarity(counts.family, counts.children, _u(model, lv.FAMILY, lv.F_EXACT), own=1)
         self._postcodes = _Rarity(counts.postcodes, counts.children, _u(model, lv.ADDRESS, lv.A_POSTCODE))
         self._districts = _Rarity(counts.postcodes, counts.children, _u(model, lv.ADDRESS, lv.A_AREA))
         if counts.born_alike:
@@ -284,16 +284,19 @@ def _remember(
 
 
 class _Rarity:
-    """Bits by which an agreement on a name counts for more, or less, than on an average name."""
+    """Bits by which an agreement on a name counts for more, or less, than on an average name.
 
-    def __init__(self, counts: Mapping[str, float], children: int, average: float) -> None:
-        self._counts, self._children, self._average = counts, children, average
+    `own`: how many of those who are counted are the child compared itself, and share nothing by chance.
+    """
+
+    def __init__(self, counts: Mapping[str, float], children: int, average: float, *, own: int = 0) -> None:
+        self._counts, self._children, self._average, self._own = counts, children, average, own
 
     def bits(self, term: str) -> float:
         if not self._children or not term:
             return 0.0
         # A few children say little of how common a name is: until there are many, the average counts for more.
-        count = self._counts.get(term, 0) + TERM_PRIOR * self._average
+        count = max(self._counts.get(term, 0) - self._own, 0) + TERM_PRIOR * self._average
         share = max(count / (self._children + TERM_PRIOR), TERM_FREQUENCY_MIN)
         return log2(self._average / share)
 

@@ -40,6 +40,7 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
 
     note_id: str
     observed_at: int
+    recorded_at: int
     received_at: int
     found_borough: str | None
     author_borough: str | None
@@ -247,13 +248,13 @@ def _alert(
     joint: bool,
 ) -> int:
     """One duty for all that is fresh: the gravest flag names it and sets its clock."""
-    arrival, pack, now = ground.arrival, ground.pack, ground.now
+    pack, now = ground.pack, ground.now
     # Of several as grave and as new, the first in the pack's order of telling names the alert.
     _, gravest = max(fresh, key=lambda pair: (pair[1].grade.urgency, pair[1].raised_at))
-    observed_at = arrival.observed_at if arrival else max(fact.observed_at for fact in ground.facts)
     starts_at = now if ground.running_since is None else ground.running_since
     preset = pack.preset_of(ownership.owner)
-    clock = deadline(gravest.grade, preset, starts_at, observed_at, pack)
+    clock = deadline(gravest.grade, preset, starts_at, starts_at, pack)
+    unwritten_ms, unsent_ms, late_by_ms = _late(ground, gravest.grade, preset)
     # A flag's own clock that has run out by now is no reason to hurry more than the grade asks.
     running = [flag for _, flag in fresh if flag.due_at is not None and flag.due_at > now]
     timed = min(running, key=lambda flag: flag.due_at or 0, default=None)
@@ -272,7 +273,9 @@ def _alert(
         flag_ids=tuple(flag_id for flag_id, _ in fresh),
         started_at=clock.starts_at,
         deadline_at=deadline_at,
-        late_by_ms=clock.late_by_ms,
+        late_by_ms=late_by_ms,
+        unwritten_ms=unwritten_ms,
+        unsent_ms=unsent_ms,
         hears_at=hears_at,
         due_at=timed.due_at if timed else None,
         due_words=timed.due_words if timed else None,
@@ -283,3 +286,19 @@ def _alert(
         joint=joint,
     )
     return duties.put(tx, duty, now=now, urgent=urgent)
+
+
+def _late(ground: _Ground, grade: Grade, preset: str) -> tuple[int, int, int]:
+    """How late the newest note was when it came, and of that what passed before it was written and on the phone.
+
+    Those two are the note's alone, counted once: where it only moves, or is judged anew, they are 0.
+    """
+    arrival = ground.arrival
+    note = arrival or max(
+        (fact for fact in ground.facts if not fact.withdrawn), key=lambda fact: fact.received_at
+    )
+    late_by_ms = deadline(grade, preset, note.received_at, note.observed_at, ground.pack).late_by_ms
+    if arrival is None or not late_by_ms:
+        return 0, 0, late_by_ms
+    unsent_ms = min(late_by_ms, max(0, arrival.received_at - arrival.recorded_at))
+    return late_by_ms - unsent_ms, unsent_ms, late_by_ms

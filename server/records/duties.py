@@ -32,6 +32,8 @@ class Duty(msgspec.Struct, frozen=True, kw_only=True):
     deadline_at: int | None
     late_by_ms: int
     hears_at: int
+    unwritten_ms: int = 0
+    unsent_ms: int = 0
     due_at: int | None = None
     due_words: str | None = None
     warns_at: int | None = None
@@ -95,8 +97,10 @@ def put(
 def _open(tx: Transaction, duty: Duty) -> int:
     alert_id: int = tx.insert(
         "INSERT INTO alert (child_id, borough, owner_reason, owner, grade, highest_grade, why, state, started_at,"
-        " deadline_at, due_at, due_words, warns_at, late_by_ms, escalates_at, joint) VALUES (:child, :borough,"
+        " deadline_at, due_at, due_words, warns_at, late_by_ms, unwritten_ms, unsent_ms, escalates_at, joint)"
+        " VALUES (:child, :borough,"
         " :owner_reason, :owner, :grade, :grade, :why, 'open', :started, :deadline, :due, :due_words, :warns, :late,"
+        " :unwritten, :unsent,"
         " :escalates, :joint)",
         {
             "child": duty.child_id,
@@ -111,6 +115,8 @@ def _open(tx: Transaction, duty: Duty) -> int:
             "due_words": duty.due_words,
             "warns": duty.warns_at,
             "late": duty.late_by_ms,
+            "unwritten": duty.unwritten_ms,
+            "unsent": duty.unsent_ms,
             "escalates": duty.hears_at,
             "joint": int(duty.joint),
         },
@@ -132,6 +138,8 @@ def _grow(tx: Transaction, alert: Alert, duty: Duty, urgent: bool, now: int) -> 
         "UPDATE alert SET owner = COALESCE(owner, :owner), grade = :grade, highest_grade = :highest, why = :why,"
         " deadline_at = :deadline,"
         " due_at = :due, due_words = :due_words, warns_at = :warns, late_by_ms = :late, level = :level,"
+        " unwritten_ms = CASE WHEN :unwritten > unwritten_ms THEN :unwritten ELSE unwritten_ms END,"
+        " unsent_ms = CASE WHEN :unsent > unsent_ms THEN :unsent ELSE unsent_ms END,"
         " waits_for = CASE WHEN :level = 0 THEN NULL ELSE waits_for END,"
         " escalates_at = :escalates, rev = rev + 1 WHERE alert_id = :alert",
         {
@@ -144,6 +152,8 @@ def _grow(tx: Transaction, alert: Alert, duty: Duty, urgent: bool, now: int) -> 
             "why": duty.why if duty.grade.urgency >= alert.grade.urgency else alert.why,
             "deadline": min(sooner) if sooner else None,
             "late": max(alert.late_by_ms, duty.late_by_ms),
+            "unwritten": duty.unwritten_ms,
+            "unsent": duty.unsent_ms,
             "level": 0 if graver else alert.level,
             "escalates": hears_at,
             "alert": alert.alert_id,

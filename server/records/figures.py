@@ -1,7 +1,8 @@
 """What a supervisor watches: duties that wait, hours that were lost and to what, and how often people are interrupted.
 
-Counts and hours by borough and week, never by person. Hours lost to late sync were gone before the note reached the
-server; hours lost to inaction ran after the deadline of a duty that had arrived. The two are never added together.
+Counts and hours by borough and week, never by person. Hours lost to late sync passed on the phone, after
+the note was written and its clock spent; hours lost before writing passed before that; hours lost to inaction ran after
+the deadline of a duty that had arrived. They are never added together.
 """
 
 import datetime
@@ -34,7 +35,8 @@ class Waiting(msgspec.Struct, kw_only=True):
 
 
 class Week(msgspec.Struct, kw_only=True):
-    """One borough's duties that began in one week. `late_ms` was lost on the phone, `idle_ms` at the desk.
+    """One borough's duties that began in one week. `unwritten_ms` was lost before an officer wrote the note,
+    `late_ms` on the phone, `idle_ms` at the desk.
 
     `told`, `grown`, `escalated`, `copied`: how often the borough's people were interrupted about them.
     """
@@ -44,6 +46,7 @@ class Week(msgspec.Struct, kw_only=True):
     duties: int = 0
     late: int = 0
     late_ms: int = 0
+    unwritten_ms: int = 0
     idle: int = 0
     idle_ms: int = 0
     told: int = 0
@@ -125,13 +128,14 @@ def weekly(
 
     marks = {"from": from_ms, "now": now, "week": WEEK_MS}
     for row in tx.rows(_LOST, marks):
-        borough, number, duties, late, late_ms, idle, idle_ms = row
+        borough, number, duties, late, late_ms, unwritten_ms, idle, idle_ms = row
         if not person.sees_borough(borough):
             continue
         week = of(borough, int(number))
         week.duties += int(duties)
         week.late += int(late)
         week.late_ms += int(late_ms)
+        week.unwritten_ms += int(unwritten_ms)
         week.idle += int(idle)
         week.idle_ms += int(idle_ms)
     for borough, number, kind, times in tx.rows(_TOLD, marks):
@@ -147,7 +151,7 @@ _ENDED = "COALESCE(a.acknowledged_at, a.closed_at, :now)"
 _FIRST = "COALESCE(a.first_borough, a.borough)"  # what was lost before a transfer was the sender's
 _LOST = (
     f"SELECT {_FIRST}, (a.started_at - :from) / :week, COUNT(*),"
-    " SUM(CASE WHEN a.late_by_ms > 0 THEN 1 ELSE 0 END), SUM(a.late_by_ms),"
+    " SUM(CASE WHEN a.late_by_ms > 0 THEN 1 ELSE 0 END), SUM(a.unsent_ms), SUM(a.unwritten_ms),"
     f" SUM(CASE WHEN {_ENDED} > a.deadline_at THEN 1 ELSE 0 END),"
     f" SUM(CASE WHEN {_ENDED} > a.deadline_at THEN {_ENDED} - a.deadline_at ELSE 0 END)"
     f" FROM alert a WHERE a.started_at >= :from GROUP BY {_FIRST}, (a.started_at - :from) / :week"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from server.access import people
 from server.access.crypto import code_digest
 from server.access.passwords import Passwords
 from server.app import make_store
+from server.audit.trail import entry_hash
 from server.cli import GROUPS
 from server.cli.devices import qr_text
 from server.settings import Settings
@@ -128,6 +130,37 @@ def test_a_phone_is_revoked_only_after_a_yes(data: Path) -> None:
     assert "before" in run("devices", "revoke", "3f2c", "--yes", *data_option(data)).out
     assert "at least four" in run("devices", "revoke", "3f", "--yes", *data_option(data)).err
     assert run("devices", "revoke", "0000", "--yes", *data_option(data)).code == 1
+
+
+def test_the_trail_is_handed_over_whole_or_of_one_child_and_says_to_whom(data: Path, tmp_path: Path) -> None:
+    add_okafor(data)
+    registry = tmp_path / "registry.csv"
+    registry.write_text("child_id,given_names,family_name\nR1,Amara,Okonkwo\nR2,Jonas,Weber\n")
+    assert run("import-children", str(registry), *data_option(data)).code == 0
+    whole, one = tmp_path / "trail.jsonl", tmp_path / "child.jsonl"
+    ran = run("audit", "export", "--to", "commissioner", "--out", str(whole), *data_option(data))
+    assert ran.code == 0 and "went to commissioner" in ran.out
+    assert whole.stat().st_mode & 0o777 == 0o600
+    entries = [json.loads(line) for line in whole.read_text().splitlines()]
+    assert [entry["position"] for entry in entries] == list(range(1, len(entries) + 1))
+    assert "Amara" not in whole.read_text() and "Okonkwo" not in whole.read_text()
+    ran = run("audit", "export", "--to", "sar-114", "--child", "2", "--out", str(one), *data_option(data))
+    about = [json.loads(line) for line in one.read_text().splitlines()]
+    assert ran.code == 0 and about, "the import is about it"
+    assert all(entry["kind"] == "child" and '"2"' in entry["ids"] for entry in about)
+    for entry in about:
+        digest = entry.pop("hash")
+        assert entry_hash(**{name: value for name, value in entry.items() if name != "position"}) == digest
+    last = tmp_path / "last.jsonl"
+    run("audit", "export", "--to", "x", "--after", str(len(entries)), "--out", str(last), *data_option(data))
+    left = [json.loads(line) for line in last.read_text().splitlines()]
+    assert [(entry["verb"], entry["ids"], entry["recipients"]) for entry in left] == [
+        ("disclosure", f'["1-{len(entries)}"]', '["export:commissioner"]'),
+        ("disclosure", '["child:2"]', '["export:sar-114"]'),
+    ]
+    again = run("audit", "export", "--to", "x", "--out", str(whole), *data_option(data))
+    assert again.code == 1 and "is there already" in again.err
+    assert "cannot stand" in run("audit", "export", "--to", "J. Smith", "--out", "x", *data_option(data)).err
 
 
 def test_the_trail_of_these_commands_verifies_and_a_change_is_named(data: Path, tmp_path: Path) -> None:

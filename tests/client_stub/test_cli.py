@@ -229,7 +229,7 @@ def test_receipts_are_checked_without_the_server(
     terminal("note", "--given-names", "Jay", "--saw", "Alone", "--category", "neglect", "--place", "Station")
     assert "0 signed for" in terminal("verify-receipts")
     terminal("sync")
-    assert "1 signed for by the server, in 1 receipts; 0 wait" in terminal("verify-receipts")
+    assert "1 signed for by the server, in 1 receipt; 0 wait" in terminal("verify-receipts")
     key = tmp_path / "key.json"
     key.write_bytes(msgspec.json.encode(server.public_key()))
     assert "1 signed for" in terminal("verify-receipts", "--key", str(key))

@@ -77,7 +77,7 @@ PAGES: dict[str, View] = {
         noise=(
             NoiseRow(
                 name="DC Ruth Adeyemi", role="Borough investigator", borough="Lambeth", at_once=(3, 1, 0, 0),
-                total=4, in_digests=9,
+                total=4, at_night=1, in_digests=9,
             ),
         ),
     ),

@@ -27,7 +27,7 @@ def test_what_waits_and_what_was_lost_is_on_the_page_with_a_table_for_each_chart
     page = whitfield.get("/overview").text
     said = text(page)
     assert "1 unacknowledged" in said and "Lambeth" in said and "In danger now" in said
-    assert page.count('<svg class="multiple__chart') == page.count('class="figures"') - 1 == 3
+    assert page.count('<svg class="multiple__chart') == page.count('class="figures"') - 1 == 4
     assert titles(page) == ["Overview \N{EN DASH} Earlysign"]
     assert "PC Okafor" not in said, "figures are of boroughs, not of officers"
 

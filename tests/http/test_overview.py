@@ -76,9 +76,16 @@ def test_how_often_people_were_interrupted_is_told_to_their_supervisor(client: C
     (found,) = whitfield.get("/api/interruptions").json()
     assert (found["at_once"], found["in_digests"], found["borough"]) == ({"red": 1}, 0, LAMBETH)
     assert "Amara" not in str(found)
+    sheet = whitfield.get("/api/interruptions.csv")
+    assert sheet.headers["content-type"].startswith("text/csv")
+    head, line = sheet.text.strip().splitlines()
+    assert head == "name,role,borough,red,amber,green,blue,total,at_night,in_digests"
+    assert line.endswith(f",1,0,0,0,1,{found['at_night']},0"), "the same figures"
 
 
-@pytest.mark.parametrize("path", ["/api/overview", "/api/interruptions", "/api/coming-to-notice"])
+@pytest.mark.parametrize(
+    "path", ["/api/overview", "/api/interruptions", "/api/interruptions.csv", "/api/coming-to-notice"]
+)
 def test_who_has_no_such_page_has_no_such_door(client: Client, path: str) -> None:
     officer = Desk(client, add_person(client, "banks", role="schools_officer"))
     assert_problem(officer.get(path), 403, "not-allowed")

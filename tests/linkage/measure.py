@@ -103,11 +103,13 @@ def by_stratum(outcomes: Iterable[Outcome]) -> list[Row]:
 
 
 class Judged(NamedTuple):
-    """The best candidate of a note: its probability, whether it is right, and the weight of the note."""
+    """The best candidate of a note: its probability, whether it is right, the weight of the note, and the levels that
+    the candidate reached."""
 
     probability: float
     right: bool
     weight: float
+    levels: list[int]
 
 
 def judged(decided: Iterable[tuple[Case, Decision]]) -> Iterator[Judged]:
@@ -115,7 +117,7 @@ def judged(decided: Iterable[tuple[Case, Decision]]) -> Iterator[Judged]:
     for case, decision in decided:
         if decision.candidates:
             best = decision.candidates[0]
-            yield Judged(best.probability, best.child_id == case.truth, case.weight)
+            yield Judged(best.probability, best.child_id == case.truth, case.weight, best.levels)
 
 
 class Decile(NamedTuple):

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from server.linkage.calibration import Calibration
 from server.linkage.candidates import MemoryIndex
 from server.linkage.decide import Decider, Decision, decide
 from server.linkage.model import default_model
@@ -223,43 +224,24 @@ def test_a_registry_of_people_of_all_ages_one_to_a_home_needs_no_care_for_siblin
     assert together.model.has_households
 
 
-RAISING, LOWERING = ((0.6, 0.8), (0.95, 0.97)), ((0.6, 0.3), (0.95, 0.5))
+RAISING, LOWERING = Calibration(differs=1.5), Calibration(differs=-1.5)
 
 
 @pytest.mark.parametrize("calibration", [RAISING, LOWERING])
-def test_a_calibration_keeps_order_and_sum(calibration: tuple[tuple[float, float], ...]) -> None:
-    model = msgspec.structs.replace(default_model(), calibration=(), calibration_small=())
+def test_a_calibration_keeps_order_and_sum_and_decides_nothing(calibration: Calibration) -> None:
+    model = msgspec.structs.replace(default_model(), calibration=Calibration())
     index = index_of([record(), record(given_names="Laila", school=None), record(given_names="Lena")])
-    note = record(phone=None, guardian=None, address=None, date_of_birth=None, age=12.0, given_names="Leyla")
+    note = record(phone=None, guardian=None, date_of_birth=None, age=12.0, given_names="Leyla", sex="male")
     plain = Decider(model).decide(note, index)
     meant = Decider(msgspec.structs.replace(model, calibration=calibration)).decide(note, index)
-    assert 0.2 < plain.probability < 1
+    assert 0.2 < plain.probability < model.link_probability
     assert (meant.probability > plain.probability) == (calibration is RAISING)
     assert [c.child_id for c in plain.candidates] == [c.child_id for c in meant.candidates]
     told = [c.probability for c in meant.candidates]
     assert told == sorted(told, reverse=True)
     assert sum(told) <= 1 + 1e-9
     assert plain.candidates[0].weight == meant.candidates[0].weight
-
-
-def test_a_calibration_goes_by_the_size_of_the_registry() -> None:
-    model = msgspec.structs.replace(default_model(), calibration=LOWERING, calibration_small=RAISING)
-    meant = [
-        msgspec.structs.replace(model, registry_size=size).calibrated(0.6)
-        for size in (1, 100_000, 316_228, 1_000_000, 2_000_000)
-    ]
-    assert meant == pytest.approx([0.8, 0.8, 0.55, 0.3, 0.3], abs=1e-6)
-    alone = msgspec.structs.replace(model, calibration_small=(), registry_size=1)
-    assert alone.calibrated(0.6) == pytest.approx(0.3)
-
-
-@given(st.floats(0, 1), st.floats(0, 1), st.sampled_from([1, 100_000, 300_000, 1_000_000]))
-def test_a_calibration_rises_from_0_to_1(one: float, other: float, size: int) -> None:
-    model = msgspec.structs.replace(default_model(), registry_size=size)
-    low, high = sorted((one, other))
-    assert model.calibrated(low) <= model.calibrated(high)
-    assert (model.calibrated(0.0), model.calibrated(1.0)) == (0.0, 1.0)
-    assert model.calibrated(model.link_probability) == pytest.approx(model.link_probability)
+    assert (plain.outcome, plain.rule) == (meant.outcome, meant.rule)
 
 
 def test_a_namesake_who_lives_elsewhere_is_not_linked_where_a_family_of_that_name_lives() -> None:

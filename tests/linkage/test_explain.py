@@ -37,8 +37,10 @@ def test_the_waterfall_adds_up_to_the_probability() -> None:
         total = sum(s.weight for s in steps[:-1])
         assert total == pytest.approx(steps[-1].total, abs=0.2)
         p = decision.candidates[0].probability
-        assert model.calibrated(1 / (1 + 2 ** -steps[-1].total)) == pytest.approx(p, abs=0.01)
-        assert bool(steps[-1].remark) == (0.2 < p < 0.7)
+        counted = 1 / (1 + 2 ** -steps[-1].total)
+        levels = decision.candidates[0].levels
+        assert model.calibration.meant(counted, levels, model.link_probability) == pytest.approx(p, abs=0.01)
+        assert bool(steps[-1].remark) == (abs(counted - p) >= 0.005)
 
 
 def test_every_comparison_is_agree_near_differ_or_missing() -> None:

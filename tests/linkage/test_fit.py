@@ -1,26 +1,41 @@
-"""Points for a calibration from what was said and what was true."""
+"""The bits of a calibration from what was said and what was true."""
 
 from __future__ import annotations
 
-from tests.linkage.fit import knots
+import pytest
+
+from server.linkage import levels as lv
+from tests.linkage.fit import fitted
 from tests.linkage.measure import Judged
 
-
-def told(probability: float, right: int, of: int, weight: float = 1.0) -> list[Judged]:
-    return [Judged(probability, number < right, weight) for number in range(of)]
-
-
-def test_points_are_what_was_true_of_what_was_said() -> None:
-    assert knots(told(0.25, 1, 5) + told(0.65, 4, 5)) == [(0.25, 0.2), (0.65, 0.8)]
+FITS = [lv.G_EXACT, lv.F_EXACT, lv.B_AGE, 0, 0, 0, 0, 0, 0, 0]
+UNNAMED = [lv.MISSING_LEVEL, *FITS[1:]]
+DIFFERS = [lv.G_EXACT, lv.F_DIFFER, *FITS[2:]]
+BOTH = [lv.G_EXACT, lv.F_DIFFER, lv.B_DIGIT, *FITS[3:]]
 
 
-def test_neighbours_that_do_not_rise_are_joined() -> None:
-    assert knots(told(0.45, 3, 4) + told(0.55, 1, 4)) == [(0.45, 0.5), (0.55, 0.5)]
+def told(levels: list[int], probability: float, right: int, of: int, weight: float = 1.0) -> list[Judged]:
+    return [Judged(probability, number < right, weight, levels) for number in range(of)]
+
+
+def test_each_kind_has_its_own_bits() -> None:
+    bits = fitted(
+        told(FITS, 0.5, 2, 3) + told(UNNAMED, 0.5, 4, 5) + told(DIFFERS, 0.5, 1, 9) + told(BOTH, 0.5, 1, 17)
+    )
+    assert (bits.fits, bits.fits_unnamed) == pytest.approx((1.0, 2.0), abs=0.02)
+    assert (bits.differs, bits.differs_more) == pytest.approx((-3.0, -1.0), abs=0.02)
 
 
 def test_a_note_counts_by_its_weight() -> None:
-    assert knots(told(0.35, 1, 1, 3.0) + told(0.35, 0, 1, 1.0)) == [(0.35, 0.75)]
+    assert fitted(told(FITS, 0.5, 1, 1, 4.0) + told(FITS, 0.5, 0, 1, 1.0)).fits == pytest.approx(
+        2.0, abs=0.02
+    )
 
 
-def test_what_is_nearly_sure_and_what_is_hardly_likely_is_taken_as_it_is() -> None:
-    assert knots(told(0.97, 1, 9) + told(0.05, 9, 9)) == []
+def test_what_is_certain_enough_to_link_and_what_is_hardly_likely_is_taken_as_it_is() -> None:
+    assert fitted(told(FITS, 0.999, 1, 9) + told(FITS, 0.05, 9, 9)).fits == 0.0
+
+
+def test_a_kind_that_always_ends_alike_tells_nothing() -> None:
+    bits = fitted(told(FITS, 0.5, 3, 3) + told(DIFFERS, 0.5, 1, 9))
+    assert (bits.fits, bits.differs_more) == (0.0, 0.0)

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from server.linkage import levels as lv
+from server.linkage.calibration import Calibration
 from server.linkage.model import (
     ModelError,
     TermFrequencies,
@@ -100,9 +101,7 @@ def test_a_registry_of_one_school_year_says_that_a_shared_day_is_less() -> None:
     assert counted.same[lv.BORN][lv.B_EXACT] < plain.same[lv.BORN][lv.B_EXACT] - 3
 
 
-@pytest.mark.parametrize(
-    "points", [((0.6, 0.4), (0.7, 0.3)), ((0.7, 0.8), (0.6, 0.9)), ((0.7, 0.9), (0.8, 0.8)), ((1.0, 1.0),)]
-)
-def test_a_calibration_that_falls_is_refused(points: tuple[tuple[float, float], ...]) -> None:
+@pytest.mark.parametrize("bits", [21.0, -21.0, float("nan")])
+def test_a_calibration_that_is_out_of_bounds_is_refused(bits: float) -> None:
     with pytest.raises(ModelError, match="calibration"):
-        check_model(msgspec.structs.replace(default_model(), calibration=points))
+        check_model(msgspec.structs.replace(default_model(), calibration=Calibration(differs=bits)))

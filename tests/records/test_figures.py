@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from server import duty
+from server import answering, duty
 from server.casework.facts import HOUR_MS, MINUTE_MS
 from server.records import figures
 from server.records.figures import WEEK_MS
 from server.storage import Store
+from sync.note import Subject
 from sync.vocabulary import Grade
 from tests.road import AMARA, CAMDEN, JONAS, LAMBETH, START_MS, Road, at, somebody
 
@@ -16,6 +17,7 @@ WHITFIELD = somebody("whitfield", "supervisor")
 FORCE = somebody("gaffer", "force_duty_officer", None)
 RIVERA = somebody("rivera")
 FROM = START_MS - WEEK_MS
+DOUBTFUL = Subject(given_names="Amara", family_name="Okonkwo-Bright", approximate_age=13.0)
 
 
 @pytest.fixture
@@ -31,7 +33,9 @@ def weekly(road: Road, person=FORCE, now: int | None = None) -> dict[str, list[f
 
 def test_time_lost_on_the_phone_is_told_apart_from_time_lost_at_the_desk(road: Road) -> None:
     child = road.child(AMARA)
-    road.officer().writes(AMARA, danger_now=True, observed_at=at(road.now - 5 * HOUR_MS))
+    road.officer().writes(
+        AMARA, danger_now=True, observed_at=at(road.now - 5 * HOUR_MS), recorded_at=at(road.now - 5 * HOUR_MS)
+    )
     alert = road.alerts_of(child)[0]
     assert alert.deadline_at is not None
     (week,) = [one for one in weekly(road)[LAMBETH] if one.duties]
@@ -43,6 +47,25 @@ def test_time_lost_on_the_phone_is_told_apart_from_time_lost_at_the_desk(road: R
     road.passes(hours=9)
     (week,) = [one for one in weekly(road)[LAMBETH] if one.duties]
     assert (week.idle_ms, week.late_ms) == (90 * MINUTE_MS, 3 * HOUR_MS), "an answer stops the count"
+
+
+def test_time_before_a_note_was_written_is_not_the_phones(road: Road) -> None:
+    child = road.child(AMARA)
+    seen, written = at(road.now - 5 * HOUR_MS), at(road.now - 1 * HOUR_MS)
+    road.officer().writes(AMARA, danger_now=True, observed_at=seen, recorded_at=written)
+    assert road.alerts_of(child)[0].late_by_ms == 3 * HOUR_MS
+    (week,) = [one for one in weekly(road)[LAMBETH] if one.duties]
+    assert (week.late, week.late_ms, week.unwritten_ms) == (1, 1 * HOUR_MS, 2 * HOUR_MS)
+
+
+def test_what_waited_in_a_review_was_not_late_when_it_came(road: Road) -> None:
+    child = road.child(AMARA)
+    note = road.officer().writes(DOUBTFUL, danger_now=True)
+    road.passes(hours=48)
+    world, review = road.world, road.review_of(note).review_id
+    road.store.write_now(lambda tx: answering.answer_same(tx, world, RIVERA, review, child, now=road.now))
+    assert [alert.late_by_ms for alert in road.alerts_of(child)] == [0]
+    assert [one.late for one in weekly(road)[LAMBETH] if one.duties] == [0]
 
 
 def test_a_supervisor_sees_the_own_borough_alone_and_an_investigator_nothing(road: Road) -> None:
@@ -74,5 +97,5 @@ def test_calls_are_those_of_the_borough_that_was_called(road: Road) -> None:
     road.officer("lindqvist").writes(AMARA, saw_or_heard="Something else altogether happened today")
     found = {code: [week for week in weeks if week.calls] for code, weeks in weekly(road).items()}
     (own,), (other,) = found[LAMBETH], found[CAMDEN]
-    assert (own.told, own.grown, own.copied) == (2, 0, 0), "the first is closed: another rule says more"
-    assert (other.told, other.grown, other.copied) == (0, 0, 2)
+    assert (own.told, own.grown, own.copied) == (1, 1, 0), "another rule says more, in the same alert"
+    assert (other.told, other.grown, other.copied) == (0, 0, 1)

@@ -116,6 +116,30 @@ def test_what_is_low_comes_together_once_a_day(road: Road) -> None:
     assert (one.name, one.total, one.in_digests) == ("Test rivera", 0, 2)
 
 
+@pytest.mark.parametrize(
+    ("quiet", "hour", "at_night"),
+    [
+        (None, 21, 0),
+        (None, 22, 1),
+        (None, 6, 1),
+        (None, 7, 0),
+        ((9 * 60, 17 * 60), 12, 1),
+        ((9 * 60, 17 * 60), 23, 0),
+    ],
+)
+def test_interruptions_at_night_are_counted_apart(
+    road: Road, quiet: tuple[int, int] | None, hour: int, at_night: int
+) -> None:
+    chosen = {"quiet_from": quiet[0], "quiet_until": quiet[1]} if quiet else {}
+    choose(road, person(road, "rivera"), **chosen)
+    boss = person(road, "boss", "supervisor")
+    road.passes(hours=hour)  # the road begins at midnight on New Year's Day
+    road.officer().writes(AMARA, danger_now=True)
+    deliver(road, Way("mail"))
+    [one] = road.store.read_now(lambda tx: noise.interruptions(tx, POLICY, boss, now=road.now))
+    assert (one.total, one.at_night) == (1, at_night)
+
+
 def test_a_supervisor_sees_how_often_their_own_people_were_interrupted(road: Road) -> None:
     rivera, camden = person(road, "rivera"), person(road, "camden", borough=CAMDEN)
     boss, idle = person(road, "boss", "supervisor"), person(road, "idle")

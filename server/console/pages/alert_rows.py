@@ -132,14 +132,20 @@ class Telling:
             if offer
             else None,
             offered_at=offer.asked_at if offer else None,
-            asks_me=offer is not None
-            and person.may(Permission.WORK_CASES)
-            and (person.sees_borough(offer.to_borough) or person.sees_borough(offer.from_borough)),
+            offer_asks=self.offer_asks(offer),
             other_force=own
             and alert.borough == OTHER_FORCE
             and alert.state is not State.CLOSED
             and person.may(Permission.WORK_CASES),
         )
+
+    def offer_asks(self, offer: Transfer | None) -> str | None:
+        """What this person can do about an offer: those who are asked answer, those who offered take it back."""
+        if offer is None or not self.person.may(Permission.WORK_CASES):
+            return None
+        if self.person.sees_borough(offer.to_borough):
+            return "Answer"
+        return "See the offer" if self.person.sees_borough(offer.from_borough) else None
 
     def place(self, alert: Alert) -> str | None:
         """The borough, where the reader's queue has more than one, or where it is another's."""

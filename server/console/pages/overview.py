@@ -88,6 +88,7 @@ def _overview(tx: Transaction, desk: Desk) -> OverviewPage:
                 borough=telling.borough(one.borough) if one.borough else "All boroughs",
                 at_once=tuple(one.at_once.get(grade, 0) for grade in reversed(Grade)),
                 total=one.total,
+                at_night=one.at_night,
                 in_digests=one.in_digests,
             )
             for one in noise.interruptions(tx, desk.services.policy, person, now=now)
@@ -98,8 +99,10 @@ def _overview(tx: Transaction, desk: Desk) -> OverviewPage:
 
 _Measured = tuple[str, str, str, Callable[[Week], int], bool]
 _MEASURES: tuple[_Measured, ...] = (
-    ("sync", "Hours lost to late sync", "How long after its clock was spent a note reached the server: the phone had"
-     " no signal, or was not synced.", lambda week: week.late_ms, True),
+    ("sync", "Hours lost to late sync", "How long a note whose clock was spent waited on its phone, written: there was"
+     " no signal, or it was not synced.", lambda week: week.late_ms, True),
+    ("unwritten", "Hours lost before writing", "How long after its clock was spent a note was written: an officer wrote"
+     " of something days ago, or heard of it then.", lambda week: week.unwritten_ms, True),
     ("idle", "Hours lost to inaction", "How long after the deadline a duty that had arrived waited for an answer.",
      lambda week: week.idle_ms, True),
     ("told", "Calls to answer", "New alerts, alerts that grew, escalations, and copies of the alerts of other boroughs,"
@@ -110,7 +113,7 @@ _MEASURES: tuple[_Measured, ...] = (
 def measures(
     found: Mapping[str, Sequence[Week]], named: Callable[[str], str], since: int
 ) -> tuple[Measure, ...]:
-    """The three measures of these boroughs, each on one scale, so that boroughs can be compared."""
+    """The measures of these boroughs, each on one scale, so that boroughs can be compared."""
     labels = tuple(_monday(since, number) for number in range(WEEKS_SHOWN))
     made = []
     for key, title, explains, of, timed in _MEASURES:

@@ -121,7 +121,7 @@ def _choices(found: dict[str, str], chosen: str | None) -> tuple[Choice, ...]:
 
 def _row(policy: Policy, row: PersonRow, own: str) -> AccountRow:
     role = policy.roles.get(row.role)
-    place = policy.force.name_of(row.borough) if row.borough else row.unit
+    place = policy.force.place_of(row.borough, row.unit)
     return AccountRow(
         username=row.username,
         name=row.name,

@@ -417,6 +417,8 @@ CREATE TABLE alert (
     due_words TEXT,
     warns_at $integer,
     late_by_ms $integer NOT NULL DEFAULT 0,
+    unwritten_ms $integer NOT NULL DEFAULT 0, -- of that, what passed before its note was written, and on the phone
+    unsent_ms $integer NOT NULL DEFAULT 0,
     level $integer NOT NULL DEFAULT 0,
     escalates_at $integer,
     waits_for TEXT, -- whom it was told to last because nobody answered

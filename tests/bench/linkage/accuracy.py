@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 from server.linkage.decide import LINK, REVIEW, Decider
 from server.linkage.model import Model, default_model
 from server.records.index import StoredIndex
-from server.storage import StorageSettings, Transaction, open_store
+from server.storage import StorageSettings, open_store
 from tests.bench.linkage.data import Data, record_rows
 from tests.bench.linkage.peers import Scored, arrow, splink_linker, splink_pairs
 from tests.bench.linkage.registry import Held
@@ -17,6 +18,7 @@ from tests.linkage.public import best_f1, deduplicated, linked
 SURE = 0.95  # the peers' threshold for a link, as LINKAGE.md measured them
 PRECISION = 0.999
 READ_SECONDS_MAX = 1_800.0  # one read decides all notes
+T = TypeVar("T")
 DECILE_NOTES_MIN = 300  # fewer tell nothing about a share
 
 
@@ -61,7 +63,6 @@ class City(NamedTuple):
     """Ours on a generated population."""
 
     outcomes: list[Outcome]
-    deciles: list[Decile]
 
     @property
     def precision(self) -> float:
@@ -102,30 +103,34 @@ class City(NamedTuple):
         named = [o for o in self.outcomes if o.case.identifiable]
         return sum(o.decision.outcome == REVIEW for o in named) / len(named)
 
-    @property
-    def calibration(self) -> list[Decile]:
-        """Of notes as they come, the deciles of probability above one half."""
-        return [decile for decile in self.deciles if decile.low >= 0.5]
-
-    @property
-    def calibration_error(self) -> float:
-        """The largest distance of a decile that holds enough notes, in points."""
-        return max((d.error for d in self.calibration if d.notes >= DECILE_NOTES_MIN), default=0.0)
-
 
 def ours_city(held: Held, model: Model | None = None) -> City:
     """Every case against the registry on disk."""
+    return _reading(held, model, lambda source, decider: City(run(held.cases, source, decider)))
+
+
+def city_calibration(held: Held, model: Model | None = None) -> list[Decile]:
+    """Of notes as they come, the deciles of probability above one half."""
+
+    def decide(source: StoredIndex, decider: Decider) -> list[Decile]:
+        return calibration(natural(held.natural_cases(), source, decider))
+
+    return [decile for decile in _reading(held, model, decide) if decile.low >= 0.5]
+
+
+def calibration_error(deciles: list[Decile]) -> float:
+    """The largest distance of a decile that holds enough notes, in points."""
+    return max((d.error for d in deciles if d.notes >= DECILE_NOTES_MIN), default=0.0)
+
+
+def _reading(held: Held, model: Model | None, work: Callable[[StoredIndex, Decider], T]) -> T:
+    """One long read of the registry on disk."""
     store = open_store(held.database, StorageSettings(statement_seconds_max=READ_SECONDS_MAX))
-
-    def decide(tx: Transaction) -> City:
-        decider = Decider((model or default_model()).with_term_frequencies(held.counts))
-        source = StoredIndex(tx)
-        deciles = calibration(natural(held.natural_cases(), source, decider))
-        return City(run(held.cases, source, decider), deciles)
-
-    city = store.read_now(decide)
-    store.close_now()
-    return city
+    decider = Decider((model or default_model()).with_term_frequencies(held.counts))
+    try:
+        return store.read_now(lambda tx: work(StoredIndex(tx), decider))
+    finally:
+        store.close_now()
 
 
 class CitySplink(NamedTuple):
