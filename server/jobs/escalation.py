@@ -12,7 +12,7 @@ from server.audit import Actor
 from server.casework.clocks import again_at, last_role, steps_from
 from server.casework.lines import on_line
 from server.casework.pack import Pack, PackError
-from server.records import escalations
+from server.records import escalations, own_clocks
 from server.records.alerts import Alert, State
 from server.records.steps import INVESTIGATORS
 from server.storage.port import Transaction
@@ -73,7 +73,7 @@ def _climb(tx: Transaction, alert: Alert, now: int, pack: Pack) -> Alert | None:
     if len(above) > 1:
         next_at = above[1].at
     else:
-        hears = [again_at(alert.grade, preset, due_at, now, pack), *_warning_after(alert, now)]
+        hears = [again_at(alert.grade, preset, due_at, now, pack), *_warnings_after(tx, alert, now)]
         next_at = min(hears)
     moved = escalations.escalate(tx, ACTOR, alert, level=level, told=told, next_at=next_at, now=now)
     if not moved:
@@ -83,28 +83,30 @@ def _climb(tx: Transaction, alert: Alert, now: int, pack: Pack) -> Alert | None:
     )
 
 
-def _warning_after(alert: Alert, now: int) -> list[int]:
+def _warnings_after(tx: Transaction, alert: Alert, now: int) -> list[int]:
     """When the last of a chain hears all the same, because a clock of the alert's own ends soon after."""
-    return [alert.warns_at] if alert.warns_at is not None and alert.warns_at > now else []
+    return [clock.warns_at for clock in own_clocks.of_alert(tx, alert.alert_id) if clock.warns_at > now]
 
 
 def _warn(tx: Transaction, alert: Alert, now: int, pack: Pack) -> Alert | None:
-    """An alert that was answered has a clock of its own that ends soon: the first of the chain hears of it."""
-    chain = pack.escalations.chain(alert.grade)
-    if not chain:
-        escalations.end_escalation(tx, alert)
+    """An alert that was answered has clocks of its own: of each that ends soon the first of the chain hears, and the
+    alert shows the one that ends next."""
+    chain, clocks = pack.escalations.chain(alert.grade), own_clocks.of_alert(tx, alert.alert_id)
+    ripe = own_clocks.ripe(clocks, now) if chain else None
+    if ripe is None:
+        own_clocks.show(tx, alert.alert_id, clocks if chain else (), now, sleeps=True)
         return None
+    clocks = [msgspec.structs.replace(one, warned=True) if one == ripe else one for one in clocks]
+    next_at = now if own_clocks.ripe(clocks, now) else own_clocks.wakes_at(clocks, now)
     moved = escalations.escalate(
-        tx,
-        ACTOR,
-        alert,
-        level=alert.level,
-        told=chain[0].role,
-        next_at=None,
-        now=now,
-        detail=alert.due_words,
-    )
-    return msgspec.structs.replace(alert, escalates_at=None, rev=alert.rev + 1) if moved else None
+        tx, ACTOR, alert,
+        level=alert.level, told=chain[0].role, next_at=next_at, now=now, detail=ripe.due_words,
+    )  # fmt: skip
+    if not moved:
+        return None
+    own_clocks.warned(tx, ripe, now=now)
+    own_clocks.show(tx, alert.alert_id, clocks, now, sleeps=False)
+    return msgspec.structs.replace(alert, escalates_at=next_at, rev=alert.rev + 1)
 
 
 def check_roles(pack: Pack, policy: Policy, text: str = "") -> None:

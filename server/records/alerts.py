@@ -12,7 +12,7 @@ from server.access.errors import NotAllowed
 from server.access.identity import Person
 from server.access.policy import Permission
 from server.audit import Actor, Verb, audited, impersonal, record
-from server.records import steps
+from server.records import own_clocks, steps
 from server.records.steps import INVESTIGATORS
 from server.records.whole import WHOLE
 from server.storage.port import Transaction
@@ -187,8 +187,8 @@ def acknowledge(
         {
             "person": person.username,
             "now": now,
-            # An answer ends the grade's chain, and not a clock of its own: of that a supervisor hears in time.
-            "warns": max(now, alert.warns_at or now) if (alert.due_at or 0) > now else None,
+            # An answer ends the grade's chain, and not clocks of its own: of those a supervisor hears in time.
+            "warns": own_clocks.wakes_at(own_clocks.of_alert(tx, alert_id), now),
             "alert": alert_id,
         },
     )

@@ -169,9 +169,9 @@ def lessen(tx: Transaction, child_id: int, gone: Sequence[int], *, now: int) -> 
     What an alert says and its flags' own clock follow the flags that still hold. Its grade and its deadline
     do not: the system never lowers them.
     """
-    holding: dict[int, list[tuple[Grade, str, int | None, str | None]]] = {}
+    holding: dict[int, list[tuple[Grade, str, int | None, str | None, int | None]]] = {}
     for alert_id, grade, *rest in tx.rows(
-        "SELECT a.alert_id, f.grade, f.sentence, f.due_at, f.due_words FROM alert a"
+        "SELECT a.alert_id, f.grade, f.sentence, f.due_at, f.due_words, f.warns_at FROM alert a"
         " JOIN alert_flag l ON l.alert_id = a.alert_id JOIN flag f ON f.flag_id = l.flag_id"
         " WHERE a.child_id = :child AND a.state <> 'closed' AND f.retracted_at IS NULL ORDER BY f.flag_id",
         {"child": child_id},
@@ -184,7 +184,8 @@ def lessen(tx: Transaction, child_id: int, gone: Sequence[int], *, now: int) -> 
         if why not in [flag[1] for flag in flags]:
             why = max(flags, key=lambda flag: flag[0].urgency)[1]
         running = [flag for flag in flags if flag[2] is not None and flag[2] > now]
-        due_at, due_words = min(running, key=lambda flag: flag[2] or 0)[2:] if running else (None, None)
+        first = min(running, key=lambda flag: flag[2] or 0, default=None)
+        due_at, due_words, warns_at = first[2:] if first else (None, None, None)
         lost = tx.value(
             "SELECT COUNT(*) FROM alert_flag WHERE alert_id = :alert AND flag_id IN"
             f" ({', '.join(str(int(flag_id)) for flag_id in gone) or 'NULL'})",
@@ -199,7 +200,7 @@ def lessen(tx: Transaction, child_id: int, gone: Sequence[int], *, now: int) -> 
                 "why": why,
                 "due": due_at,
                 "due_words": due_words,
-                "warns": alert.warns_at if due_at is not None else None,
+                "warns": warns_at,
                 "alert": alert_id,
             },
         )

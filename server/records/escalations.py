@@ -47,15 +47,6 @@ def escalate(
     return True
 
 
-@impersonal("one time of one alert")
-def end_escalation(tx: Transaction, alert: Alert) -> None:
-    """Nobody is left to be told of the own clock of an alert that was answered."""
-    tx.execute(
-        "UPDATE alert SET escalates_at = NULL WHERE alert_id = :alert AND rev = :rev",
-        {"alert": alert.alert_id, "rev": alert.rev},
-    )
-
-
 @impersonal("a yes or a no")
 def is_any_due(tx: Transaction, *, now: int) -> bool:
     """Whether there is an alert of which somebody more must hear now."""

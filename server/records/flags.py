@@ -238,8 +238,8 @@ def why_gone(flag: Flag, wanted: Sequence[Saying], facts: Sequence[NoteFact]) ->
 def _raise(tx: Transaction, child_id: int, flag: RaisedFlag, raised_at: int, now: int, *, joint: bool) -> int:
     flag_id: int = tx.insert(
         "INSERT INTO flag (child_id, flag_key, rule, rule_version, grade, sentence, proposes, due_at,"
-        " due_words, raised_at, changed_at, joint) VALUES (:child, :key, :rule, :version, :grade, :sentence,"
-        " :proposes, :due, :due_words, :raised, :now, :joint)",
+        " due_words, warns_at, raised_at, changed_at, joint) VALUES (:child, :key, :rule, :version, :grade, :sentence,"
+        " :proposes, :due, :due_words, :warns, :raised, :now, :joint)",
         {
             "child": child_id,
             "key": flag.flag_key,
@@ -250,6 +250,7 @@ def _raise(tx: Transaction, child_id: int, flag: RaisedFlag, raised_at: int, now
             "proposes": flag.proposes,
             "due": flag.due_at,
             "due_words": flag.due_words,
+            "warns": flag.warns_at,
             "raised": raised_at,
             "now": now,
             "joint": int(joint),
@@ -268,7 +269,8 @@ def _update(tx: Transaction, before: Flag, flag: RaisedFlag, now: int) -> None:
     old, new = set(before.note_ids), set(flag.note_ids)
     tx.execute(
         "UPDATE flag SET grade = :grade, sentence = :sentence, rule_version = :version, proposes = :proposes,"
-        " due_at = :due, due_words = :due_words, changed_at = :now WHERE flag_id = :flag",
+        " warned_at = CASE WHEN due_at = :due THEN warned_at END, due_at = :due, due_words = :due_words,"
+        " warns_at = :warns, changed_at = :now WHERE flag_id = :flag",
         {
             "grade": flag.grade.value,
             "sentence": flag.sentence,
@@ -276,6 +278,7 @@ def _update(tx: Transaction, before: Flag, flag: RaisedFlag, now: int) -> None:
             "proposes": flag.proposes,
             "due": flag.due_at,
             "due_words": flag.due_words,
+            "warns": flag.warns_at,
             "now": now,
             "flag": before.flag_id,
         },

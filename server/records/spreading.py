@@ -124,6 +124,10 @@ def _to_people(
     staff, browsers = Staff(tx, policy, now), _browsers(tx)
     for event in events:
         asked = _asked(event, staff) if event.asks else []
+        if event.kind == EventKind.PASSED_ON and asked:
+            # Whoever stands in for an absent lead has just heard of the alert as such.
+            known = _told_just_before(tx, event)
+            asked = [person for person in asked if person.person_id not in known]
         followers = staff.present(staff.by_ids(_alerted(tx, event)), None) if event.is_followed else []
         for person in {person.person_id: person for person in (*followers, *asked)}.values():
             if person.username != event.actor:  # who did it knows
@@ -139,6 +143,16 @@ def _asked(event: _Event, staff: Staff) -> list[Person]:
     if event.kind in (EventKind.TRANSFER_REFUSED, EventKind.GRADED):
         return staff.told(event.owner or INVESTIGATORS, event.borough)
     return staff.told(event.told, event.borough)
+
+
+def _told_just_before(tx: Transaction, event: _Event) -> set[int]:
+    """Whom the step before, of the same alert, told at once."""
+    rows = tx.rows(
+        "SELECT DISTINCT d.person_id FROM delivery d WHERE d.person_id > 0 AND d.is_digest = 0 AND d.event_id ="
+        " (SELECT MAX(e.event_id) FROM alert_event e WHERE e.alert_id = :alert AND e.event_id < :event)",
+        {"alert": event.alert_id, "event": event.event_id},
+    )
+    return {person_id for (person_id,) in rows}
 
 
 def _alerted(tx: Transaction, event: _Event) -> list[int]:

@@ -7,7 +7,7 @@ import msgspec
 
 from server.access.identity import Person
 from server.audit import Actor, Verb, audited, impersonal, record
-from server.records import children, steps
+from server.records import children, own_clocks, steps
 from server.records.alerts import SELECT, Alert, alert_of
 from server.storage.port import Transaction
 
@@ -165,7 +165,7 @@ def _move(tx: Transaction, alert: Alert, person: str, to: str, now: int) -> None
         " WHERE alert_id = :alert",
         {
             "to": to, "person": person, "now": now, "alert": alert.alert_id,
-            "warns": max(now, alert.warns_at or now) if (alert.due_at or 0) > now else None,
+            "warns": own_clocks.wakes_at(own_clocks.of_alert(tx, alert.alert_id), now),
         },
     )  # fmt: skip
     tx.execute(

@@ -8,10 +8,13 @@ import uuid
 
 import pytest
 
+from server.casework.facts import MINUTE_MS
+from server.console.pages.overview import measures
 from server.http.overview import CSV_COLUMNS, as_csv
+from server.records.figures import WEEKS_SHOWN, Week
 from tests.console.kit import Browser, text, titles
 from tests.http.kit import Client, add_person, services_of
-from tests.road import AMARA, CAMDEN, JONAS, Road
+from tests.road import AMARA, CAMDEN, JONAS, LAMBETH, Road
 
 
 @pytest.fixture
@@ -74,3 +77,13 @@ def test_the_csv_has_the_own_boroughs_and_names_nobody(whitfield: Browser, road:
 def test_no_field_is_taken_for_a_formula(field: str) -> None:
     (row,) = list(csv.reader(io.StringIO(as_csv(["a"], [[field]]), newline="")))[1:]
     assert row[0] == f"'{field}"
+
+
+@pytest.mark.parametrize(
+    ("minutes", "said"), [(0, "None in 8 weeks"), (1, "under 0.1 hours"), (6, "0.1 hours")]
+)
+def test_a_bar_that_is_there_is_not_said_to_be_nothing(minutes: int, said: str) -> None:
+    weeks = [Week(borough=LAMBETH, week=number) for number in range(WEEKS_SHOWN)]
+    weeks[3].idle_ms = minutes * MINUTE_MS
+    (idle,) = [one for one in measures({LAMBETH: weeks}, str, 0) if one.key == "idle"]
+    assert idle.charts[0].said.startswith(said)

@@ -157,7 +157,6 @@ def test_an_alert_that_changed_while_its_level_was_worked_out_stays_as_it_is(roa
 
     assert not escalate()
     assert kinds(road) == ["raised", "acknowledged"]
-    road.store.write_now(lambda tx: escalations.end_escalation(tx, alert))
 
 
 def test_closing_closes_what_is_open_and_says_which(road: Road, child: int) -> None:

@@ -10,7 +10,9 @@ from server import duty, transferring
 from server.access.identity import Person
 from server.alerts.channels import Message
 from server.alerts.wording import WHAT
-from server.records import spreading
+from server.audit import Actor
+from server.casework.facts import HOUR_MS
+from server.records import absences, spreading
 from server.records.alerts import Alert
 from server.records.transfers import Answer
 from server.storage import Store
@@ -132,6 +134,19 @@ def test_a_graver_grade_asks_whoever_has_it_and_a_milder_one_is_told_to_whoever_
         )
     )
     assert desk.hears() == [("rivera", "red", "graded")]
+
+
+def test_the_deputy_of_an_absent_lead_is_interrupted_once(desk: Desk) -> None:
+    desk.does(lambda tx, **kw: duty.close(tx, desk.rivera, desk.alert_id, "Spoken to the family", **kw))
+    child = desk.road.child_of(desk.note_id)
+    desk.does(transferring.begin_case, POLICY, desk.rivera, child, "rivera", "Strategy discussion held")
+    choose(desk.road, desk.rivera, away_until=desk.road.now + HOUR_MS, deputy_id=desk.khan.person_id)
+    desk.hears()
+    desk.officer.writes(AMARA, danger_now=True)
+    desk.does(absences.pass_on, Actor("system", "x"), POLICY, desk.road.pack)
+    assert desk.hears() == [("khan", "red", "raised")], "that it is theirs now, they know"
+    (alert,) = desk.road.alerts_of(child, "open")
+    assert alert.owner == "khan"
 
 
 def test_who_is_away_is_left_in_peace_and_their_deputy_hears(desk: Desk) -> None:

@@ -151,3 +151,49 @@ def test_a_school_day_that_begins_sooner_than_the_clock_ends_the_clock(road: Roa
     assert climbs(road) == 1
     again = wednesday + 23 * HOUR_MS  # a day after the supervisor heard, who hears again then
     assert (only(road, child).escalates_at, only(road, child).level) == (again, 1)
+
+
+def test_of_two_clocks_each_is_warned_of_and_the_alert_shows_the_one_that_ends_next(
+    road: Road, officer: Officer
+) -> None:
+    """Thursday, a bank holiday: the school must know by Friday 08:45, and the protection ends on Sunday."""
+    child = road.child(AMARA)
+    officer.writes(AMARA, police_protection_from=at(road.now), category=HOUSEHOLD)
+    friday, sunday = START_MS + 32 * HOUR_MS + 45 * MINUTE_MS, START_MS + 72 * HOUR_MS
+    assert (only(road, child).due_at, only(road, child).due_words) == (friday, "The school must know")
+    assert answered(road, child).escalates_at == friday - HOUR_MS
+    road.now = friday - HOUR_MS
+    assert climbs(road) == 1
+    assert only(road, child).escalates_at == friday, "it is looked at when the first has ended"
+    assert only(road, child).due_at == friday, "which still runs"
+    road.now = friday
+    assert climbs(road) == 0, "that a clock ended interrupts nobody"
+    after = only(road, child)
+    assert (after.due_at, after.due_words) == (sunday, "Police protection ends")
+    assert after.escalates_at == sunday - 12 * HOUR_MS
+    road.now = sunday - 12 * HOUR_MS
+    assert climbs(road) == 1
+    assert climbs(road) == 0
+    heard = road.rows("SELECT told, detail FROM alert_event WHERE kind = 'escalated' ORDER BY event_id")
+    assert heard == [("supervisor", "The school must know"), ("supervisor", "Police protection ends")]
+    assert only(road, child).escalates_at is None
+
+
+def test_both_are_made_up_for_after_a_time_when_no_server_ran(road: Road, officer: Officer) -> None:
+    child = road.child(AMARA)
+    officer.writes(AMARA, police_protection_from=at(road.now), category=HOUSEHOLD)
+    answered(road, child)
+    road.passes(hours=100)
+    assert climbs(road) == 2
+    heard = road.rows("SELECT detail FROM alert_event WHERE kind = 'escalated' ORDER BY event_id")
+    assert heard == [("The school must know",), ("Police protection ends",)]
+    assert climbs(road) == 0
+
+
+def test_who_answers_after_the_first_has_ended_is_still_warned_of_the_second(
+    road: Road, officer: Officer
+) -> None:
+    child = road.child(AMARA)
+    officer.writes(AMARA, police_protection_from=at(road.now), category=HOUSEHOLD)
+    road.passes(hours=40)
+    assert answered(road, child).escalates_at == START_MS + 60 * HOUR_MS

@@ -31,6 +31,7 @@ from server.records.figures import WEEKS_SHOWN, Week
 from server.storage.port import Transaction
 from sync.vocabulary import Grade
 
+LEAST_SHOWN_MS = words.HOUR_MS // 20
 MOST_PRESSING = 8
 """Rows shown in full; the queue has the others."""
 
@@ -161,7 +162,10 @@ def _summed(amounts: Sequence[int], labels: Sequence[str], timed: bool) -> str:
 
 
 def _said(amount: int, timed: bool) -> str:
-    return f"{amount / words.HOUR_MS:,.1f}" if timed else f"{amount:,}"
+    if not timed:
+        return f"{amount:,}"
+    # A bar that says 0.0 would be taken for a fault of the chart.
+    return "under 0.1" if 0 < amount < LEAST_SHOWN_MS else f"{amount / words.HOUR_MS:,.1f}"
 
 
 HANDLERS = [overview_page]

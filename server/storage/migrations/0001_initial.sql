@@ -385,6 +385,8 @@ CREATE TABLE flag (
     proposes TEXT,
     due_at $integer, -- when the flag's own clock ends, and what that is
     due_words TEXT,
+    warns_at $integer, -- when a supervisor hears of that, and since when one has
+    warned_at $integer,
     raised_at $integer NOT NULL,
     changed_at $integer NOT NULL,
     retracted_at $integer,
