@@ -62,15 +62,3 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
 def differences(levels: Sequence[int]) -> int:
     """How many of name, date, sex and home tell against the child."""
     return sum([levels[at] in differing for at, differing in _DIFFERS.items()])
-
-
-def fitting_bits(judged: Sequence[tuple[float, bool, float]]) -> float:
-    """The bits that make what was said of these true on average, by bisection. `judged`: probability as counted,
-    whether it was the child, and the weight of the note; both outcomes must occur."""
-    low, high = -20.0, 20.0
-    truth = sum(weight * right for _, right, weight in judged)
-    while high - low > 0.001:
-        middle = (low + high) / 2
-        said = sum(weight / (1 + (1 - p) / p * 2.0**-middle) for p, _, weight in judged)
-        low, high = (middle, high) if said < truth else (low, middle)
-    return (low + high) / 2

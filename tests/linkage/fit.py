@@ -9,11 +9,11 @@ the result.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from server.linkage.calibration import Calibration, fitting_bits
+from server.linkage.calibration import Calibration
 from server.linkage.model import default_model
 from tests.bench.linkage.registry import SEEDS_OF_THE_PROOF
 from tests.linkage.measure import Judged, index_of, judged, natural, numbered
@@ -47,6 +47,18 @@ def fitted(best: Iterable[Judged]) -> Calibration:
         differs=differs,
         differs_more=round(both - differs, 2) if 5 in bits else 0.0,
     )
+
+
+def fitting_bits(judged: Sequence[tuple[float, bool, float]]) -> float:
+    """The bits that make what was said of these true on average, by bisection. `judged`: probability as counted,
+    whether it was the child, and the weight of the note; both outcomes must occur."""
+    low, high = -20.0, 20.0
+    truth = sum(weight * right for _, right, weight in judged)
+    while high - low > 0.001:
+        middle = (low + high) / 2
+        said = sum(weight / (1 + (1 - p) / p * 2.0**-middle) for p, _, weight in judged)
+        low, high = (middle, high) if said < truth else (low, middle)
+    return (low + high) / 2
 
 
 def city(children: int, notes: int, seed: int) -> Iterator[Judged]:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.linkage import levels as lv
-from server.linkage.calibration import Calibration, differences, fitting_bits
+from server.linkage.calibration import Calibration, differences
 from server.linkage.model import default_model
 from tests.linkage.builders import decided, record
 
@@ -58,12 +58,6 @@ def test_what_is_meant_never_decreases_and_what_is_certain_enough_stays_so(
     assert (BITS.meant(0.0, levels, LINK), BITS.meant(1.0, levels, LINK)) == (0.0, 1.0)
     for p in (low, high):
         assert (BITS.meant(p, levels, LINK) >= LINK) == (p >= LINK)
-
-
-def test_bits_are_fitted_so_that_what_is_said_is_true_on_average() -> None:
-    judged = [(0.5, number < 8, 1.0) for number in range(10)]
-    assert fitting_bits(judged) == pytest.approx(2.0, abs=0.01)
-    assert fitting_bits([(0.5, True, 4.0), (0.5, False, 1.0)]) == pytest.approx(2.0, abs=0.01)
 
 
 def test_a_place_where_a_child_was_seen_is_no_home_that_differs() -> None:
