@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
@@ -73,6 +74,7 @@ class Story:
         address: attached.Address,
         incidents: Sequence[Incident] = (),
         decisions: Mapping[int, IncidentDecision] | None = None,
+        may_be_one: Mapping[str, tuple[str, str]] | None = None,
         may_group: bool = False,
     ) -> None:
         self.shown = shown
@@ -84,8 +86,13 @@ class Story:
         self.address = address
         self.incidents = {note_id: one for one in incidents for note_id in one.note_ids}
         self.decisions = decisions or {}
+        self.may_be_one = may_be_one or {}
         self.may_group = may_group
-        self.called = {entry.note.note_id: _called(entry.note) for entry in shown.entries}
+        days = Counter(_called(entry.note) for entry in shown.entries)
+        self.called = {
+            entry.note.note_id: _called(entry.note, timed=days[_called(entry.note)] > 1)
+            for entry in shown.entries
+        }
         self.flags = {flag.flag_id: flag for flag in shown.flags}
 
     def entries(self) -> tuple[TimelineEntry, ...]:
@@ -120,7 +127,12 @@ class Story:
     def grouped(self, entry: Entry, told: NoteEntry) -> NoteEntry:
         """With the other notes of its event and why they are one, or who said that it is an event of its own."""
         note = entry.note
-        told = msgspec.structs.replace(told, subject_id=note.subject_id, could_join=self.could_join(note))
+        told = msgspec.structs.replace(
+            told,
+            subject_id=note.subject_id,
+            could_join=self.could_join(note),
+            may_be_one_with=self.proposed(note),
+        )
         word = self.decisions.get(note.subject_id)
         if word is not None and word.word is Word.APART:
             said = f"An event of its own, said {self.author(word.person)}: “{word.reason}”"
@@ -137,6 +149,13 @@ class Story:
         return msgspec.structs.replace(
             told, same_incident_as=said, can_part=self.may_group, can_rejoin=self.may_group and by_hand
         )
+
+    def proposed(self, note: Written) -> str | None:
+        """Another note that may tell of the same event, for whoever can say so."""
+        other, why = self.may_be_one.get(note.note_id, ("", ""))
+        if not self.may_group or other not in self.called:
+            return None
+        return f"Perhaps one event with the note of {self.called[other]}: {why}. Say so below, if it is."
 
     def could_join(self, note: Written) -> tuple[tuple[int, str], ...]:
         """The notes that a person could say tell of the same event, the nearest in time first."""
@@ -407,10 +426,10 @@ def together(flags: Iterable[FlagEntry]) -> Iterable[FlagEntry]:
         )
 
 
-def _called(note: Written) -> str:
-    """A note in a list: "4 March (PC Okafor)"."""
+def _called(note: Written, *, timed: bool = False) -> str:
+    """A note in a list: "4 March (PC Okafor)", with the time where that officer wrote of more on that day."""
     day = words.local(note.observed_at)
-    return f"{day.day} {day:%B} ({note.author_name})"
+    return f"{day.day} {day:%B}{f', {day:%H:%M}' if timed else ''} ({note.author_name})"
 
 
 def _reason(flag: Flag, notes: Mapping[str, Written]) -> str:
