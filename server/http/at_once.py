@@ -6,6 +6,8 @@ times what such a question costs. So this layer stands before the application: i
 plain, it gives it in the very words in which the door would have (`sync.pull`, `sync.push`; with nothing new the phone
 keeps the cursor that it has). In any other case (a refusal, a body that is not plain, a database that is busy) the door
 takes the request as if nobody had looked.
+
+A push that is one too many is told so here: at the end of a shift that is said thousands of times.
 """
 
 from __future__ import annotations
@@ -21,9 +23,10 @@ from server.access import devices
 from server.access.errors import TokenRefused
 from server.access.identity import DeviceIdentity
 from server.clock import now_ms
+from server.http import problems
 from server.http.answered import BODY_KEY, Key, key_of
 from server.http.auth import bearer
-from server.http.notes_first import PUSHES_WITH_ROOM
+from server.http.notes_first import COME_BACK_SECONDS, PUSHES_WITH_ROOM
 from server.http.services import Services, look
 from server.http.sync import answer_to, page_for
 from server.storage.port import StorageError, Transaction
@@ -57,21 +60,15 @@ class AtOnce:
         if scope["type"] != ScopeType.HTTP or scope["method"] != "POST" or scope["path"] not in self._doors:
             await self.app(scope, receive, send)
             return
+        if scope["path"] == PUSH and self.state.services.notes_first.is_full:
+            await _say(scope, send, 503, *_busy(scope))
+            return
         again = _Again(receive)
         answer = await self._doors[scope["path"]](scope, dict(scope["headers"]), again)
         if answer is None:
             await self.app(scope, again.receive, send)
             return
-        scope["path_template"] = scope["path"]
-        length = str(len(answer)).encode()
-        await send(
-            {
-                "type": "http.response.start",
-                "status": 200,
-                "headers": [(b"content-type", b"application/json"), (b"content-length", length)],
-            }
-        )
-        await send({"type": "http.response.body", "body": answer, "more_body": False})
+        await _say(scope, send, 200, answer, [(b"content-type", b"application/json")])
 
     async def _pull(self, scope: Scope, headers: dict[bytes, bytes], again: _Again) -> bytes | None:
         token = _token(headers)
@@ -105,6 +102,23 @@ class AtOnce:
         key = key_of(encoding, body)
         _keep_key(scope, key)
         return await said_before(services, token, key)
+
+
+def _busy(scope: Scope) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    """What a phone hears that is one too many, and of whom nobody has looked who it is: body and headers."""
+    problem = problems.busy(COME_BACK_SECONDS)
+    told = problems.body_of(problem, str(scope["state"].get("request_id", "unknown")))
+    headers = {"content-type": problems.PROBLEM_JSON} | problem.headers
+    return _encoder.encode(told), [(name.encode(), value.encode()) for name, value in headers.items()]
+
+
+async def _say(
+    scope: Scope, send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]
+) -> None:
+    scope["path_template"] = scope["path"]
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 async def nothing_new(services: Services, token: str, asked: PullRequest) -> bytes | None:

@@ -19,6 +19,9 @@ HOLD_SECONDS_MAX = 0.1
 
 PUSHES_AT_ONCE_MAX = 512
 """More are told to come back (503): so many of 20 notes are some seconds of work, and longer no phone should wait."""
+COME_BACK_SECONDS = 4
+"""Asked of those: by then half of the ones here are worked on. Phones wait up to twice as long, each another time. Were
+it a second, two thousand phones at the end of a shift would ask ten thousand times, in time that notes need."""
 PUSHES_WITH_ROOM = 32
 BACKOFF_MS_EACH = 20
 """For each push above those: about what one takes."""
@@ -30,6 +33,7 @@ class NotesFirst:
 
     def __init__(self) -> None:
         self._pushes = 0
+        self._let_in = 0
         self._quiet = asyncio.Event()
         self._quiet.set()
 
@@ -37,6 +41,22 @@ class NotesFirst:
     def under_way(self) -> int:
         """How many pushes wait or are worked on now."""
         return self._pushes
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many pushes are here as may be."""
+        return self._let_in >= PUSHES_AT_ONCE_MAX
+
+    @contextmanager
+    def let_in(self) -> Iterator[None]:
+        """Around a push from its first byte to its answer. Raises StorageBusy where too many are here."""
+        if self.is_full:
+            raise StorageBusy("Many phones are sending at this moment.", COME_BACK_SECONDS)
+        self._let_in += 1
+        try:
+            yield
+        finally:
+            self._let_in -= 1
 
     def backoff_ms(self) -> int:
         """How long a phone that was just answered should wait before its next push: a hint, 0 while there is room."""

@@ -6,8 +6,8 @@ The log line holds the route's template, never the address: an address holds ids
 from __future__ import annotations
 
 import functools
+import os
 import time
-import uuid
 from typing import TYPE_CHECKING
 
 import structlog
@@ -59,7 +59,7 @@ class Observe:
         if scope["type"] != ScopeType.HTTP:
             await self.app(scope, receive, send)
             return
-        number = uuid.uuid4().hex
+        number = os.urandom(16).hex()
         scope["state"]["request_id"] = number
         started = time.perf_counter()
         status = 0

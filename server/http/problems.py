@@ -248,16 +248,21 @@ def documented(*kinds: Kind) -> dict[int, ResponseSpec]:
     }
 
 
-def respond(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
-    """The response to a problem: JSON, or a page where somebody looks at one with a browser."""
-    body = ProblemBody(
+def body_of(problem: Problem, number: str) -> ProblemBody:
+    """A problem as it is told. `number` is that of the request."""
+    return ProblemBody(
         type=PROBLEM_PATH + problem.kind.slug,
         title=problem.kind.title,
         status=problem.status,
         detail=problem.detail,
         hint=problem.hint,
-        instance=f"urn:request:{request_id(request)}",
+        instance=f"urn:request:{number}",
     )
+
+
+def respond(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
+    """The response to a problem: JSON, or a page where somebody looks at one with a browser."""
+    body = body_of(problem, request_id(request))
     headers = {"cache-control": "no-store"} | problem.headers
     page = cast("Page | None", request.app.state.get("problem_page"))
     if page is not None and wants_page(request):
@@ -383,6 +388,13 @@ def log_incident(request: Request[Any, Any, Any], error: BaseException) -> None:
     log.error("incident", path=request.scope.get("path_template", ""), method=request.method, exc_info=error)
 
 
+def busy(wait_seconds: int) -> Problem:
+    """The server cannot take this now, and may after so many seconds."""
+    return Problem(
+        UNAVAILABLE, "The server cannot take this now.", headers={"retry-after": str(wait_seconds)}
+    )
+
+
 def handle(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """Answer any exception with a problem: the one handler of the whole server."""
     if isinstance(error, Problem):
@@ -390,13 +402,11 @@ def handle(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     if isinstance(error, access.AccessError):
         return respond(request, from_refusal(error))
     if isinstance(error, StorageUnavailable):
-        wait = str(error.retry_after_seconds)
         if not isinstance(
             error, StorageBusy
         ):  # that is load, a line for each phone of a shift; the access log has it
             log.warning("storage unavailable", kind=type(error).__name__)
-        problem = Problem(UNAVAILABLE, "The database cannot take this now.", headers={"retry-after": wait})
-        return respond(request, problem)
+        return respond(request, busy(error.retry_after_seconds))
     if isinstance(error, BlobError):
         return respond(request, from_blobs(error))
     if isinstance(error, HTTPException):

@@ -14,7 +14,6 @@ from server.foreseen import Foreseen
 from server.http.answered import BODY_KEY
 from server.http.auth import DEVICE, DEVICE_HANDS_IN, DEVICE_SECURITY
 from server.http.body import read_body
-from server.http.notes_first import PUSHES_AT_ONCE_MAX
 from server.http.problems import (
     BAD_ENCODING,
     DEVICE_REVOKED,
@@ -29,7 +28,7 @@ from server.http.problems import (
 from server.http.receiving import bytes_max
 from server.http.services import Services
 from server.records import conditions, leases, ledger
-from server.storage.port import StorageBusy, Transaction
+from server.storage.port import Transaction
 from sync import cursor, receipts
 from sync.cursor import Cursor, CursorError
 from sync.envelope import (
@@ -87,8 +86,11 @@ async def push(
     Every line gets a verdict; one that cannot be read costs only itself. A revoked phone may hand in too:
     its ops wait in quarantine for a person.
     """
-    if services.notes_first.under_way >= PUSHES_AT_ONCE_MAX:
-        raise StorageBusy("Many phones are sending at this moment. Nothing of this push was taken.")
+    with services.notes_first.let_in():
+        return await _take_in(request, device, services)
+
+
+async def _take_in(request: Request[Any, Any, Any], device: DeviceIdentity, services: Services) -> PushAnswer:
     payload = await read_body(
         request, max_wire_bytes=PUSH_WIRE_BYTES_MAX, max_unpacked_bytes=PUSH_UNPACKED_BYTES_MAX
     )

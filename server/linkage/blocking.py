@@ -30,6 +30,7 @@ FULL_NAME_AREA, FULL_NAME_YEAR, GIVEN_AREA_YEAR, GUARDIAN, BORN_AND_INITIALS = 1
 HOUSE, GIVEN_YEAR, FAMILY_DAY_INITIAL = 16, 17, 18
 
 GIVEN_CODES_MAX = 2  # the name a child goes by and one more
+SYLLABLE_LENGTH_MAX = 4  # what may as well be written as one word with the next
 FAMILY_CODES_MAX = 2  # both halves of a double-barrelled name
 FULL_FORMS_MAX = 6  # Alex may be short for as many names
 NAMES_MAX = 3  # given names, and family names, with those of aliases: a bound on the number of keys
@@ -72,8 +73,11 @@ def main_words(given: str) -> list[str]:
 
 @lru_cache(WORD_CACHE)
 def given_codes(given: str) -> tuple[int, ...]:
-    """Block codes of the given names that count."""
-    return tuple(dict.fromkeys(map(block_code, main_words(given)[:GIVEN_CODES_MAX])))
+    """Block codes of the given names that count; two short ones as one word too (Yu Chen is Yuchen as well)."""
+    words = main_words(given)[:GIVEN_CODES_MAX]
+    if len(words) > 1 and max(map(len, words)) <= SYLLABLE_LENGTH_MAX:
+        words.append("".join(given.split()[:GIVEN_CODES_MAX]))
+    return tuple(dict.fromkeys(map(block_code, words)))
 
 
 @lru_cache(WORD_CACHE)
@@ -126,8 +130,9 @@ def _pairs(given: tuple[int, ...], family: tuple[int, ...]) -> list[tuple[int, i
     """Given and family codes together, in an order that does not know which is which (names get swapped)."""
     pairs = [(a, b) if a <= b else (b, a) for a in given for b in family[:1]]
     pairs += [(a, b) if a <= b else (b, a) for a in given[:1] for b in family[1:]]
-    if len(given) > 1 and not family:
-        pairs.append((min(given[0], given[1]), max(given[0], given[1])))
+    for one, other in ((given, family), (family, given)):
+        if len(one) > 1 and not other:  # both names may stand in one field
+            pairs.append((min(one[0], one[1]), max(one[0], one[1])))
     return pairs
 
 

@@ -130,6 +130,8 @@ class Comparer:
         if one.replace(" ", "") == other.replace(" ", "") and len(one) > 1:
             return lv.G_EXACT, canonical(ours[0])
         level = _GIVEN_BY_WORD[self.words(ours[0], theirs[0])]
+        if level <= lv.G_SHORT and len(ours) > 1 < len(theirs) and self._go_on_differently(ours, theirs):
+            return lv.G_PART, canonical(ours[0])
         term = _commoner(self._counts.given, canonical(ours[0]), canonical(theirs[0]))
         if level == lv.G_SHORT:
             first, second = canonical(ours[0]), canonical(theirs[0])
@@ -139,8 +141,8 @@ class Comparer:
             return level, term
         shared = {canonical(w) for w in ours if len(w) > 1} & {canonical(w) for w in theirs if len(w) > 1}
         telling = shared - LEADING
-        if len(shared) > 1:
-            return lv.G_VARIANT, min(telling or shared)
+        if len(shared) > 1 or self._one_word(one, other) <= W_VARIANT:
+            return lv.G_VARIANT, min(telling or shared, default=term)
         if level == lv.G_TYPO:
             return level, term
         if telling:
@@ -165,7 +167,7 @@ class Comparer:
         if spaceless or ours == theirs or "".join(ours) == "".join(theirs) or sorted(ours) == sorted(theirs):
             return lv.F_EXACT, self._rarest(ours)
         if len(ours) == 1 and len(theirs) == 1:
-            if _slavic_pair(ours[0], theirs[0]):
+            if _slavic_pair(ours[0], theirs[0]) or _irish_pair(ours[0], theirs[0]):
                 return lv.F_VARIANT, canonical(ours[0])
             level = _FAMILY_BY_WORD[self.words(ours[0], theirs[0])]
             if level not in (lv.F_VARIANT, lv.F_TYPO):
@@ -174,12 +176,27 @@ class Comparer:
         shared = {canonical(w) for w in ours} & {canonical(w) for w in theirs}
         if len(shared) > 1 or len(shared) == len(set(ours)) == len(set(theirs)):
             return lv.F_VARIANT, self._rarest(sorted(shared))
+        if self._one_word(" ".join(ours), " ".join(theirs)) <= W_VARIANT:
+            return lv.F_VARIANT, self._rarest([*ours, *theirs])
         if shared:
             return lv.F_HALF, self._rarest(sorted(shared))
         if slip_between("".join(ours), "".join(theirs)):
             return lv.F_TYPO, ""
         nearest = min(self.words(a, b) for a in ours for b in theirs)
         return (lv.F_CLOSE if nearest <= W_TYPO else lv.F_DIFFER), ""
+
+    def _go_on_differently(self, ours: list[str], theirs: list[str]) -> bool:
+        """Whether two full names that open alike are two names: Xin Yi and Xin Yu, Maria Elena and Maria Sofia, as
+        brothers and sisters often have. Initials tell nothing."""
+        rest = [[word for word in words[1:] if len(word) > 1] for words in (ours, theirs)]
+        return all(rest) and all(self.words(a, b) == W_DIFFER for a in rest[0] for b in rest[1])
+
+    def _one_word(self, one: str, other: str) -> int:
+        """How two names compare once written as one word each, where they have not as many (Abdul Rahman and
+        Abdurrahman); W_DIFFER for any others."""
+        if one.count(" ") == other.count(" "):
+            return W_DIFFER
+        return self.words(one.replace(" ", ""), other.replace(" ", ""))
 
     def _rarest(self, words: list[str]) -> str:
         count = self._counts.family.get
@@ -273,6 +290,12 @@ def _slavic_pair(one: str, other: str) -> bool:
     if len(longer) < 5 or not longer.endswith(_SLAVIC_FEMALE):
         return False
     return longer == shorter + "a" or (longer[:-1] == shorter[:-1] and shorter.endswith(("i", "y")))
+
+
+def _irish_pair(one: str, other: str) -> bool:
+    """O'Sullivan and Sullivan, which families of one name write both ways."""
+    shorter, longer = (one, other) if len(one) < len(other) else (other, one)
+    return len(shorter) > 4 and longer == "o" + shorter
 
 
 def born(one: Record, other: Record) -> int:

@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 import msgspec
 
+from server.linkage.loose import loose_age, loose_date
 from server.linkage.standardise import Description
 
 LINE_LENGTH_MAX = 64 * 1024  # bytes; a row of a registry is below 1 kB; more is another kind of file
@@ -306,11 +307,24 @@ def described(row: dict[str, str]) -> Description:
 
 
 def described_as_far(row: dict[str, str]) -> tuple[Description, list[BadCell]]:
-    """The same from the cells that can be used, and what is wrong with the others, which count as empty."""
+    """The same from the cells that can be used, and what is wrong with the others, which count as empty. Dates and
+    ages are read in whatever way they are written, if it is one that can be read."""
     usable, wrong = dict(row), list[BadCell]()
     while True:
         try:
             return described(usable), wrong
         except BadCell as bad:
-            wrong.append(bad)
-            del usable[bad.column]
+            text = usable.pop(bad.column)
+            if read := _loosely(bad.column, text):
+                usable[bad.column] = read
+            else:
+                wrong.append(bad)
+
+
+def _loosely(column: str, text: str) -> str:
+    """A cell that `described` can use, for one that it cannot as it is written; "" where there is none."""
+    if column == "age":
+        age = loose_age(text)
+        return "" if age is None or str(age) == text else str(age)
+    day = loose_date(text) if column in ("date_of_birth", "observed_on") else None
+    return day.isoformat() if day else ""

@@ -26,7 +26,9 @@ def words_of(text: str) -> frozenset[str]:
 
 
 # Names that open many boys' and girls' full names in one family: what follows is the name they go by.
-LEADING = words_of("mohammed abdul abd syed sheikh md mst mosammat musammat haji sri shri raja begum bibi")
+LEADING = words_of(
+    "mohammed abdul abd syed sheikh md mst mosammat musammat haji sri shri raja begum bibi thi van"
+)
 # Words between or after names that do not tell families apart.
 PARTICLES = words_of("al el ul ud bin ibn bint binti de da do dos das del della di du la le van von der den")
 SHARED_FAMILY = words_of("begum bibi khatun kaur singh bano")

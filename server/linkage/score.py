@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from functools import lru_cache
 from math import log2
 
+from msgspec.structs import replace
+
 from server.linkage import comparisons as cmp
 from server.linkage import levels as lv
 from server.linkage.blocking import family_codes, given_codes, main_words
 from server.linkage.model import TERM_FREQUENCY_MIN, Model
-from server.linkage.names import WORD_CACHE, canonical
+from server.linkage.names import WORD_CACHE, block_code, canonical
 from server.linkage.standardise import Record
 
 # Candidates this many bits less likely than "a new child" change no decision and are dropped unfinished.
@@ -126,6 +128,8 @@ class Scorer:
         same, over = self.same, self._over
         level_given = level_family = level_sex = 0
         rare_given = rare_family = 0.0
+        if not (note.given and note.family and child.given and child.family):
+            note, child = _parted(note, child), _parted(child, note)
         if note.given and child.given:
             pair = (note.given, child.given)
             level_given, rare_given = self._given.get(pair) or self._given_pair(*pair)
@@ -267,6 +271,21 @@ class Scorer:
         level = self.comparer.school(one, other)
         rarity = self._school_rarity.bits(one) if level == lv.I_SAME else 0.0
         return _remember(self._school, one, other, level, rarity)
+
+
+def _parted(one: Record, other: Record) -> Record:
+    """The record with given and family name apart, where both stand in one field and the other record tells which is
+    which: its family name sounds like the last word, or the first."""
+    text = one.given or one.family
+    if (one.given and one.family) or " " not in text or not (other.given and other.family):
+        return one
+    known, words = _family_set(other.family), text.split()
+    if _given_set(other.given).isdisjoint(_given_set(text)) or not known.isdisjoint(_given_set(other.given)):
+        return one
+    for family, given in ((words[-1], words[:-1]), (words[0], words[1:])):
+        if block_code(family) in known:
+            return replace(one, given=" ".join(given), family=family)
+    return one
 
 
 def _name_of_both(note: Record, child: Record) -> bool:

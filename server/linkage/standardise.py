@@ -16,6 +16,7 @@ from functools import lru_cache
 import msgspec
 
 from server.linkage.letters import LATIN
+from server.linkage.loose import in_their_columns, plain
 from server.linkage.names import ABBREVIATIONS, NOT_NAMES, WORD_CACHE, words_of
 from server.linkage.postcodes import postcode_of
 
@@ -100,7 +101,10 @@ _ASCII_WORDS = re.compile(r"[a-z0-9]+")
 def fold(text: str, length_max: int) -> list[str]:
     """Words of a text: lower case, accents dropped, apostrophes closed up, other scripts in Latin letters
     where the letters have a usual Latin form. At most `length_max` characters are read."""
-    text = text[:length_max].translate(_APOSTROPHES)
+    text = text[:length_max]
+    if not text.isascii() or "&" in text or "<" in text:
+        text = plain(text)
+    text = text.translate(_APOSTROPHES)
     if text.isascii():
         return _ASCII_WORDS.findall(text.lower())
     latin = unicodedata.normalize("NFKD", text).casefold().translate(LATIN)
@@ -140,7 +144,8 @@ def name_words(text: str) -> str:
 
 # "Henry (known as Harry)", "Harry aka H": what stands after is another name of the child.
 _ALSO_CALLED = re.compile(
-    r"\s*(?:[(\[\"\u201c\u201d]|\b(?:also )?(?:known as|called|goes by|prefers)\b|\ba\.?k\.?a\b\.?|\bk/a\b|\balias\b)",
+    r"\s*(?:[(\[\"\u201c\u201d]|/(?=\s*\w\w)|\b(?:also )?(?:known as|called|goes by|prefers)\b"
+    r"|\ba\.?k\.?a\b\.?|\bk/a\b|\balias\b|\bor\b|\bposs(?:ibly)?\b|\bmaybe\b|\bperhaps\b|\bmight be\b)",
     re.IGNORECASE,
 )
 
@@ -240,6 +245,16 @@ def _code(text: str, length_min: int) -> str:
     return code if len(code) >= length_min and len(set(code)) > 2 else ""
 
 
+def _numbers(description: Description) -> tuple[str, str, str]:
+    """UPN, NHS number and phone."""
+    if not (description.upn or description.nhs_number or description.phone):
+        return "", "", ""
+    upn = _code(description.upn, 6) if description.upn else ""
+    nhs_number = _code(description.nhs_number, 6) if description.nhs_number else ""
+    upn, nhs_number, phone = in_their_columns(upn, nhs_number, description.phone or "")
+    return upn, _NOT_DIGIT.sub("", nhs_number), _phone(phone) if phone else ""
+
+
 def _born_between(age: float, observed_on: datetime.date) -> tuple[int, int]:
     """First and last possible date of birth of a child of that age (in years) on that day, as integers.
 
@@ -273,14 +288,16 @@ def standardise(description: Description) -> Record:
     if not born and description.age is not None and description.observed_on is not None:
         born_from, born_to = _born_between(description.age, description.observed_on)
     number = words = postcode = outward = ""
-    if description.address:
-        text = description.address[:ADDRESS_LENGTH_MAX]
-        if not description.postcode and (match := _IN_ADDRESS.search(text)):
+    if description.postcode:
+        postcode, outward = postcode_of(description.postcode[:CODE_LENGTH_MAX])
+    address = description.address or ("" if postcode or outward else description.postcode)
+    if address:
+        text = address[:ADDRESS_LENGTH_MAX]
+        if not (postcode or outward) and (match := _IN_ADDRESS.search(text)):
             postcode, outward = postcode_of(match.group())
             text = text[: match.start()] + " " + text[match.end() :]
         number, words = _address(text)
-    if description.postcode:
-        postcode, outward = postcode_of(description.postcode[:CODE_LENGTH_MAX])
+    upn, nhs_number, phone = _numbers(description)
     given, family, also = _names(description.given_names, description.family_name)
     aliases = ""
     if also or description.aliases:
@@ -298,8 +315,8 @@ def standardise(description: Description) -> Record:
         postcode,
         outward,
         _school(description.school[:NAME_LENGTH_MAX]) if description.school else "",
-        _phone(description.phone) if description.phone else "",
+        phone,
         _guardian(description.guardian) if description.guardian else "",
-        _code(description.upn, 6) if description.upn else "",
-        _NOT_DIGIT.sub("", _code(description.nhs_number, 6)) if description.nhs_number else "",
+        upn,
+        nhs_number,
     )

@@ -17,7 +17,8 @@ from tests.linkage.measure import SEED
 from tests.linkage.strata import Case, make_cases, make_registry
 
 
-def _row(description: Description) -> dict[str, str]:
+def cells(description: Description) -> dict[str, str]:
+    """What is known of a child, by column."""
     row = {}
     for name in description.__struct_fields__:
         value = getattr(description, name)
@@ -32,7 +33,7 @@ def write_tables(folder: Path, known: dict[int, Description], cases: Iterable[Ca
         rows = csv.DictWriter(file, KNOWN_COLUMNS)
         rows.writeheader()
         for child_id, description in known.items():
-            rows.writerow({"child_id": f"K{child_id}"} | _row(description))
+            rows.writerow({"child_id": f"K{child_id}"} | cells(description))
     with (
         (folder / "notes.csv").open("w", encoding="utf-8", newline="") as notes,
         (folder / "truth.csv").open("w", encoding="utf-8", newline="") as truth,
@@ -41,7 +42,7 @@ def write_tables(folder: Path, known: dict[int, Description], cases: Iterable[Ca
         rows.writeheader()
         answers.writerow(("note_id", "stratum", "child_id"))
         for number, case in enumerate(cases):
-            rows.writerow({"note_id": f"N{number}"} | _row(case.note))
+            rows.writerow({"note_id": f"N{number}"} | cells(case.note))
             answers.writerow((f"N{number}", case.stratum, "" if case.truth is None else f"K{case.truth}"))
 
 
