@@ -21,6 +21,7 @@ from server.console.pages.alert_rows import Telling
 from server.console.pages.alerts import telling_for
 from server.console.pages.around_child import LOOKS_SHOWN, facts_of, identity, looks_of, people_of, places_of
 from server.console.pages.attached import Address
+from server.console.pages.child_events import Events
 from server.console.pages.child_story import Story, also_of
 from server.console.pages.web import (
     AnyRequest,
@@ -131,10 +132,14 @@ def child_page(
         may_undo=person.may(Permission.DECIDE_LINKS),
         may_see_originals=person.may(Permission.SEE_ORIGINALS),
         address=_addresses(services, person, shown.child, now),
-        incidents=incidents,
-        may_be_one=may_be_one(facts, incidents, world.pack),
-        decisions=incident_decisions.newest(tx, [entry.note.subject_id for entry in shown.entries]),
-        may_group=person.may(Permission.WORK_CASES),
+        events=Events(
+            [entry.note for entry in shown.entries],
+            telling,
+            incidents,
+            incident_decisions.newest(tx, [entry.note.subject_id for entry in shown.entries]),
+            may_be_one(facts, incidents, world.pack),
+            may_group=person.may(Permission.WORK_CASES),
+        ),
     )
     beside = overview.beside(tx, child_id)
     live = sorted(
