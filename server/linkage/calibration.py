@@ -18,7 +18,7 @@ from server.linkage import levels as lv
 
 # How far below the probability of a link something is said that did not reach it.
 UNDER_LINK = 0.0001
-_UNNAMED = frozenset((lv.MISSING_LEVEL, lv.G_INITIAL))
+_UNNAMED = frozenset((lv.MISSING_LEVEL, lv.G_INITIAL))  # not told, or only by its initial
 _DIFFERS: dict[int, frozenset[int]] = {
     lv.GIVEN: frozenset((lv.G_DIFFER,)),
     lv.FAMILY: frozenset((lv.F_CLOSE, lv.F_DIFFER)),
@@ -33,11 +33,12 @@ _DIFFERS: dict[int, frozenset[int]] = {
 
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True):
-    """Bits to add to the odds of the likeliest candidate: where nothing that was told differs; the same without a given
-    name; where one thing differs; and for each that differs beside it."""
+    """Bits to add to the odds of the likeliest candidate: where nothing that was told differs; the same without a
+    given name, and without a family name; where one thing differs; and for each that differs beside it."""
 
     fits: float = 0.0
-    fits_unnamed: float = 0.0
+    fits_no_given: float = 0.0
+    fits_no_family: float = 0.0
     differs: float = 0.0
     differs_more: float = 0.0
 
@@ -46,7 +47,9 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
         differing = differences(levels)
         if differing:
             return self.differs + (differing - 1) * self.differs_more
-        return self.fits_unnamed if unnamed(levels) else self.fits
+        if levels[lv.FAMILY] == lv.MISSING_LEVEL:
+            return self.fits_no_family
+        return self.fits_no_given if levels[lv.GIVEN] in _UNNAMED else self.fits
 
     def meant(self, counted: float, levels: Sequence[int], link_probability: float) -> float:
         """What a probability as counted means. From that of a link on it is taken as it is; below it stays below."""
@@ -59,20 +62,3 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
 def differences(levels: Sequence[int]) -> int:
     """How many of name, date, sex and home tell against the child."""
     return sum([levels[at] in differing for at, differing in _DIFFERS.items()])
-
-
-def unnamed(levels: Sequence[int]) -> bool:
-    """Whether the given name is not told on one side, or only by its initial."""
-    return levels[lv.GIVEN] in _UNNAMED
-
-
-def fitting_bits(judged: Sequence[tuple[float, bool, float]]) -> float:
-    """The bits that make what was said of these true on average, by bisection. `judged`: probability as counted,
-    whether it was the child, and the weight of the note; both outcomes must occur."""
-    low, high = -20.0, 20.0
-    truth = sum(weight * right for _, right, weight in judged)
-    while high - low > 0.001:
-        middle = (low + high) / 2
-        said = sum(weight / (1 + (1 - p) / p * 2.0**-middle) for p, _, weight in judged)
-        low, high = (middle, high) if said < truth else (low, middle)
-    return (low + high) / 2

@@ -14,6 +14,7 @@ from math import log2
 from msgspec.structs import replace
 
 from server.linkage import comparisons as cmp
+from server.linkage import homes
 from server.linkage import levels as lv
 from server.linkage.blocking import family_codes, given_codes, main_words
 from server.linkage.model import TERM_FREQUENCY_MIN, Model
@@ -195,12 +196,12 @@ class Scorer:
         near = (
             (note.postcode == child.postcode and note.postcode)
             or (note.number == child.number and note.number)
-            or len(note.address) >= cmp.LONG_ADDRESS
+            or len(note.address) >= homes.LONG_ADDRESS
         )
         left = circle_left if child.guardian or child.school else 0.0
         if weight + left + (home_left if near else apart_left) < self._floor:
             return None
-        levels[lv.ADDRESS] = level = cmp.address(note, child)
+        levels[lv.ADDRESS] = level = homes.address(note, child)
         rare_home = 0.0
         if level == lv.A_POSTCODE:
             rare_home = self._postcodes.bits_if_common(note.postcode)

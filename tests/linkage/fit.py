@@ -9,40 +9,56 @@ the result.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from server.linkage.calibration import Calibration, differences, fitting_bits, unnamed
+from server.linkage.calibration import Calibration
 from server.linkage.model import default_model
 from tests.bench.linkage.registry import SEEDS_OF_THE_PROOF
 from tests.linkage.measure import Judged, index_of, judged, natural, numbered
 from tests.linkage.strata import make_registry, natural_cases
 
-LEAST = 0.2
+LEAST = 0.4
 """Of a smaller probability it matters little what it means, and there are many."""
+
+
+_KINDS = Calibration(fits=1, fits_no_given=2, fits_no_family=3, differs=4, differs_more=1)
+"""Bits that tell the kinds apart."""
 
 
 def fitted(best: Iterable[Judged]) -> Calibration:
     """The calibration that these call for; a kind that occurs with one outcome only is left as counted."""
-    kinds: dict[tuple[int, bool], list[tuple[float, bool, float]]] = {}
+    kinds: dict[float, list[tuple[float, bool, float]]] = {}
     sure = default_model().link_probability
     for one in best:
         if LEAST <= one.probability < sure:
-            differing = min(differences(one.levels), 2)
-            kind = (differing, not differing and unnamed(one.levels))
+            kind = min(_KINDS.bits(one.levels), 5)
             kinds.setdefault(kind, []).append((one.probability, one.right, one.weight))
     bits = {
         kind: fitting_bits(held) if len({right for _, right, _ in held}) == 2 else 0.0
         for kind, held in kinds.items()
     }
-    differs = bits.get((1, False), 0.0)
+    fits, no_given, no_family, differs, both = (round(bits.get(kind, 0.0), 2) for kind in range(1, 6))
     return Calibration(
-        fits=round(bits.get((0, False), 0.0), 2),
-        fits_unnamed=round(bits.get((0, True), 0.0), 2),
-        differs=round(differs, 2),
-        differs_more=round(bits.get((2, False), differs) - differs, 2),
+        fits=fits,
+        fits_no_given=no_given,
+        fits_no_family=no_family,
+        differs=differs,
+        differs_more=round(both - differs, 2) if 5 in bits else 0.0,
     )
+
+
+def fitting_bits(judged: Sequence[tuple[float, bool, float]]) -> float:
+    """The bits that make what was said of these true on average, by bisection. `judged`: probability as counted,
+    whether it was the child, and the weight of the note; both outcomes must occur."""
+    low, high = -20.0, 20.0
+    truth = sum(weight * right for _, right, weight in judged)
+    while high - low > 0.001:
+        middle = (low + high) / 2
+        said = sum(weight / (1 + (1 - p) / p * 2.0**-middle) for p, _, weight in judged)
+        low, high = (middle, high) if said < truth else (low, middle)
+    return (low + high) / 2
 
 
 def city(children: int, notes: int, seed: int) -> Iterator[Judged]:

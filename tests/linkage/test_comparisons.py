@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.linkage import comparisons as cmp
+from server.linkage import homes
 from server.linkage import levels as lv
 from server.linkage.model import NO_TERM_FREQUENCIES, TermFrequencies
 from server.linkage.standardise import name_words, standardise
@@ -44,7 +45,7 @@ def test_names_compare_the_same_both_ways(one: str, other: str) -> None:
 def test_dates_homes_and_codes_compare_the_same_both_ways(a: Any, b: Any) -> None:
     one, other = standardise(a), standardise(b)
     assert cmp.born(one, other) == cmp.born(other, one)
-    assert cmp.address(one, other) == cmp.address(other, one)
+    assert homes.address(one, other) == homes.address(other, one)
     assert COMPARER.alias(one, other) == COMPARER.alias(other, one)
 
 
@@ -176,7 +177,7 @@ def test_approximate_ages_are_graded(age: int, level: str) -> None:
     ],
 )
 def test_homes_are_graded(changes: dict[str, Any], level: str) -> None:
-    reached = cmp.address(record(), record(**changes))
+    reached = homes.address(record(), record(**changes))
     assert lv.COMPARISONS[lv.ADDRESS].levels[reached].name == level
 
 
