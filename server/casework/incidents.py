@@ -50,6 +50,39 @@ def find_incidents(notes: Sequence[NoteFact], pack: Pack) -> tuple[Incident, ...
     return tuple(describe(live, members, why, pack) for members, why in zip(groups, reasons, strict=True))
 
 
+def may_be_one(
+    notes: Sequence[NoteFact], incidents: Sequence[Incident], pack: Pack
+) -> dict[str, tuple[str, str]]:
+    """By note, the nearest in time of another event that may be the same one, and why it is for a person to say.
+
+    Two officers, near in time and alike in category, but nothing tells whether it was one place: no position or place
+    that can be compared, and words that are not alike enough. Of a note that a person took out nothing is proposed.
+    """
+    event = {note_id: one.incident_key for one in incidents for note_id in one.note_ids}
+    live = [note for note in notes if note.note_id in event and not note.apart]
+    masks = {note.note_id: families(note, pack) for note in live}
+    near_ms = pack.incidents.near_minutes * MINUTE_MS
+    found: dict[str, tuple[int, str, str]] = {}
+    live.sort(key=lambda note: (note.observed_at, note.note_id))
+    for position, one in enumerate(live):
+        for other in live[position + 1 :]:
+            apart_ms = other.observed_at - one.observed_at
+            if apart_ms > near_ms:
+                break
+            alike = masks[one.note_id] & masks[other.note_id]
+            if not alike or one.author == other.author or event[one.note_id] == event[other.note_id]:
+                continue
+            if metres_apart(one, other) < math.inf or (one.place and other.place):
+                continue  # two places that can be compared, and differ
+            span = "a minute" if apart_ms <= MINUTE_MS else duration(apart_ms)
+            why = f"two officers within {span}, alike in category; no place that can be compared"
+            for note, with_it in ((one, other), (other, one)):
+                before = found.get(note.note_id)
+                if before is None or apart_ms < before[0]:
+                    found[note.note_id] = (apart_ms, with_it.note_id, why)
+    return {note_id: (other_id, why) for note_id, (_, other_id, why) in found.items()}
+
+
 def families(note: NoteFact, pack: Pack) -> int:
     """The categories of a note and their families as bits; a time away counts as missing."""
     bits = pack.family_bits

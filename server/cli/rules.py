@@ -185,7 +185,7 @@ def replay(
 
 
 def _table(tally: Tally) -> Table:
-    table = Table("Rule", "Would be", "Flags", "Children")
+    table = Table("Rule", "Would be", "Flags", "Children, by number")
     for key, number in sorted(tally.flags.items()):
         left = tally.children[key] - len(tally.first[key])
         said = ", ".join(map(str, tally.first[key])) + (f" and {left:,} more" if left else "")

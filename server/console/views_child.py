@@ -156,6 +156,8 @@ class NoteEntry(View, frozen=True, kw_only=True):
     stands_on: int | None = None
     """The number of the record that the note stands on, where it is not the one that the child continues as."""
     same_incident_as: str | None = None
+    may_be_one_with: str | None = None
+    """Another note that may tell of the same event, and why that is for a person to say."""
     """Where another note tells of the same incident: which, and why they are one; or who said that it is one of its
     own."""
     subject_id: int = 0

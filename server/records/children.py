@@ -177,6 +177,21 @@ def kept(tx: Transaction, child_id: int) -> int:
 
 
 @impersonal("numbers of records")
+def kept_of(tx: Transaction, child_ids: Iterable[int]) -> dict[int, int]:
+    """The record that each continues as, of those that were merged into another."""
+    marks = {f"c{index}": child_id for index, child_id in enumerate(sorted(set(child_ids)))}
+    if not marks:
+        return {}
+    wanted = ", ".join(f":{name}" for name in marks)
+    return dict(
+        tx.rows(
+            f"SELECT child_id, cluster_id FROM child WHERE child_id IN ({wanted}) AND cluster_id <> child_id",
+            marks,
+        )
+    )
+
+
+@impersonal("numbers of records")
 def whole(tx: Transaction, child_ids: Iterable[int]) -> frozenset[int]:
     """These records and every other record of the same children."""
     given = frozenset(child_ids)

@@ -10,7 +10,7 @@ from server.access.identity import Person
 from server.access.policy import Permission
 from server.audit import Actor, Verb, audited, impersonal, record
 from server.records.child import Child, Circumstances, Details, Marker, Standing, together
-from server.records.children import boroughs, kept, whole
+from server.records.children import boroughs, kept, kept_of, whole
 from server.records.whole import RESTRICTED
 from server.storage.port import Transaction
 
@@ -86,12 +86,16 @@ def candidates(tx: Transaction, person: Person, child_ids: Sequence[int], *, now
 
 @audited(Verb.CONSULTATION)
 def names(tx: Transaction, person: Person, child_ids: Sequence[int], *, now: int) -> dict[int, Child]:
-    """The children of a list (a queue), by id; the restricted are left out for those who may not see them."""
-    shown = {
-        child.child_id: child
-        for child in _read(tx, child_ids)
-        if not child.circumstances.restricted or person.may(Permission.SEE_RESTRICTED)
-    }
+    """The children of a list (a queue), by id, a merged record as the child that it continues as; the restricted are
+    left out for those who may not see them."""
+    as_kept = kept_of(tx, child_ids)
+    found = {child.child_id: child for child in _read(tx, sorted(set(child_ids) | set(as_kept.values())))}
+    shown = {}
+    for child_id in dict.fromkeys(child_ids):
+        records = [found[one] for one in {child_id, as_kept.get(child_id, child_id)} if one in found]
+        restricted = any(one.circumstances.restricted for one in records)
+        if child_id in found and (not restricted or person.may(Permission.SEE_RESTRICTED)):
+            shown[child_id] = found[as_kept.get(child_id, child_id)]
     if shown:
         # The reason tells a name in a list from an opened record, where one asks who has looked.
         actor = Actor("person", person.username)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from server.casework.facts import DAY_MS, MINUTE_MS, NoteFact
-from server.casework.incidents import Incident, find_incidents, metres_apart
+from server.casework.incidents import Incident, find_incidents, may_be_one, metres_apart
 from server.casework.pack import default_pack
 from sync.vocabulary import Category
 from tests.casework.builders import missing, note
@@ -139,3 +139,41 @@ def test_every_reason_has_its_words() -> None:
 
 def test_a_single_note_is_an_incident_without_a_reason_and_a_withdrawn_one_is_none() -> None:
     assert [(i.note_ids, i.reason) for i in found(note("a"), note("b", 1, withdrawn=True))] == [(("a",), "")]
+
+
+def proposed(*notes: NoteFact) -> dict[str, str]:
+    pack = default_pack()
+    found = may_be_one(notes, find_incidents(notes, pack), pack)
+    return {note_id: other for note_id, (other, _) in found.items()}
+
+
+def test_what_may_be_one_event_is_proposed_where_no_place_can_tell() -> None:
+    one, two = note("a", 0, place="Library"), note("b", 30 * MINUTE)
+    assert proposed(one, two) == proposed(two, one) == {"a": "b", "b": "a"}
+    why = may_be_one((one, two), find_incidents((one, two), default_pack()), default_pack())["a"][1]
+    assert why == "two officers within 30 min, alike in category; no place that can be compared"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        note("b", 121 * MINUTE),
+        note("b", 30 * MINUTE, Category.KNIFE),
+        note("b", 30 * MINUTE, author="officer-a"),
+        note("b", 30 * MINUTE, place="Station"),
+        note("b", 30 * MINUTE, place="library"),
+        note("b", 30 * MINUTE, apart=True),
+        note("b", 30 * MINUTE, withdrawn=True),
+    ],
+    ids=["too late", "unlike", "one officer", "another place", "one event already", "taken out", "withdrawn"],
+)
+def test_nothing_else_is_proposed(other: NoteFact) -> None:
+    assert proposed(note("a", 0, place="Library"), other) == {}
+
+
+def test_of_several_the_nearest_in_time_is_proposed() -> None:
+    assert proposed(note("a", 0), note("b", 60 * MINUTE), note("c", 70 * MINUTE)) == {
+        "a": "b",
+        "b": "c",
+        "c": "b",
+    }

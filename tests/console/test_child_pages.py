@@ -218,3 +218,17 @@ def test_notes_of_two_events_are_counted_as_one_by_hand_and_back(rivera: Browser
     assert "a person said that it is one event. Joined by Test rivera: “One evening”" in said
     rivera.send(f"/incidents/{second}")
     assert "Counted as one event" not in text(rivera.get(f"/children/{child}").text)
+
+
+def test_what_may_be_one_event_is_said_beside_both_notes_until_a_person_has_said_so(
+    rivera: Browser, road: Road
+) -> None:
+    child = road.child(AMARA)
+    road.officer("lam").writes(AMARA, saw_or_heard="Crying outside the chip shop")
+    road.passes(minutes=30)
+    other = road.officer("khan").writes(AMARA, saw_or_heard="Nothing in common at all here")
+    assert text(rivera.get(f"/children/{child}").text).count("Perhaps one event with the note of") == 2
+    subjects = [number for (number,) in road.rows("SELECT subject_id FROM subject ORDER BY subject_id")]
+    rivera.send(f"/incidents/{road.subject_of(other)}", other=subjects[0], reason="Both rang me about it")
+    page = text(rivera.get(f"/children/{child}").text)
+    assert "Perhaps one event" not in page and "Counted as one event with the note of" in page

@@ -19,7 +19,7 @@ from server.http import answered
 from server.http.answered import Answered
 from server.http.at_once import AtOnce
 from server.records import ledger
-from server.storage import WouldWait
+from server.storage import StorageBusy, WouldWait
 from sync import cursor as cursors
 from sync import receipts
 from sync.envelope import Outcome, PullAnswer, PushAnswer
@@ -79,6 +79,45 @@ def test_nothing_new_is_said_in_the_very_words_of_the_door(client: Client, sende
     assert shown(quick) == shown(whole)
     requests = client.get("/metrics", headers={"authorization": "Bearer metrics-for-tests"}).text
     assert 'earlysign_requests_total{method="POST",route="/api/sync/pull",status="2xx"} 3.0' in requests
+
+
+def test_a_page_is_what_the_door_would_send(client: Client, sender: Sender) -> None:
+    sender.push(*(sender.line() for _ in range(3)))
+    for body in ({"limit": 2}, {"cursor": sender.pull(limit=2).cursor}, {"cursor": "of another server"}):
+
+        def ask(asked: Any = body) -> Any:
+            return client.post("/api/sync/pull", json=asked, headers=sender.headers)
+
+        quick = ask()
+        with no_layer():
+            whole = ask()
+        assert shown(quick) == shown(whole)
+        page, same = (msgspec.json.decode(one.content, type=PullAnswer) for one in (quick, whole))
+        assert page.changes and bool(page.resync) == (body == {"cursor": "of another server"})
+        # Its cursor says when it was sent.
+        assert quick.content.replace(page.cursor.encode(), b"") == whole.content.replace(
+            same.cursor.encode(), b""
+        )
+    disclosed = services_of(client).store.read_now(
+        lambda tx: tx.value("SELECT COUNT(*) FROM audit_entry WHERE verb = 'disclosure' AND kind = 'note'")
+    )
+    assert disclosed == 7, "each page that was sent is in the log"
+
+
+def test_where_the_database_is_busy_the_door_says_so(
+    client: Client, sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sender.push(sender.line())
+    asked = 0
+
+    def busy(*_: Any, **__: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        raise StorageBusy("Everybody is here.")
+
+    monkeypatch.setattr(pulling, "page", busy)
+    answer = client.post("/api/sync/pull", json={}, headers=sender.headers)
+    assert answer.status_code == 503 and answer.headers["retry-after"] and asked == 2
 
 
 def test_the_door_is_asked_whenever_there_is_anything(

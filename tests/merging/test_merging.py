@@ -546,3 +546,16 @@ def test_an_event_is_never_changed(road: Road, two: tuple[int, int]) -> None:
     assert [one.action for one in history] == ["merge", "undo"]
     assert history[1].undoes == decided.event_id and history[0].author == "gaffer"
     assert road.store.read_now(lambda tx: duties.open_ids(tx, two[0]))
+
+
+def test_a_list_calls_a_merged_record_by_the_name_of_the_child_that_it_is(road: Road) -> None:
+    amara, other = road.child(AMARA), road.child(Subject(given_names="Amy", family_name="Okonko"))
+    decided = merge(road, amara, other)
+
+    def called() -> dict[int, str | None]:
+        found = road.store.read_now(lambda tx: children_shown.names(tx, RIVERA, [other, amara], now=road.now))
+        return {child_id: child.details.given_names for child_id, child in found.items()}
+
+    assert len(set(called().values())) == 1 and set(called()) == {amara, other}
+    undo(road, decided)
+    assert called() == {amara: AMARA.given_names, other: "Amy"}

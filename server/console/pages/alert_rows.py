@@ -147,6 +147,10 @@ class Telling:
             return "Answer"
         return "See the offer" if self.person.sees_borough(offer.from_borough) else None
 
+    def author(self, who: str) -> str:
+        """Who decided: a person's name, or the system."""
+        return "the system" if who == "system" else self.names.name(who)
+
     def place(self, alert: Alert) -> str | None:
         """The borough, where the reader's queue has more than one, or where it is another's."""
         if len(self.person.boroughs) == 1 and self.person.sees_borough(alert.borough):

@@ -16,6 +16,8 @@ from server.http.auth import requires
 from server.storage.port import Transaction
 
 LOG_ROWS = 100
+IN_WORDS = {"list": "its name in a list", "review": "beside a note in review"}
+"""Reasons that the log keeps as one word. The others are words already."""
 
 
 @shows("/audit", guards=[requires(Permission.READ_AUDIT)])
@@ -52,7 +54,7 @@ def _audit_page(tx: Transaction, desk: Desk, by_person: bool, asked: str, until:
             verb=one.verb.value,
             what=f"{one.kind.replace('_', ' ')} {', '.join(one.ids[:6])}"
             + (f" and {len(one.ids) - 6} more" if len(one.ids) > 6 else ""),
-            reason=one.reason,
+            reason=IN_WORDS.get(one.reason, one.reason) if one.reason else None,
             recipients=one.recipients,
         )
         for one in found

@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import msgspec
 
 from server import answering, merging
-from server.casework.incidents import Incident
 from server.console import words
 from server.console.pages import attached
 from server.console.pages.alert_rows import Telling
 from server.console.pages.around_child import MARKERS
+from server.console.pages.child_events import Events
 from server.console.pages.comparing import explanation
 from server.console.pages.note_words import note_entry
 from server.console.views import GRADES
@@ -28,15 +28,12 @@ from server.records.alerts import Alert
 from server.records.cases import Flag
 from server.records.child import Standing
 from server.records.clusters import Action as Joining
-from server.records.incident_decisions import IncidentDecision, Word
 from server.records.links import Action
 from server.records.notes_shown import Written
 from server.records.overview import Undone
 from server.records.steps import INVESTIGATORS, AlertEvent, EventKind
 from server.showing import Entry, Timeline
 
-COULD_JOIN_MAX = 20
-"""Notes offered as tellings of the same event, the nearest in time: two that are farther apart hardly are."""
 PROPOSALS = {
     "strategy_discussion": "Hold a strategy discussion.",
     "supervisor_review": "A supervisor looks at this.",
@@ -71,9 +68,7 @@ class Story:
         may_undo: bool,
         may_see_originals: bool,
         address: attached.Address,
-        incidents: Sequence[Incident] = (),
-        decisions: Mapping[int, IncidentDecision] | None = None,
-        may_group: bool = False,
+        events: Events,
     ) -> None:
         self.shown = shown
         self.telling = telling
@@ -82,10 +77,7 @@ class Story:
         self.may_undo = may_undo
         self.may_see_originals = may_see_originals
         self.address = address
-        self.incidents = {note_id: one for one in incidents for note_id in one.note_ids}
-        self.decisions = decisions or {}
-        self.may_group = may_group
-        self.called = {entry.note.note_id: _called(entry.note) for entry in shown.entries}
+        self.events = events
         self.flags = {flag.flag_id: flag for flag in shown.flags}
 
     def entries(self) -> tuple[TimelineEntry, ...]:
@@ -113,43 +105,9 @@ class Story:
             attachments=attached.shown(entry.attachments, self.address, originals=self.may_see_originals),
             attachments_told=attached.told(entry.attachments),
         )
-        told = self.grouped(entry, told)
+        told = self.events.grouped(entry.note, told)
         on = entry.link.child_id if entry.link else None
         return told if on == self.shown.child.child_id else msgspec.structs.replace(told, stands_on=on)
-
-    def grouped(self, entry: Entry, told: NoteEntry) -> NoteEntry:
-        """With the other notes of its event and why they are one, or who said that it is an event of its own."""
-        note = entry.note
-        told = msgspec.structs.replace(told, subject_id=note.subject_id, could_join=self.could_join(note))
-        word = self.decisions.get(note.subject_id)
-        if word is not None and word.word is Word.APART:
-            said = f"An event of its own, said {self.author(word.person)}: “{word.reason}”"
-            return msgspec.structs.replace(told, same_incident_as=said, can_rejoin=self.may_group)
-        incident = self.incidents.get(note.note_id)
-        others = [one for one in incident.note_ids if one != note.note_id] if incident else []
-        if incident is None or not others:
-            return told
-        named = words.listed([self.called[one] for one in others if one in self.called])
-        said = f"Counted as one event with the note of {named}. {incident.reason}."
-        by_hand = word is not None and word.word is Word.JOINED
-        if word is not None and by_hand:
-            said += f" Joined by {self.author(word.person)}: “{word.reason}”"
-        return msgspec.structs.replace(
-            told, same_incident_as=said, can_part=self.may_group, can_rejoin=self.may_group and by_hand
-        )
-
-    def could_join(self, note: Written) -> tuple[tuple[int, str], ...]:
-        """The notes that a person could say tell of the same event, the nearest in time first."""
-        if not self.may_group:
-            return ()
-        incident = self.incidents.get(note.note_id)
-        with_it = set(incident.note_ids) if incident else set()
-        others = [
-            one.note for one in self.shown.entries if one.note.note_id not in with_it | {note.note_id}
-            and one.note.withdrawn_at is None
-        ]  # fmt: skip
-        others.sort(key=lambda one: abs(one.observed_at - note.observed_at))
-        return tuple((one.subject_id, self.called[one.note_id]) for one in others[:COULD_JOIN_MAX])
 
     def link(self, entry: Entry) -> LinkWords | None:
         """How the note came here, with why."""
@@ -163,7 +121,7 @@ class Story:
         return LinkWords(
             link_id=entry.note.subject_id,
             automatic=automatic,
-            author=self.author(event.author),
+            author=self.telling.author(event.author),
             at=event.at,
             probability=event.probability,
             explanation=None
@@ -172,10 +130,6 @@ class Story:
             else explanation(evidence, version=event.model_version or ""),
             can_undo=self.may_undo and event.action is Action.LINK,
         )
-
-    def author(self, who: str) -> str:
-        """Who decided: a person's name, or the system."""
-        return "the system" if who == "system" else self.telling.names.name(who)
 
     def flag_entries(self) -> Iterable[FlagEntry]:
         """Every flag; an alert's steps stand under the gravest flag that it carries."""
@@ -190,7 +144,7 @@ class Story:
                 reason=_reason(flag, notes),
                 rule=flag.rule.replace("_", " "),
                 notes=tuple(
-                    (f"note-{note_id}", _called(notes[note_id]))
+                    (f"note-{note_id}", self.events.called[note_id])
                     for note_id in sorted(
                         (one for one in flag.note_ids if one in notes),
                         key=lambda one: -notes[one].observed_at,
@@ -324,7 +278,7 @@ class Story:
                     title="A person decided: the same child"
                     if event.action is Action.LINK
                     else "A person decided: a child of their own",
-                    author=self.author(event.author),
+                    author=self.telling.author(event.author),
                     detail=f"“{event.reason}”" if given else None,
                 )
         for one in self.undone:
@@ -332,7 +286,7 @@ class Story:
                 entry_id=f"undone-{one.event_id}",
                 at=one.at,
                 title="A note was taken off this record",
-                author=self.author(one.author),
+                author=self.telling.author(one.author),
             )
         for marker in child.markers:
             yield RecordEntry(
@@ -362,7 +316,7 @@ class Story:
                 entry_id=f"merge-{event.event_id}",
                 at=event.at,
                 title=f"Undone: {title[0].lower()}{title[1:]}" if event.undoes is not None else title,
-                author=self.author(event.author),
+                author=self.telling.author(event.author),
                 detail=f"“{event.reason}”" if event.reason != merging.TAKEN_BACK else None,
                 undoes=event.event_id if stands and self.may_undo else None,
                 undo_label=label,
@@ -405,12 +359,6 @@ def together(flags: Iterable[FlagEntry]) -> Iterable[FlagEntry]:
             beside=tuple(msgspec.structs.replace(one, events=()) for one in others),
             events=tuple(event for one in bearing for event in one.events),
         )
-
-
-def _called(note: Written) -> str:
-    """A note in a list: "4 March (PC Okafor)"."""
-    day = words.local(note.observed_at)
-    return f"{day.day} {day:%B} ({note.author_name})"
 
 
 def _reason(flag: Flag, notes: Mapping[str, Written]) -> str:

@@ -15,12 +15,13 @@ from server.access.identity import Person
 from server.access.policy import Permission
 from server.audit import Actor
 from server.audit.queries import history_of
-from server.casework.incidents import find_incidents
+from server.casework.incidents import find_incidents, may_be_one
 from server.clock import now_ms
 from server.console.pages.alert_rows import Telling
 from server.console.pages.alerts import telling_for
 from server.console.pages.around_child import LOOKS_SHOWN, facts_of, identity, looks_of, people_of, places_of
 from server.console.pages.attached import Address
+from server.console.pages.child_events import Events
 from server.console.pages.child_story import Story, also_of
 from server.console.pages.web import (
     AnyRequest,
@@ -121,6 +122,8 @@ def child_page(
     alert_ids = [alert.alert_id for alert in shown.alerts]
     waiting = links.reviews_of_child(tx, child_id)
     carried = overview.flags_of_alerts(tx, alert_ids)
+    facts = note_subjects.facts_together(tx, shown.child.child_id)
+    incidents = find_incidents(facts, world.pack)
     story = Story(
         shown,
         telling,
@@ -129,9 +132,14 @@ def child_page(
         may_undo=person.may(Permission.DECIDE_LINKS),
         may_see_originals=person.may(Permission.SEE_ORIGINALS),
         address=_addresses(services, person, shown.child, now),
-        incidents=find_incidents(note_subjects.facts_together(tx, shown.child.child_id), world.pack),
-        decisions=incident_decisions.newest(tx, [entry.note.subject_id for entry in shown.entries]),
-        may_group=person.may(Permission.WORK_CASES),
+        events=Events(
+            [entry.note for entry in shown.entries],
+            telling,
+            incidents,
+            incident_decisions.newest(tx, [entry.note.subject_id for entry in shown.entries]),
+            may_be_one(facts, incidents, world.pack),
+            may_group=person.may(Permission.WORK_CASES),
+        ),
     )
     beside = overview.beside(tx, child_id)
     live = sorted(
