@@ -204,7 +204,7 @@ async def overview_csv(person: NamedDependency[Person], services: NamedDependenc
     now = now_ms()
     found = await services.store.read(lambda tx: list(_weeks(tx, services, person, now)))
     rows = [[getattr(one, column) for column in CSV_COLUMNS] for one in found]
-    return _csv("overview", CSV_COLUMNS, rows)
+    return csv_answer("overview", CSV_COLUMNS, rows)
 
 
 @get(
@@ -237,10 +237,11 @@ async def interruptions_csv(
          *(one.at_once.get(grade, 0) for grade in grades), one.total, one.at_night, one.in_digests]
         for one in found
     ]  # fmt: skip
-    return _csv("interruptions", columns, rows)
+    return csv_answer("interruptions", columns, rows)
 
 
-def _csv(name: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Response[str]:
+def csv_answer(name: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Response[str]:
+    """A file of these columns and rows, for a person to keep."""
     return Response(
         as_csv(columns, rows),
         media_type="text/csv; charset=utf-8",

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Annotated, Literal
 
 import msgspec
-from litestar import get, post
+from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from msgspec import Meta
@@ -22,6 +22,7 @@ from server.clock import now_ms
 from server.http import problems
 from server.http.alerts import CHANGING, TEXT_PATTERN, Id
 from server.http.auth import PERSON_SECURITY, requires
+from server.http.overview import csv_answer
 from server.http.problems import Problem, documented
 from server.http.services import Services
 from server.http.views import Instant, View, instant, maybe
@@ -256,4 +257,18 @@ async def judge(
     return item_view(await services.store.write(save))
 
 
-HANDLERS = [list_samples, announce, show_sample, draw, show_case, judge]
+@looking(
+    "/api/scrutiny/samples/{sample_id:int}/pool.csv",
+    media_type="text/csv",
+    summary="What a sample was drawn from, as CSV",
+)
+async def pool_csv(
+    sample_id: Id, person: NamedDependency[Person], services: NamedDependency[Services]
+) -> Response[str]:
+    """The number, borough and grade of each alert that people closed in its window: with the secret and the public
+    value that is all it takes to draw it again. Empty until it is drawn."""
+    found = await services.store.read(lambda tx: sampling.drawn_pool(tx, person, sample_id))
+    return csv_answer("pool", ("alert", "borough_code", "grade"), found)
+
+
+HANDLERS = [list_samples, announce, show_sample, draw, show_case, judge, pool_csv]

@@ -166,6 +166,13 @@ def pool(tx: Transaction, closed_from: int, closed_before: int) -> list[tuple[in
     return [(row[0], row[1], row[2]) for row in rows]
 
 
+@impersonal("numbers, boroughs and grades of closed alerts, for whoever draws a sample again")
+def drawn_pool(tx: Transaction, person: Person, sample_id: int) -> list[tuple[int, str, str]]:
+    """What a sample was drawn from; empty while it was not. Raises NotAllowed, also where there is none."""
+    found = sample(tx, person, sample_id)
+    return pool(tx, found.closed_from, found.closed_before) if found.drawn_at is not None else []
+
+
 @impersonal("the terms of samples")
 def samples(tx: Transaction, person: Person) -> list[Sample]:
     """The samples, newest first. Raises NotAllowed."""

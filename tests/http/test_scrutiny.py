@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import datetime
 import hashlib
+import io
 from typing import Any
 
 import pytest
@@ -82,6 +84,18 @@ def test_an_announced_sample_keeps_its_secret_and_waits_for_its_last_day(quill: 
 def test_what_is_wrong_is_announced_to_nobody(quill: Desk, wrong: dict[str, object]) -> None:
     assert_problem(quill.post(DOOR, json=ASKED | wrong), 400, "invalid")
     assert quill.get(DOOR).json()["samples"] == []
+
+
+def test_anybody_can_draw_a_sample_again_from_what_is_published(quill: Desk, closed: int) -> None:
+    assert quill.get(f"{DOOR}/1/pool.csv").text.split() == ["alert,borough_code,grade"], (
+        "nothing before it is drawn"
+    )
+    drawn = quill.post(f"{DOOR}/1/draw", json={"public_value": "7 11 13"}).json()
+    sheet = csv.DictReader(io.StringIO(quill.get(f"{DOOR}/1/pool.csv").text))
+    pool = [(int(row["alert"]), row["borough_code"], row["grade"]) for row in sheet]
+    again = sampling.drawn_from(pool, drawn["sample"]["secret"], "7 11 13", 1)
+    assert [number for number, _, _ in again] == [one["alert_id"] for one in drawn["items"]] == [closed]
+    assert_problem(quill.get(f"{DOOR}/2/pool.csv"), 403, "not-allowed")
 
 
 def test_a_sample_is_drawn_once_and_each_case_reviewed(client: Client, quill: Desk, closed: int) -> None:
