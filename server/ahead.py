@@ -35,8 +35,9 @@ log = structlog.get_logger("server.ahead")
 WAIT_SECONDS_MAX = 2.0
 """A push that has waited so long for its answer goes on without it: the process is stuck, and is begun anew."""
 
-WAITING_MAX = 64
-"""Pushes that wait for an answer at once; beyond them the writer decides by itself, and so both share the work."""
+TURNS = 16
+"""Pushes from their question to their commit at once. The others wait before they ask: what is decided on an older
+state has more new children to be held against, and stands less often."""
 
 BEGIN_AGAIN_SECONDS = 30.0
 """Between two beginnings, so that a process that cannot run does not keep the server busy with beginning it."""
@@ -71,6 +72,7 @@ class Ahead:
         self._began = -BEGIN_AGAIN_SECONDS
         self._beginning: asyncio.Task[None] | None = None
         self._stopped = False
+        self.turns = asyncio.Semaphore(TURNS)
 
     @property
     def pid(self) -> int | None:
@@ -126,8 +128,6 @@ class Ahead:
         process = self._process
         if process is None:
             self.begin()
-            return None
-        if len(self._waiting) >= WAITING_MAX:
             return None
         assert process.stdin is not None
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()

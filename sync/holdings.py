@@ -17,6 +17,7 @@ import msgspec
 from sync.envelope import ChangeOp, PullAnswer
 
 CHECKSUM_MODULUS = 2**64
+_sha256 = hashlib.sha256
 _first_eight = struct.Struct(">Q").unpack_from
 
 
@@ -56,7 +57,10 @@ class Total(msgspec.Struct, frozen=True):
 
 def total(rows: Iterable[tuple[str, str, int]]) -> Total:
     """Of (kind, id, rev), in any order."""
-    shares = [_share(kind, row_id, rev) for kind, row_id, rev in rows]
+    # `_share`, written out: a phone that begins anew has thousands of rows.
+    shares = [
+        _first_eight(_sha256(f"{kind}\0{row_id}\0{rev}".encode()).digest())[0] for kind, row_id, rev in rows
+    ]
     return Total(len(shares), sum(shares))
 
 
@@ -66,7 +70,7 @@ def checksum(rows: Iterable[tuple[str, str, int]]) -> str:
 
 
 def _share(kind: str, row_id: str, rev: int) -> int:
-    raw = hashlib.sha256(f"{kind}\0{row_id}\0{rev}".encode()).digest()
+    raw = _sha256(f"{kind}\0{row_id}\0{rev}".encode()).digest()
     share: int = _first_eight(raw)[0]
     return share
 

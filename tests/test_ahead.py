@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -131,17 +132,6 @@ def test_many_questions_at_once_are_answered_each_with_its_own(place: Place) -> 
     run(place, work)
 
 
-def test_more_than_may_wait_are_left_to_the_writer(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ahead, "WAITING_MAX", 2)
-
-    async def work(asked: Ahead) -> None:
-        device = place.officer.identity.device_id
-        said = await asyncio.gather(*(asked.foresee(device, [place.line]) for _ in range(5)))
-        assert [one is not None for one in said] == [True, True, False, False, False]
-
-    run(place, work)
-
-
 def test_one_that_was_killed_is_done_without_and_begun_again(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -232,6 +222,32 @@ def test_pushes_that_wait_are_foreseen_and_one_alone_is_not(
         with client.app.state.services.notes_first.pushing():
             assert sender.push(sender.line()).verdicts[0].v == "applied"
         assert asked == [1]
+
+
+def test_a_push_asks_when_its_turn_is_near(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many at once: never more are between their question and their commit than have a turn."""
+    monkeypatch.setattr(ahead, "TURNS", 2)
+    under_way, most = 0, 0
+
+    async def counted(self: Ahead, device_id: str, lines: list[bytes]) -> foreseen.Foreseen | None:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        for _ in range(3):
+            await asyncio.sleep(0)  # so that others could ask meanwhile
+        under_way -= 1
+        return None
+
+    monkeypatch.setattr(Ahead, "foresee", counted)
+    with TestClient(create_app(Settings(data=tmp_path, jobs=False, linkage_ahead="yes"))) as client:
+        senders = [Sender(client, enrolled_phone(client, f"officer{number}")) for number in range(8)]
+        with (
+            client.app.state.services.notes_first.pushing(),
+            ThreadPoolExecutor(len(senders)) as crew,
+        ):
+            said = list(crew.map(lambda sender: sender.push(sender.line()).verdicts[0].v, senders))
+    assert said == ["applied"] * len(senders)
+    assert most <= 2
 
 
 def test_a_server_on_postgresql_has_none() -> None:

@@ -104,9 +104,7 @@ async def _take_in(request: Request[Any, Any, Any], device: DeviceIdentity, serv
         )
     now = now_ms()
 
-    foreseen: Foreseen | None = None
-
-    def take(tx: Transaction) -> intake.Received:
+    def take(tx: Transaction, foreseen: Foreseen | None = None) -> intake.Received:
         # One push of this process at a time, from its lines to its last word: two that compute would take the
         # interpreter's lock from each other at every statement. While one commits, the next begins.
         with services.one_push:
@@ -117,8 +115,11 @@ async def _take_in(request: Request[Any, Any, Any], device: DeviceIdentity, serv
     must_wait = services.notes_first.under_way > 0
     with services.notes_first.pushing():
         if services.ahead is not None and must_wait:
-            foreseen = await services.ahead.foresee(device.device_id, lines)
-        received = await services.store.write(take)
+            async with services.ahead.turns:
+                foreseen = await services.ahead.foresee(device.device_id, lines)
+                received = await services.store.write(lambda tx: take(tx, foreseen))
+        else:
+            received = await services.store.write(take)
     key = request.scope.get("state", {}).get(BODY_KEY)
     if key is not None:
         services.answered.note(key, device.device_id, received.custody)

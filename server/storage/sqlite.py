@@ -90,9 +90,16 @@ class SqliteStore:
         if self._in_memory:
             answer: T = await self._submit(Job(work, *_promise_in_loop(), reads=True))
             return answer
-        answer, tx = await asyncio.wrap_future(self._start_read(work))
+        promise, loop = _promise_in_loop()
+
+        def record(tx: SqliteTransaction) -> None:
+            # From the reader's thread: the loop need not be woken first to hand it on.
+            if tx.last_work:
+                self._writer.submit(Job(tx.last_work_for_write(), promise, loop, notes=tx.notes))
+
+        answer, tx = await asyncio.wrap_future(self._start_read(work, record))
         if tx.last_work:
-            await self._submit(Job(tx.last_work_for_write(), *_promise_in_loop(), notes=tx.notes))
+            await promise
         return answer
 
     async def read_durable(self, work: Callable[[Transaction], T]) -> T:
@@ -176,13 +183,16 @@ class SqliteStore:
         assert isinstance(job.promise, Future)
         return job.promise.result()
 
-    def _start_read(self, work: Callable[[Transaction], T]) -> Future[tuple[T, SqliteTransaction]]:
+    def _start_read(
+        self, work: Callable[[Transaction], T], after: Callable[[SqliteTransaction], None] | None = None
+    ) -> Future[tuple[T, SqliteTransaction]]:
+        """`after` is called in the same thread once the read has ended."""
         if self._closed:
             raise StorageClosed("The store has been closed.")
         if not self._reading.acquire(blocking=False):
             raise StorageBusy(f"{self._settings.queue_jobs_max} reads are waiting already. Try again soon.")
         try:
-            future = self._pool.submit(self._read_in_thread, work)
+            future = self._pool.submit(self._read_in_thread, work, after)
         except RuntimeError:
             self._reading.release()
             raise StorageClosed("The store has been closed.") from None
@@ -190,7 +200,9 @@ class SqliteStore:
         future.add_done_callback(lambda _done: self._reading.release())
         return future
 
-    def _read_in_thread(self, work: Callable[[Transaction], T]) -> tuple[T, SqliteTransaction]:
+    def _read_in_thread(
+        self, work: Callable[[Transaction], T], after: Callable[[SqliteTransaction], None] | None
+    ) -> tuple[T, SqliteTransaction]:
         """Run a read over this thread's own connection."""
         try:
             cursor = self._reader_cursor()
@@ -200,11 +212,13 @@ class SqliteStore:
                 cursor.execute("BEGIN")
                 answer = work(tx)
                 tx.check_unbroken()
-                return answer, tx
             finally:
                 tx.end()
                 if cursor.connection.in_transaction:
                     cursor.execute("ROLLBACK")
+            if after is not None:
+                after(tx)
+            return answer, tx
         except sqlite3.Error as error:
             raise translated(error, "BEGIN", writable=False) from None
 
