@@ -34,11 +34,10 @@ _DIFFERS: dict[int, frozenset[int]] = {
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     """Bits to add to the odds of the likeliest candidate: where nothing that was told differs; the same without a
-    given name, and without a family name; where one thing differs; and for each that differs beside it."""
+    given name; where one thing differs; and for each that differs beside it."""
 
     fits: float = 0.0
     fits_no_given: float = 0.0
-    fits_no_family: float = 0.0
     differs: float = 0.0
     differs_more: float = 0.0
 
@@ -47,8 +46,6 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
         differing = differences(levels)
         if differing:
             return self.differs + (differing - 1) * self.differs_more
-        if levels[lv.FAMILY] == lv.MISSING_LEVEL:
-            return self.fits_no_family
         return self.fits_no_given if levels[lv.GIVEN] in _UNNAMED else self.fits
 
     def meant(self, counted: float, levels: Sequence[int], link_probability: float) -> float:

@@ -38,7 +38,7 @@ CHILDHOOD_YEARS = 26
 
 CALIBRATION_BITS_MAX = 20
 # Cities of 20,000 to a million registered children, see README.md (`tests.linkage.fit`).
-CALIBRATION = Calibration(fits=0.3, fits_no_given=1.5, fits_no_family=0.6, differs=-2.8, differs_more=-0.9)
+CALIBRATION = Calibration(fits=0.35, fits_no_given=1.5, differs=-3.0, differs_more=-1.0)
 
 
 class ModelError(ValueError):

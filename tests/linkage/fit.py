@@ -23,7 +23,7 @@ LEAST = 0.4
 """Of a smaller probability it matters little what it means, and there are many."""
 
 
-_KINDS = Calibration(fits=1, fits_no_given=2, fits_no_family=3, differs=4, differs_more=1)
+_KINDS = Calibration(fits=1, fits_no_given=2, differs=3, differs_more=1)
 """Bits that tell the kinds apart."""
 
 
@@ -33,19 +33,18 @@ def fitted(best: Iterable[Judged]) -> Calibration:
     sure = default_model().link_probability
     for one in best:
         if LEAST <= one.probability < sure:
-            kind = min(_KINDS.bits(one.levels), 5)
+            kind = min(_KINDS.bits(one.levels), 4)
             kinds.setdefault(kind, []).append((one.probability, one.right, one.weight))
     bits = {
         kind: fitting_bits(held) if len({right for _, right, _ in held}) == 2 else 0.0
         for kind, held in kinds.items()
     }
-    fits, no_given, no_family, differs, both = (round(bits.get(kind, 0.0), 2) for kind in range(1, 6))
+    fits, no_given, differs, both = (round(bits.get(kind, 0.0), 2) for kind in range(1, 5))
     return Calibration(
         fits=fits,
         fits_no_given=no_given,
-        fits_no_family=no_family,
         differs=differs,
-        differs_more=round(both - differs, 2) if 5 in bits else 0.0,
+        differs_more=round(both - differs, 2) if 4 in bits else 0.0,
     )
 
 

@@ -13,7 +13,7 @@ from server.linkage.calibration import Calibration, differences
 from server.linkage.model import default_model
 from tests.linkage.builders import decided, record
 
-BITS = Calibration(fits=1.0, fits_no_given=2.0, fits_no_family=1.5, differs=-3.0, differs_more=-1.5)
+BITS = Calibration(fits=1.0, fits_no_given=2.0, differs=-3.0, differs_more=-1.5)
 LINK = 0.9957
 
 
@@ -28,7 +28,7 @@ def levels_of(**changes: object) -> list[int]:
         ({"phone": "07700 900999", "school": "Another School"}, 0, 1.0),
         ({"given_names": None}, 0, 2.0),
         ({"given_names": "L"}, 0, 2.0),
-        ({"family_name": None}, 0, 1.5),
+        ({"family_name": None}, 0, 1.0),
         ({"family_name": "Whitcombe"}, 1, -3.0),
         ({"date_of_birth": datetime.date(2013, 5, 22)}, 1, -3.0),
         ({"date_of_birth": datetime.date(2013, 5, 22), "family_name": "Whitcombe"}, 2, -4.5),
@@ -71,4 +71,4 @@ def test_a_place_where_a_child_was_seen_is_no_home_that_differs() -> None:
 
 def test_the_default_says_less_of_a_child_of_whom_something_differs() -> None:
     bits = default_model().calibration
-    assert bits.differs < -1 < 0 < bits.fits < bits.fits_no_family < bits.fits_no_given
+    assert bits.differs < -1 < 0 < bits.fits < bits.fits_no_given

@@ -10,7 +10,6 @@ from tests.linkage.measure import Judged
 
 FITS = [lv.G_EXACT, lv.F_EXACT, lv.B_AGE, 0, 0, 0, 0, 0, 0, 0]
 UNNAMED = [lv.MISSING_LEVEL, *FITS[1:]]
-NO_FAMILY = [lv.G_EXACT, lv.MISSING_LEVEL, *FITS[2:]]
 DIFFERS = [lv.G_EXACT, lv.F_DIFFER, *FITS[2:]]
 BOTH = [lv.G_EXACT, lv.F_DIFFER, lv.B_DIGIT, *FITS[3:]]
 
@@ -21,10 +20,10 @@ def told(levels: list[int], probability: float, right: int, of: int, weight: flo
 
 def test_each_kind_has_its_own_bits() -> None:
     bits = fitted(
-        told(FITS, 0.5, 2, 3) + told(UNNAMED, 0.5, 4, 5) + told(NO_FAMILY, 0.5, 8, 9)
+        told(FITS, 0.5, 2, 3) + told(UNNAMED, 0.5, 4, 5)
         + told(DIFFERS, 0.5, 1, 9) + told(BOTH, 0.5, 1, 17)
     )  # fmt: skip
-    assert (bits.fits, bits.fits_no_given, bits.fits_no_family) == pytest.approx((1.0, 2.0, 3.0), abs=0.02)
+    assert (bits.fits, bits.fits_no_given) == pytest.approx((1.0, 2.0), abs=0.02)
     assert (bits.differs, bits.differs_more) == pytest.approx((-3.0, -1.0), abs=0.02)
 
 
