@@ -26,7 +26,7 @@ from server import logs
 from server.casework.pack import default_pack_text, load_pack
 from server.foreseen import Foreseen, foresee
 from server.intake import prepare
-from server.storage import StorageError, StorageSettings, Transaction, open_store
+from server.storage import StorageSettings, Transaction, open_store
 from server.world import Worlds
 from sync.note import Note
 
@@ -43,8 +43,6 @@ BEGIN_AGAIN_SECONDS = 30.0
 """Between two beginnings, so that a process that cannot run does not keep the server busy with beginning it."""
 
 LENGTH_BYTES = 4
-FRAME_BYTES_MAX = 64 * 1024 * 1024
-"""Far above what a push and its decisions take; a frame beyond it is not one of ours."""
 
 STORAGE = StorageSettings(readers=1, cache_kibibytes=1_024, reader_cache_kibibytes=64 * 1_024)
 
@@ -96,7 +94,7 @@ class Ahead:
         try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "server.ahead", self._database,
-                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=FRAME_BYTES_MAX,
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
             )  # fmt: skip
         except OSError as error:
             log.warning("linkage_ahead_did_not_begin", error=type(error).__name__)
@@ -142,7 +140,11 @@ class Ahead:
                 log.warning("linkage_ahead_too_late")
                 await self._leave()
             return None
-        return _FORESEEN.decode(said) if said else None
+        try:
+            return _FORESEEN.decode(said) if said else None
+        except msgspec.DecodeError:
+            log.warning("linkage_ahead_not_understood")  # another release was installed under this one
+            return None
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:
         """Hand out the answers, which come in the order of the questions."""
@@ -193,8 +195,9 @@ def serve(database: str, asked: BinaryIO, said: BinaryIO) -> None:
         while (question := _ask(asked)) is not None:
             try:
                 answer = _ENCODER.encode(store.read_now(lambda tx: answer_to(tx, worlds, question)))
-            except StorageError as error:
-                log.warning("linkage_ahead_read_nothing", error=type(error).__name__)
+            except Exception as error:
+                # The writer meets it again, and sets aside the note that is to blame. No content goes to the log.
+                log.warning("linkage_ahead_has_no_idea", error=type(error).__name__)
                 answer = b""
             _say(said, answer)
     finally:
@@ -232,8 +235,8 @@ def main() -> None:
             serve(sys.argv[1], sys.stdin.buffer, said)
         except BrokenPipeError:
             return  # the server has ended
-        except StorageError as error:
-            log.warning("linkage_ahead_opens_no_database", error=type(error).__name__)
+        except Exception as error:
+            log.warning("linkage_ahead_stopped", error=type(error).__name__)
             raise SystemExit(1) from None
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from server import placing
-from server.foreseen import Foreseen, Standing
+from server.foreseen import Foreseen, Foresight
 from server.linkage.blocking import blocking_keys, lookup_keys
 from server.linkage.decide import LINK, NEW
 from server.linkage.standardise import Record
@@ -50,7 +50,7 @@ class Beside:
         self._ahead: dict[int, list[Placement]] = {}
         self._made: set[int] = set()
         """Keys of the children that this push has made."""
-        self._standing = Standing(tx, world, foreseen) if foreseen and alone else None
+        self._standing = Foresight(tx, world, foreseen) if foreseen and alone else None
 
     def look_ahead(self, described: Iterable[tuple[int, Sequence[Described]]]) -> None:
         """Decide (number, subjects) of each note of the push, and hold what that takes."""

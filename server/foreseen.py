@@ -50,7 +50,7 @@ def foresee(tx: Transaction, world: World, described: Iterable[tuple[int, Sequen
     return Foreseen(moment, world.generation, subjects, keys)
 
 
-class Standing:
+class Foresight:
     """What was foreseen of one push, in its turn."""
 
     def __init__(self, tx: Transaction, world: World, foreseen: Foreseen) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import select
 import signal
@@ -17,12 +18,14 @@ import pytest
 from litestar.testing import TestClient
 
 from server import ahead, foreseen, intake
-from server.ahead import Ahead
+from server.ahead import Ahead, Asked
 from server.app import create_app
+from server.foreseen import Foreseen
 from server.linkage.model import default_model
 from server.linkage.splink_settings import model_to_json
 from server.records import in_force
 from server.records.in_force import Kind
+from server.records.who_is_who import Moment
 from server.settings import Settings
 from server.storage import open_store
 from tests.http.kit import enrolled_phone
@@ -117,6 +120,41 @@ def test_lines_that_nobody_can_read_are_left_to_the_writer(place: Place) -> None
         said = await asked.foresee("not a device", [b"\x00\xff", b"", b"[" * 5_000, place.line])
         assert said is not None
         assert not said.subjects
+
+    run(place, work)
+
+
+def test_a_push_that_it_cannot_decide_is_left_to_the_writer_and_names_nobody(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A fault of ours in linkage: the process goes on, and what it was about is told nowhere."""
+    questions = [Asked(place.officer.identity.device_id, [place.line])] * 2
+    told: list[Exception | Foreseen] = [ValueError("Marker-name"), Foreseen(Moment(0, 0), 0, {}, {})]
+
+    def answer(*_: object) -> Foreseen:
+        found = told.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    monkeypatch.setattr(ahead, "answer_to", answer)
+    bodies = [msgspec.msgpack.encode(one) for one in questions]
+    said = io.BytesIO()
+    ahead.serve(
+        place.database, io.BytesIO(b"".join(len(one).to_bytes(4, "big") + one for one in bodies)), said
+    )
+    frames = said.getvalue()
+    assert frames[:8] == bytes(8), "ready, and no idea of the first"
+    assert len(frames) > 12, "and an answer to the second"
+    assert "Marker" not in "".join(capsys.readouterr())
+    place.store.close_now()
+
+
+def test_an_answer_of_another_release_is_done_without(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ahead, "_FORESEEN", msgspec.msgpack.Decoder(int))
+
+    async def work(asked: Ahead) -> None:
+        assert await asked.foresee(place.officer.identity.device_id, [place.line]) is None
 
     run(place, work)
 

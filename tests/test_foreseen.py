@@ -47,7 +47,7 @@ class Watched:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.stood = self.fell = 0
-        placements = foreseen.Standing.placements
+        placements = foreseen.Foresight.placements
 
         def counted(*arguments: object) -> object:
             found = placements(*arguments)  # type: ignore[arg-type]
@@ -57,7 +57,7 @@ class Watched:
                 self.stood += 1
             return found
 
-        monkeypatch.setattr(foreseen.Standing, "placements", counted)
+        monkeypatch.setattr(foreseen.Foresight, "placements", counted)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import structlog
 from litestar.enums import ScopeType
 
 from server import intake, pulling
@@ -37,6 +38,8 @@ from sync.envelope import PullAnswer, PullRequest
 if TYPE_CHECKING:
     from litestar.datastructures import State
     from litestar.types import ASGIApp, Receive, ReceiveMessage, Scope, Send
+
+log = structlog.get_logger("server.http.at_once")
 
 PULL, PUSH = "/api/sync/pull", "/api/sync/push"
 PULL_BYTES_MAX = 4_096
@@ -64,7 +67,12 @@ class AtOnce:
             await _say(scope, send, 503, *_busy(scope))
             return
         again = _Again(receive)
-        answer = await self._doors[scope["path"]](scope, dict(scope["headers"]), again)
+        try:
+            answer = await self._doors[scope["path"]](scope, dict(scope["headers"]), again)
+        except Exception as error:
+            # The door meets it again, and answers it as every other fault: no stack trace, no content in the log.
+            log.warning("not_answered_at_once", error=type(error).__name__)
+            answer = None
         if answer is None:
             await self.app(scope, again.receive, send)
             return

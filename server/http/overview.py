@@ -159,9 +159,13 @@ async def show_interruptions(
     person: NamedDependency[Person], services: NamedDependency[Services]
 ) -> list[InterruptedView]:
     """Of the last seven days, the most interrupted first: so that noise is seen."""
-    now = now_ms()
-    found = await services.store.read(lambda tx: noise.interruptions(tx, services.policy, person, now=now))
+    found = await _interruptions(person, services)
     return [InterruptedView(**msgspec.structs.asdict(one)) for one in found]
+
+
+async def _interruptions(person: Person, services: Services) -> list[noise.Interrupted]:
+    now = now_ms()
+    return await services.store.read(lambda tx: noise.interruptions(tx, services.policy, person, now=now))
 
 
 def _weeks(tx: Transaction, services: Services, person: Person, now: int) -> Iterator[WeekView]:
@@ -220,8 +224,7 @@ async def interruptions_csv(
     person: NamedDependency[Person], services: NamedDependency[Services]
 ) -> Response[str]:
     """A line for each person, as `/api/interruptions`."""
-    now = now_ms()
-    found = await services.store.read(lambda tx: noise.interruptions(tx, services.policy, person, now=now))
+    found = await _interruptions(person, services)
     grades = tuple(reversed(Grade))
     columns = (
         "name",

@@ -15,7 +15,7 @@ from server import intake, pulling
 from server.access import devices
 from server.audit import Actor
 from server.clock import now_ms
-from server.http import answered
+from server.http import answered, at_once
 from server.http.answered import Answered
 from server.http.at_once import AtOnce
 from server.records import ledger
@@ -43,6 +43,20 @@ def asked() -> Iterator[mock.Mock]:
     """Counts the pulls that came to the door."""
     with mock.patch.object(pulling, "page", wraps=pulling.page) as count:
         yield count
+
+
+def test_a_fault_of_the_layer_is_answered_by_the_door_and_names_nobody(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def fails(*_: Any) -> None:
+        raise ValueError("Marker-name")
+
+    monkeypatch.setattr(at_once, "page_of", fails)
+    sender.push(sender.line())
+    assert len(own(sender.pull())) == 1
+    said = "".join(capsys.readouterr())
+    assert "not_answered_at_once" in said and "ValueError" in said
+    assert "Marker" not in said and "Traceback" not in said
 
 
 def no_layer() -> Any:
