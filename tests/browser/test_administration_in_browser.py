@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # it ships no types
-from playwright.sync_api import Browser, Page, ViewportSize
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from server.access import devices
 from server.clock import now_ms
@@ -92,11 +92,11 @@ def test_axe_finds_nothing_and_nothing_scrolls_sideways(
 def test_released_and_refused_without_javascript(chromium: Browser, server: LiveClient, admin: Desk) -> None:
     page = opened(chromium, server, admin, "/quarantine", 360, script=False)
     page.get_by_role("button", name="Release number 2").click()
-    assert "cannot be released" in page.get_by_role("alert").inner_text()
+    expect(page.get_by_role("alert")).to_contain_text("cannot be released")
     page.locator("#held-2 summary").click()
     page.fill("#reason-2", "The officer wrote it again")
     page.get_by_role("button", name="Refuse, and keep the bytes").last.click()
-    assert "Its bytes are kept" in page.locator(".notice").inner_text()
+    expect(page.locator(".notice")).to_contain_text("Its bytes are kept")
     page.get_by_role("button", name="Release number 1").click()
-    assert "gone the whole road" in page.locator(".notice").inner_text()
+    expect(page.locator(".notice")).to_contain_text("gone the whole road")
     page.context.close()
