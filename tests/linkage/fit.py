@@ -9,15 +9,14 @@ the result.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from server.linkage.calibration import Calibration
 from server.linkage.model import default_model
 from tests.bench.linkage.registry import SEEDS_OF_THE_PROOF
-from tests.linkage.measure import Judged, index_of, judged, natural, numbered
-from tests.linkage.strata import make_registry, natural_cases
+from tests.linkage.measure import Judged, city, judged
 
 LEAST = 0.4
 """Of a smaller probability it matters little what it means, and there are many."""
@@ -60,22 +59,13 @@ def fitting_bits(judged: Sequence[tuple[float, bool, float]]) -> float:
     return (low + high) / 2
 
 
-def city(children: int, notes: int, seed: int) -> Iterator[Judged]:
-    """The best candidates in one city."""
-    registry = make_registry(children, seed)
-    plain = msgspec.structs.replace(default_model(), calibration=Calibration())
-    index, decider = index_of(registry.known, plain)
-    with index:
-        cases = numbered(natural_cases(registry, notes, seed), registry.known)
-        yield from judged(natural(cases, index, decider))
-
-
 def main() -> None:
     """Fit and print."""
     children, notes, *seeds = map(int, sys.argv[1:])
     if proof := SEEDS_OF_THE_PROOF.intersection(seeds):
         sys.exit(f"{proof} are of the bench's own cities: a fit to them would prove nothing.")
-    cities = {seed: list(city(children, notes, seed)) for seed in seeds}
+    plain = msgspec.structs.replace(default_model(), calibration=Calibration())
+    cities = {seed: list(judged(city(children, notes, seed, plain))) for seed in seeds}
     for seed, held in cities.items():
         print(f"seed {seed}: {fitted(held)}")
     print(f"together: {fitted(one for held in cities.values() for one in held)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.linkage.measure import Outcome, by_stratum, calibration, index_of, natural, numbered, run
+from tests.linkage.measure import Outcome, by_stratum, calibration, index_of, judged, natural, numbered, run
 from tests.linkage.strata import NOT_IDENTIFIABLE, UNKNOWN, make_cases, make_registry, natural_cases
 
 SEED = 20260303
@@ -77,7 +77,7 @@ def test_a_probability_means_what_it_says() -> None:
     index, decider = index_of(registry.known)
     with index:
         cases = numbered(natural_cases(registry, NATURAL_NOTES, SEED), registry.known)
-        deciles = calibration(natural(cases, index, decider))
+        deciles = calibration(judged(natural(cases, index, decider)))
     assert deciles[-1].low == 0.9 and deciles[-1].notes > NATURAL_NOTES / 3
     assert deciles[-1].error <= 1.0
     for one in (one for one in deciles if one.low >= 0.5 and one.notes >= NOTES_MIN):
