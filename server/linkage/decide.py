@@ -174,7 +174,7 @@ class Decider:
         gives, those nearby, and in doubt those further off."""
         hits, common = find_first(record, source)
         yield {child_id for child_id, times in hits.items() if times > 1}, common, self._settled
-        yield set(hits), common, self._settled
+        yield set(hits), common, self._settled_by_first
         hits, common = find_near(record, source)
         yield set(hits), common, self._fits
         hits, common = find_wide(record, source)
@@ -185,12 +185,27 @@ class Decider:
 
         The best is linked, has both names and differs in nothing. Another that came near it would have both
         names too, so that two of the first keys give it, unless it has another date, or another home where an age
-        is told: that alone is more than the margin (8.5 bits for a digit of the date).
+        is told: that alone is more than the margin (8.5 bits for a digit of the date). Of the best that has both the
+        date and the home, the other would have neither, which is more than any name can make up for.
         """
         weight, _, restricted, (_, levels, *_) = max(scored)
         if weight < self._settled_bits or not rules.agrees_in_all(levels, homed=bool(record.number)):
             return False
         return not rules.forbidden(levels, restricted=restricted, households=self.model.has_households)
+
+    def _settled_by_first(self, record: Record, scored: list[_Item]) -> bool:
+        """The same once all whom the first keys find were compared: nor can any matter where the child has moved,
+        unless the name lives at the home that the note tells."""
+        if self._settled(record, scored):
+            return True
+        weight, _, restricted, (_, levels, *_) = max(scored)
+        if weight < self._settled_bits or not (
+            rules.has_moved(levels) and record.postcode and record.address
+        ):
+            return False
+        if rules.forbidden(levels, restricted=restricted, households=self.model.has_households):
+            return False
+        return not rules.lives_with_others(levels, (item[3][1] for item in scored))
 
     def _fits(self, record: Record, scored: list[_Item]) -> bool:
         return max(scored)[0] >= self._wider_below

@@ -34,7 +34,8 @@ def test_a_search_that_ends_early_decides_as_one_that_looks_everything_up(
     with index:
         cases = list(numbered(make_cases(registry, EACH // 2, SEED), registry.known))
         early = run(cases, index, decider)
-        monkeypatch.setattr(decider, "_settled", lambda *_: False)
+        for rule in ("_settled", "_settled_by_first"):
+            monkeypatch.setattr(decider, rule, lambda *_: False)
         whole = run(cases, index, decider)
     assert sum(o.decision.compared for o in early) < sum(o.decision.compared for o in whole)
     for one, other in zip(early, whole, strict=True):
