@@ -64,9 +64,9 @@ def _text_code(text: str) -> int:
 
 def main_words(given: str) -> list[str]:
     """Words of the given names, the name the child goes by first: names that merely open a full name
-    (Mohammed, Abdul, Syed) come last when another follows."""
+    (Mohammed, Abdul, Syed), and initials, come last when another follows."""
     words = given.split()
-    if len(words) > 1 and canonical(words[0]) in LEADING:
+    if len(words) > 1 and (canonical(words[0]) in LEADING or (len(words[0]) == 1 and len(words[1]) > 1)):
         return [*words[1:], words[0]]
     return words
 
