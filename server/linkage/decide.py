@@ -7,7 +7,8 @@ since a wrong link puts a note where nobody who needs it will look: see `rules`.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from math import log2
+from itertools import accumulate
+from math import exp2, log2
 from operator import itemgetter
 
 import msgspec
@@ -228,7 +229,7 @@ class Decider:
         best, unknown = odds[0] / total, self._none / total
         if best < SHOWN_PROBABILITY_MIN:
             return self._new((), compared, too_common)
-        shares = self._shares(odds, scored[0][3][1])
+        shares = self._shares(scored)
         shown = tuple(
             self._candidate(item, shares[at])
             for at, item in enumerate(scored[:CANDIDATES_SHOWN])
@@ -264,27 +265,25 @@ class Decider:
             start=self.start,
         )
 
-    def _shares(self, odds: list[float], levels: list[int]) -> list[float]:
-        """What is said of each candidate, the likeliest first, whose `levels` these are.
-
-        What the calibration gives to the likeliest is taken from all the others alike; what it takes away goes to
-        "a child not known yet", and is taken from all candidates alike. So they keep their order.
-        """
+    def _shares(self, scored: list[_Item]) -> list[float]:
+        """What is said of each candidate, the likeliest first; see `calibration`. Each is put right by its own kind of
+        agreement, but comes before none that weighs more. From the probability of a link on, nothing is."""
+        model = self.model
+        odds = [2.0 ** min(weight, 500.0) for weight, *_ in scored]
         total = self._none + sum(odds)
-        counted = odds[0] / total
-        best = self.model.calibration.meant(counted, levels, self.model.link_probability)
-        if best < counted:
-            return [one / total * best / counted for one in odds]
-        scale = (1 - best) / (1 - counted) if counted < 1 else 1.0
-        return [best, *(one / total * scale for one in odds[1:])]
+        if odds[0] / total >= model.link_probability:
+            return [one / total for one in odds]
+        meant = [one * exp2(model.bits(item[3][1])) for one, item in zip(odds, scored, strict=True)]
+        total = self._none + sum(meant)
+        return list(accumulate((one / total for one in meant), min, initial=model.unlinked_most))[1:]
 
     def weigh(self, record: Record, child: Record, child_id: int, *, restricted: bool) -> Candidate | None:
         """One pair by itself, as it stands now; None where it is too unlike to be a candidate."""
         scored = self._scorer.score(record, child)
         if scored is None:
             return None
-        odds = 2.0 ** min(scored[0], 500.0)
-        return self._candidate((scored[0], -child_id, restricted, scored), self._shares([odds], scored[1])[0])
+        item = (scored[0], -child_id, restricted, scored)
+        return self._candidate(item, self._shares([item])[0])
 
     def rank(
         self,
@@ -311,8 +310,7 @@ class Decider:
         if not scored:
             return []
         scored.sort(key=itemgetter(0, 1), reverse=True)
-        odds = [2.0 ** min(weight, 500.0) for weight, *_ in scored]
-        shares, least = self._shares(odds, scored[0][3][1]), scored[0][0] - behind_bits
+        shares, least = self._shares(scored), scored[0][0] - behind_bits
         return [
             self._candidate(item, shares[at])
             for at, item in enumerate(scored)

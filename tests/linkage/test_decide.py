@@ -226,7 +226,7 @@ def test_a_registry_of_people_of_all_ages_one_to_a_home_needs_no_care_for_siblin
     assert together.model.has_households
 
 
-RAISING, LOWERING = Calibration(differs=1.5), Calibration(differs=-1.5)
+RAISING, LOWERING = Calibration(fits=1.5), Calibration(fits=-1.5)
 
 
 @pytest.mark.parametrize("calibration", [RAISING, LOWERING])
