@@ -73,7 +73,10 @@ def apart(trip: Trip, arrival: Arrival, do: Callable[[], T]) -> T | Code:
 def apply(
     trip: Trip, stream: ledger.Stream | None, item: Prepared, op_id: int | None = None
 ) -> tuple[Verdict, int]:
-    """`op_id`: the bytes are in the ledger already, with a verdict of their own."""
+    """Do what one op says: its verdict, and its id in the ledger. Raises Refused where it can never apply.
+
+    `op_id`: the bytes are in the ledger already, with a verdict of their own.
+    """
 
     def keep(outcome: Outcome, code: Code | None = None, rev: int | None = None) -> int:
         if op_id is not None:
