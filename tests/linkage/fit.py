@@ -28,6 +28,8 @@ LEAST = 0.4
 ROUNDS = 40
 STEP = 0.7
 """Of Newton's step, since the kinds pull at one another where a note has candidates of several."""
+STEP_MAX = 0.5
+"""Bits. A longer step could leave out all that is to be learned from, by `LEAST`."""
 KINDS = 6
 _KINDS = Calibration(fits=1, fits_no_family=2, fits_no_given=3, fits_bare=4, differs=5, differs_more=1)
 """Bits that tell the kinds apart."""
@@ -93,7 +95,8 @@ def fitting_bits(notes: Sequence[Told]) -> list[float]:
                 spread[kind] += weight * p * (1 - p)
         for kind in range(1, KINDS + 1):
             if true[kind] and wrong[kind]:
-                bits[kind] += STEP * (true[kind] - said[kind]) / spread[kind] / log(2)
+                step = STEP * (true[kind] - said[kind]) / spread[kind] / log(2)
+                bits[kind] += max(min(step, STEP_MAX), -STEP_MAX)
     return bits
 
 
