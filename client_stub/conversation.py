@@ -46,6 +46,8 @@ class Report(msgspec.Struct, kw_only=True):
     pulled: int = 0
     forgotten: int = 0
     wiped: bool = False
+    set_aside: int = 0
+    """Of what was on a device that is wiped now: how many entries a person at the server has to decide about."""
     attachments: int = 0
     """Photographs and recordings that the server signed for."""
     all_sent: bool = False

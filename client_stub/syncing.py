@@ -155,6 +155,7 @@ class Sync:
             self._around.reached("wipe.before")
             self.report.wiped = True
             self.report.all_sent = True
+            self.report.set_aside = self._device.status().state.quarantined
         else:
             # Best effort: the notes are safe, and the next sync says it again.
             with contextlib.suppress(TransportError):
@@ -217,7 +218,7 @@ class Sync:
         after = self._around.now_ms()
         known = self._store.get("incarnation")
         with self._store.transaction():
-            self._store.put("clock_offset_ms", str(hello.server_time - (before + after) // 2))
+            self._device.keep_time(hello.server_time, (before + after) // 2)
             self._store.put("round_trip_ms", str(max(0, after - before)))
             self._store.keep(on_hello(self._store.all_entries(), hello, known))
             self._store.put_durable(hello.durable_through, anew=known != hello.incarnation)

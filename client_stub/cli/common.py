@@ -122,8 +122,9 @@ def open_device(folder: Path) -> Iterator[Device]:
                 yield device
 
 
-def local_now() -> datetime.datetime:
-    return datetime.datetime.now().astimezone().replace(microsecond=0)
+def local_now(device: Device) -> datetime.datetime:
+    """By this device's time zone, and not by its clock alone: see `Device.time_ms`."""
+    return datetime.datetime.fromtimestamp(device.time_ms() // 1000).astimezone()
 
 
 def content(file: Path) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import subprocess
@@ -237,8 +238,32 @@ def test_receipts_are_checked_without_the_server(
     other.key = ed25519.Ed25519PrivateKey.generate()
     key.write_bytes(msgspec.json.encode(other.public_key()))
     assert "1 without proof" in terminal("verify-receipts", "--key", str(key), expect=1)
-    key.write_text("{}")
-    assert "no public key" in terminal("verify-receipts", "--key", str(key), expect=2)
+    for content in (b"{}", b"", b'{"kid": "x', b"\xff\xfe\x00", b'{"kty": "RSA", "n": "AQAB", "e": "AQAB"}'):
+        key.write_bytes(content)
+        assert "no public key" in terminal("verify-receipts", "--key", str(key), expect=2)
+    for unreadable in (tmp_path / "away.json", tmp_path):
+        assert "cannot be read" in terminal("verify-receipts", "--key", str(unreadable), expect=2)
+
+
+@pytest.mark.parametrize("years", [-3, 3])
+def test_a_note_of_a_phone_whose_clock_is_years_off_is_dated_by_the_servers_time(
+    terminal: Terminal, server: FakeServer, address: str, years: int
+) -> None:
+    server.now += years * 365 * 86_400_000
+    terminal("enrol", "--server", address, "--code", CODE, "--not-encrypted")
+    terminal("note", "--given-names", "Jay", "--age", "12", "--saw", "Alone", "--category", "neglect")
+    terminal("sync")
+    note_id = json.loads(terminal("status", "--json").splitlines()[-1])["notes"][0]["id"]
+    terminal("note", "--given-names", "Jay", "--age", "12", "--saw", "Again", "--category", "neglect")
+    terminal("amend", note_id, "--text", "more", "--reason", "news")
+    terminal("withdraw", note_id, "--reason", "wrong child")
+    terminal("sync")
+    written = [json.loads(bytes(parse_envelope(line).body)) for _, line in server.ledger.values()]
+    assert len(written) == 4
+    for body in written:
+        for at in filter(None, (body["recorded_at"], body.get("observed_at"))):
+            said = datetime.datetime.fromisoformat(at).timestamp() * 1000
+            assert abs(said - server.now) < 120_000, body
 
 
 @pytest.mark.parametrize(
