@@ -11,7 +11,7 @@ from server.audit import Actor, Verb, audited, impersonal, record
 from server.records import ledger
 from server.storage.port import Row, Transaction
 from sync import inbox
-from sync.envelope import Outcome
+from sync.envelope import Code, Outcome
 from sync.operations import Envelope, digest, parse_envelope
 
 DECIDED_SHOWN_MAX = 100
@@ -53,10 +53,38 @@ _HELD = (
 )
 
 
+_UNDECIDED = (
+    "q.decision IS NULL AND (q.code <> :parked OR EXISTS (SELECT 1 FROM parked p WHERE p.op_id = q.op_id))"
+)
+"""What waits for a person. An addition that was put here because its note had not come goes its way by itself when it
+comes."""
+PARKED_MS_MAX = 3_600_000
+"""A phone sends a note before what adds to it, in one push or the next. After an hour a person hears of it."""
+
+
+@audited(Verb.COLLECTION)
+def parked_too_long(tx: Transaction, actor: Actor, *, now: int) -> int:
+    """Put additions and withdrawals whose note has not come before a person, who else would never hear of them. They
+    wait on, and still go their way if the note comes. How many were put there."""
+    rows = tx.rows(
+        "INSERT INTO quarantine (device_id, digest, code, op_id, received_at)"
+        " SELECT s.device_id, o.digest, :code, o.op_id, o.received_at FROM parked p"
+        " JOIN op o ON o.op_id = p.op_id JOIN op_stream s ON s.stream_id = o.stream_id"
+        " WHERE o.received_at <= :before ON CONFLICT (device_id, digest) DO NOTHING RETURNING quarantine_id",
+        {"code": Code.WAITS_FOR_NOTE.value, "before": now - PARKED_MS_MAX},
+    )
+    if rows:
+        record(tx, actor, Verb.COLLECTION, "quarantine", sorted(number for (number,) in rows), now=now)
+    return len(rows)
+
+
 @impersonal("phones, codes and sizes; nothing of what was written")
 def waiting(tx: Transaction, *, limit: int) -> list[Held]:
     """What nobody has decided on, oldest first."""
-    rows = tx.rows(f"{_HELD} WHERE q.decision IS NULL ORDER BY q.quarantine_id LIMIT :most", {"most": limit})
+    rows = tx.rows(
+        f"{_HELD} WHERE {_UNDECIDED} ORDER BY q.quarantine_id LIMIT :most",
+        {"most": limit, "parked": Code.WAITS_FOR_NOTE.value},
+    )
     return [_held(row) for row in rows]
 
 
@@ -80,7 +108,9 @@ def one(tx: Transaction, quarantine_id: int) -> Held | None:
 @impersonal("counts only")
 def count(tx: Transaction) -> int:
     """How many wait for a person."""
-    number: int = tx.value("SELECT COUNT(*) FROM quarantine WHERE decision IS NULL")
+    number: int = tx.value(
+        f"SELECT COUNT(*) FROM quarantine q WHERE {_UNDECIDED}", {"parked": Code.WAITS_FOR_NOTE.value}
+    )
     return number
 
 
