@@ -368,21 +368,24 @@ class Device:
 
     # Leaving
 
-    def wipe(self, why: str = "by hand") -> None:
+    def wipe(self) -> None:
         """Destroy everything on this device. Raises DeviceError while something is unsent (invariant 10)."""
-        state = sync_state(self.store.all_entries())
+        self.require_all_sent()
+        self.store.erase(self.surroundings.now_ms(), "by hand")
+
+    def require_all_sent(self) -> None:
+        """Raises DeviceError while something is on this device alone, for all that the server has signed."""
+        state, files = sync_state(self.store.all_entries()), self.attachments_waiting()
         if not state.all_sent:
+            what = f"{state.waiting + state.unconfirmed} of your entries are only on this device, or not signed for"
             raise DeviceError(
-                f"{state.waiting + state.unconfirmed} of your entries are only on this device, or not signed for by "
-                "the server, so it is not wiped.",
+                f"{what} by the server, so it is not wiped.", "Sync first: earlysign-device sync"
+            )
+        if files:
+            raise DeviceError(
+                f"{files} photographs or recordings are only on this device, so it is not wiped.",
                 "Sync first: earlysign-device sync",
             )
-        if waiting := self.attachments_waiting():
-            raise DeviceError(
-                f"{waiting} photographs or recordings are only on this device, so it is not wiped.",
-                "Sync first: earlysign-device sync",
-            )
-        self.store.erase(self.surroundings.now_ms(), why)
 
 
 def _check(line: bytes, device_id: str) -> None:

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from client_stub.cli import app
 from client_stub.cli.common import PASSPHRASE_VARIABLE, STORE_VARIABLE
-from sync.envelope import Change
+from sync.envelope import Change, Wipe
 from sync.operations import parse_envelope
 from tests.client_stub.fake_server import FakeServer, serve
 from tests.client_stub.kit import CODE, a_note
@@ -243,6 +243,29 @@ def test_receipts_are_checked_without_the_server(
         assert "no public key" in terminal("verify-receipts", "--key", str(key), expect=2)
     for unreadable in (tmp_path / "away.json", tmp_path):
         assert "cannot be read" in terminal("verify-receipts", "--key", str(unreadable), expect=2)
+
+
+def test_a_wipe_by_hand_is_said_to_the_server_where_it_can_be_heard(
+    terminal: Terminal, server: FakeServer, address: str
+) -> None:
+    terminal("enrol", "--server", address, "--code", CODE, "--not-encrypted")
+    terminal("note", "--saw", "Alone", "--category", "neglect")
+    assert "not wiped" in terminal("wipe", "--yes", expect=1)
+    assert "Kept on this device" in terminal("note", "--saw", "Again", "--category", "neglect")
+    terminal("sync")
+    said = terminal("wipe", "--yes")
+    assert "Wiped" in said and "no signal" not in said
+    last = server.conditions[-1]
+    assert (last.wipe, last.holds) == (Wipe.DONE, 0)
+
+
+def test_a_wipe_by_hand_without_signal_says_that_nobody_has_heard_of_it(
+    terminal: Terminal, server: FakeServer, tmp_path: Path
+) -> None:
+    with serve(server) as url:
+        terminal("enrol", "--server", url, "--code", CODE, "--not-encrypted")
+    assert "tell the administrator" in terminal("wipe", "--yes")
+    assert "was wiped" in terminal("status", expect=2)
 
 
 @pytest.mark.parametrize("years", [-3, 3])
