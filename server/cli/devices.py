@@ -37,7 +37,6 @@ from server.cli.common import (
     settings_from,
 )
 from server.clock import now_ms
-from server.records import owing
 from server.storage import Transaction
 
 MINUTE_MS = 60_000
@@ -147,7 +146,7 @@ def list_devices(
 
 def to_know(phone: phones.Phone) -> list[str]:
     """What a phone owes and holds, how its clock is off, and its version, each in a few words."""
-    told = [f"owes {owing.in_words(phone.owes.gaps)}"] if phone.owes else []
+    told = [f"owes {phone.owes.briefly}"] if phone.owes else []
     if phone.holds:
         told.append(f"holds {phone.holds} {'child' if phone.holds == 1 else 'children'}")
     if phone.clock is not None:

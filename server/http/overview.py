@@ -44,7 +44,8 @@ class WaitingView(View, frozen=True, kw_only=True):
 
 
 class OwingView(View, frozen=True, kw_only=True):
-    """A phone that owes notes: `gaps` are the (first, last) of the numbers missing."""
+    """A phone that owes notes: `gaps` are the (first, last) of the numbers missing; `waiting`, how many entries were on
+    it alone after its last sync."""
 
     device_id: str
     name: str
@@ -53,6 +54,7 @@ class OwingView(View, frozen=True, kw_only=True):
     last_seen_at: Instant | None
     revoked_at: Instant | None
     gaps: list[tuple[int, int]]
+    waiting: int
 
 
 class WeekView(View, frozen=True, kw_only=True):
@@ -138,6 +140,7 @@ async def show_overview(person: NamedDependency[Person], services: NamedDependen
                     last_seen_at=maybe(one.last_seen_at),
                     revoked_at=maybe(one.revoked_at),
                     gaps=list(one.gaps),
+                    waiting=one.waiting,
                 )
                 for one in owing.phones(tx, None if everywhere else person.boroughs)
             ],
