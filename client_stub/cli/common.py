@@ -95,6 +95,10 @@ def plain_errors() -> Iterator[None]:
         simulator.InputProblem,
     ) as error:
         fail(str(error))
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        fail(f"{error.filename or 'A file'}: {error.strerror}.", "Check the path, and who may use it.")
 
 
 def passphrase_for(folder: Path) -> str | None:

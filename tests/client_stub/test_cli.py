@@ -158,6 +158,13 @@ def test_wrong_use_is_exit_code_2_with_a_hint(terminal: Terminal, arguments: lis
     assert words in said
 
 
+def test_a_folder_that_cannot_be_used_is_a_sentence(terminal: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for command in (["status"], ["enrol", "--server", "https://e.test", "--code", "x"]):
+        said = " ".join(terminal(*command, "--store", str(tmp_path / "file"), expect=2).split())
+        assert "file" in said and "Check the path" in said
+
+
 def test_wrong_notes_are_exit_code_2_and_keep_nothing(
     terminal: Terminal, server: FakeServer, address: str, tmp_path: Path
 ) -> None:
