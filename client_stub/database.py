@@ -184,5 +184,6 @@ class Database:
                     "The store is in use by another command.", "Wait until it has ended."
                 ) from error
             raise StoreError(
-                f"The store in {self.folder} failed: {text}", "Is the disk full or read-only?"
+                f"The store in {self.folder} failed: {text}.",
+                "Nothing of this was kept. Is the disk full, or read-only?",
             ) from error
