@@ -17,7 +17,7 @@ from server.http.auth import OPEN, client_address
 from server.http.metrics import CONTENT_TYPE
 from server.http.problems import NOT_ALLOWED, Problem, documented
 from server.http.services import Services
-from server.records import dead_letters, reviewing
+from server.records import dead_letters, quarantine, reviewing
 from server.settings import LOOPBACK
 from server.storage.port import StorageUnavailable
 
@@ -89,15 +89,17 @@ async def metrics(request: Request[Any, Any, Any], services: NamedDependency[Ser
         )
     now = now_ms()
     try:
-        linked, channels = await services.store.read(
+        linked, channels, set_aside = await services.store.read(
             lambda tx: (
                 reviewing.totals(tx),
                 dead_letters.health(tx, (EVERYBODY, *services.ways), now=now),
+                quarantine.count(tx),
             )
         )
     except StorageUnavailable:
-        linked, channels = [], []  # what this process counts itself is wanted most while the database is away
-    return Response(services.metrics.render(linked, channels, now), media_type=CONTENT_TYPE)
+        # What this process counts itself is wanted most while the database is away.
+        linked, channels, set_aside = [], [], None
+    return Response(services.metrics.render(linked, channels, now, set_aside), media_type=CONTENT_TYPE)
 
 
 HANDLERS = [live, ready, metrics]

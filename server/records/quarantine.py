@@ -3,6 +3,7 @@
 What a person is shown says what kind of thing it is, whose, and why it is here; never what is written in it.
 """
 
+from collections.abc import Collection
 from enum import StrEnum
 
 import msgspec
@@ -112,6 +113,35 @@ def count(tx: Transaction) -> int:
         f"SELECT COUNT(*) FROM quarantine q WHERE {_UNDECIDED}", {"parked": Code.WAITS_FOR_NOTE.value}
     )
     return number
+
+
+class SetAside(msgspec.Struct, frozen=True, kw_only=True):
+    """How many entries of one phone wait for a person to decide about them, and since when the oldest (ms)."""
+
+    device_id: str
+    phone: str
+    officer_name: str
+    borough: str | None
+    entries: int
+    oldest_at: int
+
+
+COMES_AGAIN = (Code.KEY_REUSED.value, Code.BODY_DIGEST_MISMATCH.value)
+"""The phone has what was meant and sends it by itself: nothing waits for a person in the meantime."""
+
+
+@impersonal("phones, their officers and counts; nothing of a child")
+def by_phone(tx: Transaction, boroughs: Collection[str] | None = None) -> list[SetAside]:
+    """What waits for a person, for whoever answers for these boroughs' officers (None: for all), oldest first."""
+    rows = tx.rows(
+        "SELECT d.device_id, d.name, p.name, d.borough, COUNT(*), MIN(q.received_at) FROM quarantine q"
+        " JOIN device d ON d.device_id = q.device_id JOIN person p ON p.id = d.person"
+        f" WHERE {_UNDECIDED} AND q.code NOT IN (:taken, :damaged)"
+        " GROUP BY d.device_id, d.name, p.name, d.borough ORDER BY 6, 1",
+        {"parked": Code.WAITS_FOR_NOTE.value, "taken": COMES_AGAIN[0], "damaged": COMES_AGAIN[1]},
+    )
+    found = [SetAside(**dict(zip(SetAside.__struct_fields__, row, strict=True))) for row in rows]
+    return [one for one in found if boroughs is None or one.borough in boroughs]
 
 
 @impersonal("the bytes, for the server's own work; nothing is shown")
