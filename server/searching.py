@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import datetime
-import math
 import threading
 from collections.abc import Mapping, Sequence
 from itertools import islice
@@ -23,12 +22,13 @@ from server.access.errors import NotAllowed
 from server.access.identity import Person
 from server.access.policy import Permission
 from server.linkage.asking import Asked, told_back
-from server.linkage.decide import Candidate, Decider
+from server.linkage.decide import Candidate
 from server.linkage.explain import explain
 from server.linkage.fitting import Readings
 from server.linkage.levels import AGREE, MISSING, NEAR
 from server.linkage.model import Model
 from server.linkage.postings import bits_of, block_of
+from server.linkage.ranking import Ranker
 from server.linkage.search import comparable, readings_of, slots_of
 from server.linkage.selecting import CANDIDATES_MAX, Group, Slot, select, union
 from server.linkage.terms import BOROUGH, term, terms_of
@@ -121,7 +121,7 @@ def search_for(
     readings = Readings(
         readings_of(asked, on, pool.borne.union(*(terms_of(entry.record) for entry in fresh)))
     )
-    weighed = _decider(model).rank(
+    weighed = _ranker(model).rank(
         readings.fitting,
         [(e.child_id, comparable(e.record, readings.all[0]), e.restricted) for e in known],
         behind_bits=BEHIND_BITS_MAX,
@@ -273,9 +273,9 @@ def _elsewhere(
     return tuple(children_shown.elsewhere(tx, person, sorted(ids), now=now))
 
 
-def _decider(model: Model) -> Decider:
-    """This thread's own: it remembers pairs of names. No child is too unlikely for somebody who asks."""
-    kept: Decider | None = getattr(_LOCAL, "decider", None)
+def _ranker(model: Model) -> Ranker:
+    """This thread's own: it remembers pairs of names."""
+    kept: Ranker | None = getattr(_LOCAL, "ranker", None)
     if kept is None or kept.model is not model:
-        kept = _LOCAL.decider = Decider(model, negligible_bits=math.inf)
+        kept = _LOCAL.ranker = Ranker(model)
     return kept
