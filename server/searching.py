@@ -32,7 +32,7 @@ from server.linkage.ranking import Ranker
 from server.linkage.search import comparable, readings_of, slots_of
 from server.linkage.selecting import CANDIDATES_MAX, Group, Slot, select, union
 from server.linkage.terms import BOROUGH, term, terms_of
-from server.records import children_shown, overview, search
+from server.records import children_shown, overview, search, search_sets
 from server.records.child import Child
 from server.records.search import Entry
 from server.storage.port import Transaction
@@ -165,21 +165,20 @@ def _pool(tx: Transaction, person: Person, slots: Sequence[Slot]) -> _Pool:
     """The children to compare: those who have most of the facts wherever they are, and, with the room that is
     left, those near, where fewer facts go further. Too many: those near alone; still too many: the alerted ones.
     """
-    terms = {one for slot in slots for option in slot.options for one in option}
-    sets, last = search.sets(tx, terms)
-    borne = frozenset(sets)
-    everywhere = select(slots, sets, last, limit=CANDIDATES_MAX)
+    found = search_sets.sets(tx, {one for slot in slots for option in slot.options for one in option})
+    borne = frozenset(found.groups)
+    everywhere = select(slots, found.groups, found.last, counts=found.counts, limit=CANDIDATES_MAX)
     if person.sees_borough(None) and not everywhere.fitting:
         return _Pool(everywhere.child_ids, borne)
-    scopes, _ = search.sets(tx, {term(BOROUGH, code) for code in person.boroughs})
+    scopes = search_sets.sets(tx, {term(BOROUGH, code) for code in person.boroughs}).groups
     room = CANDIDATES_MAX if everywhere.fitting else CANDIDATES_MAX - len(everywhere.child_ids)
-    near = select(slots, sets, last, within=union([*scopes.values(), {}]), limit=room)
+    near = select(slots, found.groups, found.last, within=union([*scopes.values(), {}]), limit=room)
     if not everywhere.fitting:
         return _Pool(tuple(dict.fromkeys(everywhere.child_ids + near.child_ids)), borne)
     if not near.fitting:
         return _Pool(near.child_ids, borne, everywhere.fitting)
-    within = _group([child_id for child_id in search.alerted(tx, person) if child_id <= last])
-    alerted = select(slots, sets, last, within=within, limit=CANDIDATES_MAX)
+    within = _group([child_id for child_id in search.alerted(tx, person) if child_id <= found.last])
+    alerted = select(slots, found.groups, found.last, within=within, limit=CANDIDATES_MAX)
     return _Pool(alerted.child_ids, borne, near.fitting, alerted_only=True)
 
 
