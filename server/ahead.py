@@ -25,7 +25,7 @@ import structlog
 from server import logs
 from server.casework.pack import default_pack_text, load_pack
 from server.foreseen import Foreseen, foresee
-from server.intake import prepare
+from server.prepared import prepare
 from server.storage import StorageSettings, Transaction, open_store
 from server.world import Worlds
 from sync.note import Note

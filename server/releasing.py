@@ -2,17 +2,19 @@
 
 import msgspec
 
-from server import intake
 from server.access import devices, people
 from server.access.errors import NotAllowed
 from server.access.identity import DeviceIdentity, Person
 from server.access.policy import Permission
+from server.applying import Trip, apart, apply
 from server.audit import Actor
-from server.records import quarantine
+from server.beside import Beside
+from server.prepared import Prepared, prepare_alone
+from server.records import ledger, notes, quarantine, who_is_who
 from server.records.quarantine import Decision, Held
 from server.storage.port import Transaction
 from server.world import World
-from sync.envelope import Code, Outcome, Verdict
+from sync.envelope import Code, Verdict
 from sync.operations import Envelope
 
 REASON_CHARACTERS_MIN = 10
@@ -97,21 +99,46 @@ def release(tx: Transaction, actor: Actor, quarantine_id: int, *, now: int, worl
     """
     held = _undecided(tx, quarantine_id)
     line = quarantine.line_of(tx, quarantine_id)
-    item = intake.prepare_alone(line)
+    item = prepare_alone(line)
     envelope = item.arrival.envelope
     if item.arrival.fault is not None or envelope is None:
         raise NotReleased(item.arrival.fault or Code.NOT_AN_OP)
     sender = _sender(tx, held, envelope)
     with tx.savepoint():
         op_id = quarantine.in_ledger(tx, quarantine_id, now=now)
-        verdict = intake.take_again(tx, sender, item, op_id, now=now, world=world)
-        if verdict.v is Outcome.QUARANTINED:
-            raise NotReleased(verdict.code or Code.FAILED)
+        verdict = _take_again(tx, sender, item, op_id, now=now, world=world)
         quarantine.decide(
             tx, actor, quarantine_id, Decision.RELEASED, now=now, by=actor.id, outcome=verdict.v.value,
             code=verdict.code, op_id=op_id,
         )  # fmt: skip
     return verdict
+
+
+def _take_again(
+    tx: Transaction, sender: DeviceIdentity, item: Prepared, op_id: int, *, now: int, world: World
+) -> Verdict:
+    """The road for a line that is in the ledger as `op_id`, which keeps the verdict that the phone has.
+
+    Raises NotReleased where it cannot apply; then nothing of it stays.
+    """
+    assert item.arrival.envelope is not None
+    who_is_who.hold(tx)
+    ids = [item.arrival.envelope.entity_id]
+    trip = Trip(
+        tx,
+        sender,
+        world,
+        Actor("device", sender.device_id),
+        now,
+        note_ids=notes.taken_ids(tx, ids),
+        awaited=set(ledger.awaited(tx, ids)),
+        beside=Beside(tx, world, alone=True),
+        apart=True,
+    )
+    done = apart(trip, item.arrival, lambda: apply(trip, None, item, op_id))
+    if isinstance(done, Code):
+        raise NotReleased(done)
+    return done[0]
 
 
 def refuse(tx: Transaction, actor: Actor, quarantine_id: int, reason: str, *, now: int) -> None:

@@ -21,6 +21,7 @@ from server.casework.facts import HOUR_MS, MINUTE_MS
 from server.casework.pack import Pack, default_pack
 from server.linkage.entries import encode_entry, index_entry
 from server.linkage.standardise import encode_record, standardise
+from server.prepared import prepare
 from server.records import alerts, children, links, own_notes, registry
 from server.records.alerts import Alert
 from server.records.changes import Place
@@ -118,7 +119,7 @@ class Officer:
 
     def push(self, *lines: bytes) -> intake.Received:
         """Hand lines in, in a push of their own."""
-        prepared = intake.prepare(lines, self.identity.device_id)
+        prepared = prepare(lines, self.identity.device_id)
         road = self.road
         return road.store.write_now(
             lambda tx: intake.receive(

@@ -17,12 +17,13 @@ import msgspec
 import pytest
 from litestar.testing import TestClient
 
-from server import ahead, foreseen, intake
+from server import ahead, foreseen
 from server.ahead import Ahead, Asked
 from server.app import create_app
 from server.foreseen import Foreseen
 from server.linkage.model import default_model
 from server.linkage.splink_settings import model_to_json
+from server.prepared import prepare
 from server.records import in_force
 from server.records.in_force import Kind
 from server.records.who_is_who import Moment
@@ -84,7 +85,7 @@ def has_ended(pid: int) -> bool:
 
 
 def test_it_says_what_the_writer_would_say(place: Place) -> None:
-    prepared = intake.prepare([place.line], place.officer.identity.device_id)
+    prepared = prepare([place.line], place.officer.identity.device_id)
     expected = place.store.read_now(
         lambda tx: foreseen.foresee(tx, place.road.worlds.current(tx), [(0, prepared[0].subjects)])
     )

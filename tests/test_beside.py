@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 
 from server import beside, intake
+from server.prepared import prepare
 from server.records import cases
 from server.storage import Transaction
 from sync.note import Subject
@@ -70,7 +71,7 @@ def test_a_push_waits_for_another_that_has_a_note_about_the_same_child_in_hand(p
 
         def takes(tx: Transaction) -> None:
             identity = officers[0].identity
-            prepared = intake.prepare([lines[0]], identity.device_id)
+            prepared = prepare([lines[0]], identity.device_id)
             world = first.road.worlds.current(tx)
             intake.receive(tx, identity, prepared, now=first.road.now, world=world)
             waits.start()

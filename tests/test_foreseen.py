@@ -14,6 +14,7 @@ from server.access.errors import NotAllowed
 from server.foreseen import Foreseen
 from server.intake import Received
 from server.merging import Impossible
+from server.prepared import prepare
 from server.records.child import Details
 from server.storage import Store, open_store
 from server.storage.settings import MEMORY
@@ -27,14 +28,14 @@ STEPS = 90
 
 def foresee(road: Road, officer: Officer, *lines: bytes) -> Foreseen:
     """Ask ahead of the turn of a push, and hear it as from another process."""
-    prepared = intake.prepare(lines, officer.identity.device_id)
+    prepared = prepare(lines, officer.identity.device_id)
     notes = [(one.arrival.index, one.subjects) for one in prepared if isinstance(one.arrival.body, Note)]
     said = road.store.read_now(lambda tx: foreseen.foresee(tx, road.worlds.current(tx), notes))
     return msgspec.msgpack.decode(msgspec.msgpack.encode(said), type=Foreseen)
 
 
 def push(road: Road, officer: Officer, said: Foreseen | None, *lines: bytes) -> Received:
-    prepared = intake.prepare(lines, officer.identity.device_id)
+    prepared = prepare(lines, officer.identity.device_id)
     return road.store.write_now(
         lambda tx: intake.receive(
             tx, officer.identity, prepared, now=road.now, world=road.worlds.current(tx), foreseen=said

@@ -42,6 +42,12 @@ _CATEGORIES = Draw(
 )  # fmt: skip
 """What the other notes are about: nothing that is red by itself, so that the story's alert stands out."""
 
+_YEARS_LEAST = {
+    Category.SCHOOL_ABSENCE: 5, Category.BULLYING: 6, Category.YOUNG_CARER: 7, Category.MENTAL_HEALTH: 8,
+    Category.ONLINE_HARM: 8, Category.KNIFE: 11, Category.CCE: 11,
+}  # fmt: skip
+"""Nobody worries in this way about a younger child."""
+
 HOUR, DAY = 60, 24 * 60
 """In minutes."""
 
@@ -333,7 +339,16 @@ def _others(registry: Sequence[SyntheticChild], children: Children, pen: Pen) ->
             child = pick(near[officer.borough or SOUTHWARK], pen.rng)
             described = describe(child, pen.rng, Quality.MIXED, on=pen.now.date())
             ago_minutes = 10 + int(pen.rng.random() * 230)
-            yield pen.write(phone, _CATEGORIES.pick(pen.rng), described.subject, ago_minutes=ago_minutes)
+            category = _concern(age_of(child, pen.now.date()), pen.rng)
+            yield pen.write(phone, category, described.subject, ago_minutes=ago_minutes)
+
+
+def _concern(age: int, rng: Random) -> Category:
+    """What a note about a child of this age is about."""
+    while True:
+        category = _CATEGORIES.pick(rng)
+        if age >= _YEARS_LEAST.get(category, 0):
+            return category
 
 
 def _vague(child: SyntheticChild, pen: Pen) -> tuple[str, ...]:

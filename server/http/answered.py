@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from server.access.crypto import token_digest
-from server.intake import check_of
+from server.repeated import check_of
 
 PUSHES_MAX = 4_096
 """Remembered in a process, at about a kilobyte each: every phone's last push at the end of the largest shift."""

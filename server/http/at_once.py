@@ -19,7 +19,7 @@ import msgspec
 import structlog
 from litestar.enums import ScopeType
 
-from server import intake, pulling
+from server import pulling
 from server.access import devices
 from server.access.errors import TokenRefused
 from server.access.identity import DeviceIdentity
@@ -30,6 +30,8 @@ from server.http.auth import bearer
 from server.http.notes_first import COME_BACK_SECONDS, PUSHES_WITH_ROOM
 from server.http.services import Services, look
 from server.http.sync import answer_to, page_for
+from server.intake import Received
+from server.repeated import repeated
 from server.storage.port import StorageError, Transaction
 from sync import cursor
 from sync.cursor import CursorError
@@ -171,11 +173,11 @@ async def said_before(services: Services, token: str, key: Key) -> bytes | None:
         return None
     now = now_ms()
 
-    def ask(tx: Transaction) -> tuple[DeviceIdentity, intake.Received | None]:
+    def ask(tx: Transaction) -> tuple[DeviceIdentity, Received | None]:
         device = devices.identify(tx, token, now)
         if device.device_id != sent.device_id:
             return device, None
-        return device, intake.repeated(tx, device, sent.epoch, sent.seqs, sent.check)
+        return device, repeated(tx, device, sent.epoch, sent.seqs, sent.check)
 
     try:
         device, received = await look(services, ask, durable=True)

@@ -18,8 +18,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from server import cli, intake, placing
+from server import applying, cli, intake, placing
 from server.audit import trail
+from server.http import sync as door
 from server.linkage.decide import Decider
 from server.records import cases
 from server.storage.sqlite_transaction import SqliteTransaction
@@ -36,9 +37,10 @@ ROOMS: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
     ("linkage", Decider, ("decide",)),
     ("linkage", placing, ("describe",)),
     ("rules", cases, ("assess", "route", "deadline")),
-    ("rules", intake, ("note_fact",)),
+    ("rules", applying, ("note_fact",)),
     ("audit", trail, ("_write",)),
-    ("the road itself", intake, ("prepare", "receive")),
+    ("the road itself", door, ("prepare",)),
+    ("the road itself", intake, ("receive",)),
 )
 
 
@@ -75,7 +77,7 @@ class Meter:
         for room, owner, names in ROOMS:
             for name in names:
                 setattr(owner, name, self.on(room, getattr(owner, name)))
-        intake.prepare = self._from_the_first_push(intake.prepare)
+        vars(door)["prepare"] = self._from_the_first_push(vars(door)["prepare"])
 
     def _from_the_first_push(self, prepare: Callable[..., Any]) -> Callable[..., Any]:
         def first(*args: Any) -> Any:

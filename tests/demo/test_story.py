@@ -43,7 +43,7 @@ from server.linkage.decide import Decider, Decision
 from server.linkage.model import count_terms, default_model
 from server.linkage.standardise import Description, Record, standardise
 from sync.note import Note, Subject
-from sync.vocabulary import Grade, Sex
+from sync.vocabulary import Category, Grade, Sex
 
 CHILDREN = 6_000
 """Enough for the story, and quick."""
@@ -97,6 +97,18 @@ def test_every_note_is_one_that_a_phone_may_send(told: tuple[list[SyntheticChild
         body = msgspec.convert(note.note, Note)
         assert body.observed_at <= body.recorded_at
         assert 0 <= note.phone < len(OFFICERS)
+
+
+def test_no_worry_is_beyond_the_age_of_the_child(told: tuple[list[SyntheticChild], Story]) -> None:
+    _, story = told
+    too_small = {Category.KNIFE, Category.CCE, Category.BULLYING, Category.ONLINE_HARM, Category.YOUNG_CARER}
+    ages = []
+    for written in story.others:
+        note = msgspec.convert(written.note, Note)
+        born = note.subjects[0].date_of_birth
+        if born is not None and note.category in too_small:
+            ages.append((note.observed_at.date() - born).days // 365)
+    assert ages and min(ages) >= 5  # a day of birth may be written wrong by a year
 
 
 def test_only_the_note_of_the_child_in_danger_can_make_a_red_alert(

@@ -15,6 +15,7 @@ from server.alerts.presets import load_presets
 from server.alerts.webhooks import Webhook
 from server.audit.verify import verify
 from server.jobs import delivery, escalation
+from server.prepared import prepare
 from server.records import dead_letters, deliveries, spreading
 from server.records.dead_letters import Health
 from server.storage import Store, Transaction
@@ -187,7 +188,7 @@ def test_what_was_taken_and_never_settled_comes_again(road: Road) -> None:
 
 def test_a_rolled_back_note_tells_nobody(road: Road) -> None:
     officer = road.officer()
-    prepared = intake.prepare([officer.note(AMARA)[1]], officer.identity.device_id)
+    prepared = prepare([officer.note(AMARA)[1]], officer.identity.device_id)
 
     def fails_at_its_end(tx: Transaction) -> None:
         assert tx.value("SELECT COUNT(*) FROM delivery") == 1

@@ -13,6 +13,7 @@ import pytest
 from server import intake, merging
 from server.access.errors import NotAllowed
 from server.merging import Impossible
+from server.prepared import prepare
 from server.records import cases, child, children
 from server.storage import Store, open_store
 from sync.note import Subject
@@ -86,7 +87,7 @@ def test_a_note_that_comes_while_its_child_is_merged_counts_with_it(workers: lis
         other = first.child(JONAS)
         officer = second.officer(f"okafor{number}")
         note_id, line = officer.note(JONAS, category=Category.MISSING)
-        prepared = intake.prepare([line], officer.identity.device_id)
+        prepared = prepare([line], officer.identity.device_id)
 
         def comes(officer: Any = officer, prepared: Any = prepared) -> None:
             second.store.write_now(

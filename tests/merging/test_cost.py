@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from server import intake, placing
+from server.prepared import prepare
 from server.storage import Store
 from tests.road import AMARA, JONAS, Road
 
@@ -40,7 +41,7 @@ def statements_of(road: Road, number: int) -> Counter[str]:
     """The statements of one push with a note about a child of the registry and one about a child nobody knew."""
     officer = road.officer(f"okafor{number}")
     lines = [officer.note(AMARA)[1], officer.note(JONAS)[1]]
-    prepared = intake.prepare(lines, officer.identity.device_id)
+    prepared = prepare(lines, officer.identity.device_id)
 
     def push(tx: Any) -> Counter[str]:
         counted = Counted(tx)

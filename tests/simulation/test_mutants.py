@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from server import intake
+from server.prepared import prepare
 from server.records import changes, ledger, who_is_who
 from server.storage import StorageConflict, Store, Transaction, open_store
 from server.storage.postgres import PostgresStore
@@ -89,7 +90,7 @@ def two_at_once(store: Store) -> int:
     road = Road(store)
     first, second = road.officer("okafor"), road.officer("lam")
     (_, line), (_, other) = first.note(JONAS), second.note(JONAS)
-    prepared = intake.prepare([line], first.identity.device_id)
+    prepared = prepare([line], first.identity.device_id)
     crew = Crew()
 
     def push_second() -> None:

@@ -21,7 +21,7 @@ import msgspec
 from client_stub.device import DeviceError, Identity
 from client_stub.keys import ServerKey
 from client_stub.transport import TransportError
-from server import intake
+from server import applying, intake
 from sync import inbox, operations, upcasting
 from sync.envelope import PullAnswer, PushAnswer
 from sync.note import Amendment, Note, Subject, Withdrawal
@@ -112,8 +112,9 @@ class World(Desk):
         known = {child.given_names or "": msgspec.to_builtins(child) for child in CAST}
         self.lending = Lending(self, known, SETTINGS.briefing_hours * HOUR_MS)
         self._closing = ExitStack()
-        self._closing.enter_context(mock.patch.object(intake, "_facts", with_a_bug(intake._facts)))
-        self._closing.enter_context(mock.patch.object(intake, "log", SILENT))
+        self._closing.enter_context(mock.patch.object(applying, "_facts", with_a_bug(applying._facts)))
+        for module in (applying, intake):
+            self._closing.enter_context(mock.patch.object(module, "log", SILENT))
         for module in (operations, inbox):
             self._closing.enter_context(mock.patch.object(module, "SCHEMA_NEWEST", OLD + 1))
         self._closing.enter_context(mock.patch.dict(upcasting.STEPS, {OLD: renamed}))

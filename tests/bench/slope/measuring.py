@@ -29,6 +29,7 @@ from server.demo.population import population
 from server.http import at_once
 from server.http.metrics import Metrics
 from server.linkage.asking import understand
+from server.prepared import prepare
 from server.records import search
 from server.settings import load_settings
 from server.storage import Transaction, open_store
@@ -98,7 +99,7 @@ class Measured:
         device, lines, now = self._device(phone), split_lines(body), now_ms()
 
         def take(tx: Transaction) -> intake.Received:
-            prepared = intake.prepare(lines, device.device_id)
+            prepared = prepare(lines, device.device_id)
             return intake.receive(tx, device, prepared, now=now, world=self._services.worlds.current(tx))
 
         received, (cpu, clock) = spent(lambda: self._store.write_now(take))

@@ -1,0 +1,38 @@
+"""The lines of a push, read as far as they can be without the database."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from server import placing
+from server.placing import Described
+from sync import inbox
+from sync.inbox import Arrival
+from sync.note import Amendment, Note
+from sync.operations import parse_envelope
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """One line, read as far as it can be without the database."""
+
+    arrival: Arrival
+    subjects: tuple[Described, ...] = ()
+
+
+def prepare(lines: Sequence[bytes], device_id: str) -> list[Prepared]:
+    """Read the lines of a push and standardise whom they describe. Never raises for any bytes."""
+    return [_prepared(inbox.read_line(index, line, device=device_id)) for index, line in enumerate(lines)]
+
+
+def prepare_alone(line: bytes) -> Prepared:
+    """The same for a line of whatever phone it names."""
+    try:
+        device_id = parse_envelope(line).device
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        device_id = ""
+    return _prepared(inbox.read_line(0, line, device=device_id))
+
+
+def _prepared(arrival: Arrival) -> Prepared:
+    note = arrival.body.note if isinstance(arrival.body, Amendment) else arrival.body
+    return Prepared(arrival, placing.describe(note) if isinstance(note, Note) else ())
