@@ -6,10 +6,9 @@ since a wrong link puts a note where nobody who needs it will look: see `rules`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import accumulate
 from math import exp2, log2
-from operator import itemgetter
 
 import msgspec
 
@@ -31,10 +30,10 @@ WIDER_BELOW_BITS = 2.0  # a best candidate less likely than 4 to 1: the wider ke
 SETTLED_BITS = 2.0  # beyond a link: others that come into question no more cannot take that much away
 
 
-_Item = tuple[float, int, bool, Scored]
+Item = tuple[float, int, bool, Scored]
 """Weight, the child's id made negative (of two that weigh the same the older comes first), restricted, parts."""
 
-_Round = tuple[set[int], bool, "Callable[[Record, list[_Item]], bool] | None"]
+_Round = tuple[set[int], bool, "Callable[[Record, list[Item]], bool] | None"]
 """Children to compare, whether some name was too common to find others, and what then makes the rest needless."""
 
 
@@ -154,7 +153,7 @@ class Decider:
 
     def decide(self, record: Record, source: CandidateSource, *, excluded: Collection[int] = ()) -> Decision:
         """Decide one note. `excluded`: children a person has said it is not about."""
-        scored, compared, too_common, seen = list[_Item](), 0, False, set(excluded)
+        scored, compared, too_common, seen = list[Item](), 0, False, set(excluded)
         for found, common, enough in self._rounds(record, source):
             ids = found - seen
             seen |= ids
@@ -181,7 +180,7 @@ class Decider:
         hits, common = find_wide(record, source)
         yield set(hits), common, None
 
-    def _settled(self, record: Record, scored: list[_Item]) -> bool:
+    def _settled(self, record: Record, scored: list[Item]) -> bool:
         """Whether no child that the first keys do not find can matter.
 
         The best is linked, has both names and differs in nothing. Another that came near it would have both
@@ -194,7 +193,7 @@ class Decider:
             return False
         return not rules.forbidden(levels, restricted=restricted, households=self.model.has_households)
 
-    def _settled_by_first(self, record: Record, scored: list[_Item]) -> bool:
+    def _settled_by_first(self, record: Record, scored: list[Item]) -> bool:
         """The same once all whom the first keys find were compared: nor can any matter where the child has moved,
         unless the name lives at the home that the note tells."""
         if self._settled(record, scored):
@@ -208,14 +207,14 @@ class Decider:
             return False
         return not rules.lives_with_others(levels, (item[3][1] for item in scored))
 
-    def _fits(self, record: Record, scored: list[_Item]) -> bool:
+    def _fits(self, record: Record, scored: list[Item]) -> bool:
         return max(scored)[0] >= self._wider_below
 
-    def _compare(self, record: Record, ids: set[int], source: CandidateSource) -> tuple[list[_Item], int]:
+    def _compare(self, record: Record, ids: set[int], source: CandidateSource) -> tuple[list[Item], int]:
         """Those of the children that are not out of the question, and how many were compared."""
         if not ids:
             return [], 0
-        score, scored, compared = self._scorer.score, list[_Item](), 0
+        score, scored, compared = self._scorer.score, list[Item](), 0
         for child_id, child, restricted in source.records(ids):
             compared += 1
             result = score(record, child)
@@ -223,7 +222,7 @@ class Decider:
                 scored.append((result[0], -child_id, restricted, result))
         return scored, compared
 
-    def _choose(self, scored: list[_Item], compared: int, too_common: bool) -> Decision:
+    def _choose(self, scored: list[Item], compared: int, too_common: bool) -> Decision:
         odds = [2.0 ** min(weight, 500.0) for weight, *_ in scored]
         total = self._none + sum(odds)
         best, unknown = odds[0] / total, self._none / total
@@ -265,7 +264,7 @@ class Decider:
             start=self.start,
         )
 
-    def _shares(self, scored: list[_Item]) -> list[float]:
+    def _shares(self, scored: list[Item]) -> list[float]:
         """What is said of each candidate, the likeliest first; see `calibration`. Each is put right by its own kind of
         agreement, but comes before none that weighs more. From the probability of a link on, nothing is."""
         model = self.model
@@ -285,39 +284,7 @@ class Decider:
         item = (scored[0], -child_id, restricted, scored)
         return self._candidate(item, self._shares([item])[0])
 
-    def rank(
-        self,
-        readings: Callable[[Record], Sequence[Record]],
-        known: Iterable[tuple[int, Record, bool]],
-        *,
-        behind_bits: float,
-        always: Collection[int] = (),
-    ) -> list[Candidate]:
-        """Every child by the reading that fits it best, the likeliest first: for a person who searches. `readings`:
-        those to compare a child by.
-
-        Nothing is decided. Those that are `behind_bits` behind the best are left out, unless in `always`.
-        `probability` is shared among all of them and "a child not known yet". A Decider made with
-        `negligible_bits` of infinity leaves no child out however little was asked.
-        """
-        score = self._scorer.score
-        scored: list[_Item] = []
-        for child_id, child, restricted in known:
-            results = [result for reading in readings(child) if (result := score(reading, child)) is not None]
-            if results:
-                best = max(results, key=itemgetter(0))
-                scored.append((best[0], -child_id, restricted, best))
-        if not scored:
-            return []
-        scored.sort(key=itemgetter(0, 1), reverse=True)
-        shares, least = self._shares(scored), scored[0][0] - behind_bits
-        return [
-            self._candidate(item, shares[at])
-            for at, item in enumerate(scored)
-            if item[0] >= least or -item[1] in always
-        ]
-
-    def _candidate(self, item: _Item, probability: float) -> Candidate:
+    def _candidate(self, item: Item, probability: float) -> Candidate:
         weight, negative_id, restricted, (_, levels, rarity, step) = item
         evidence = [plain[level] for plain, level in zip(self._plain, levels, strict=True)]
         for at, bits in zip((lv.GIVEN, lv.FAMILY, lv.ADDRESS, lv.SCHOOL), rarity, strict=True):
