@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import datetime
-import math
 import threading
 from collections.abc import Mapping, Sequence
 from itertools import islice
@@ -23,16 +22,17 @@ from server.access.errors import NotAllowed
 from server.access.identity import Person
 from server.access.policy import Permission
 from server.linkage.asking import Asked, told_back
-from server.linkage.decide import Candidate, Decider
+from server.linkage.decide import Candidate
 from server.linkage.explain import explain
 from server.linkage.fitting import Readings
 from server.linkage.levels import AGREE, MISSING, NEAR
 from server.linkage.model import Model
 from server.linkage.postings import bits_of, block_of
+from server.linkage.ranking import Ranker
 from server.linkage.search import comparable, readings_of, slots_of
 from server.linkage.selecting import CANDIDATES_MAX, Group, Slot, select, union
 from server.linkage.terms import BOROUGH, term, terms_of
-from server.records import children_shown, overview, search
+from server.records import children_shown, overview, search, search_sets
 from server.records.child import Child
 from server.records.search import Entry
 from server.storage.port import Transaction
@@ -121,7 +121,7 @@ def search_for(
     readings = Readings(
         readings_of(asked, on, pool.borne.union(*(terms_of(entry.record) for entry in fresh)))
     )
-    weighed = _decider(model).rank(
+    weighed = _ranker(model).rank(
         readings.fitting,
         [(e.child_id, comparable(e.record, readings.all[0]), e.restricted) for e in known],
         behind_bits=BEHIND_BITS_MAX,
@@ -165,21 +165,20 @@ def _pool(tx: Transaction, person: Person, slots: Sequence[Slot]) -> _Pool:
     """The children to compare: those who have most of the facts wherever they are, and, with the room that is
     left, those near, where fewer facts go further. Too many: those near alone; still too many: the alerted ones.
     """
-    terms = {one for slot in slots for option in slot.options for one in option}
-    sets, last = search.sets(tx, terms)
-    borne = frozenset(sets)
-    everywhere = select(slots, sets, last, limit=CANDIDATES_MAX)
+    found = search_sets.sets(tx, {one for slot in slots for option in slot.options for one in option})
+    borne = frozenset(found.groups)
+    everywhere = select(slots, found.groups, found.last, counts=found.counts, limit=CANDIDATES_MAX)
     if person.sees_borough(None) and not everywhere.fitting:
         return _Pool(everywhere.child_ids, borne)
-    scopes, _ = search.sets(tx, {term(BOROUGH, code) for code in person.boroughs})
+    scopes = search_sets.sets(tx, {term(BOROUGH, code) for code in person.boroughs}).groups
     room = CANDIDATES_MAX if everywhere.fitting else CANDIDATES_MAX - len(everywhere.child_ids)
-    near = select(slots, sets, last, within=union([*scopes.values(), {}]), limit=room)
+    near = select(slots, found.groups, found.last, within=union([*scopes.values(), {}]), limit=room)
     if not everywhere.fitting:
         return _Pool(tuple(dict.fromkeys(everywhere.child_ids + near.child_ids)), borne)
     if not near.fitting:
         return _Pool(near.child_ids, borne, everywhere.fitting)
-    within = _group([child_id for child_id in search.alerted(tx, person) if child_id <= last])
-    alerted = select(slots, sets, last, within=within, limit=CANDIDATES_MAX)
+    within = _group([child_id for child_id in search.alerted(tx, person) if child_id <= found.last])
+    alerted = select(slots, found.groups, found.last, within=within, limit=CANDIDATES_MAX)
     return _Pool(alerted.child_ids, borne, near.fitting, alerted_only=True)
 
 
@@ -273,9 +272,9 @@ def _elsewhere(
     return tuple(children_shown.elsewhere(tx, person, sorted(ids), now=now))
 
 
-def _decider(model: Model) -> Decider:
-    """This thread's own: it remembers pairs of names. No child is too unlikely for somebody who asks."""
-    kept: Decider | None = getattr(_LOCAL, "decider", None)
+def _ranker(model: Model) -> Ranker:
+    """This thread's own: it remembers pairs of names."""
+    kept: Ranker | None = getattr(_LOCAL, "ranker", None)
     if kept is None or kept.model is not model:
-        kept = _LOCAL.decider = Decider(model, negligible_bits=math.inf)
+        kept = _LOCAL.ranker = Ranker(model)
     return kept

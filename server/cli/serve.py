@@ -19,6 +19,7 @@ from server.alerts.ways import open_ways
 from server.app import create_app, make_pack
 from server.cli import workers as processes
 from server.cli.common import CommandError, DataOption, examples, open_database, policy_from, say
+from server.http.one_piece import OnePiece
 from server.settings import Settings, load_settings
 
 GRACE_S = 20  # a push in flight takes a second or two; a supervisor kills after 30 or more
@@ -125,6 +126,7 @@ def run_server(settings: Settings, worker: str | None = None) -> None:
             host=settings.host,
             port=settings.port,
             loop="auto",  # uvloop where it is installed
+            http=OnePiece,
             lifespan="on",
             log_config=None,
             access_log=False,

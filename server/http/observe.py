@@ -6,6 +6,7 @@ The log line holds the route's template, never the address: an address holds ids
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import time
 from typing import TYPE_CHECKING
@@ -41,7 +42,8 @@ STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000; includeSub
 NO_STORE = (b"cache-control", b"no-store")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
-log = structlog.get_logger("server.access_log")
+LINES = logging.getLogger("server.access_log")
+log = structlog.get_logger(LINES.name)
 
 
 class Observe:
@@ -90,4 +92,5 @@ class Observe:
         method = asked if asked in METHODS else "other"
         self._counters(method, route, f"{status // 100}xx").inc()
         self._timers(method, route).observe(seconds)
-        log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 1))
+        if LINES.isEnabledFor(logging.INFO):  # what is not written need not be put together first
+            log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 1))

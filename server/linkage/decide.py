@@ -6,9 +6,9 @@ since a wrong link puts a note where nobody who needs it will look: see `rules`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from math import log2
-from operator import itemgetter
+from collections.abc import Callable, Collection, Iterator, Mapping
+from itertools import accumulate
+from math import exp2, log2
 
 import msgspec
 
@@ -30,10 +30,10 @@ WIDER_BELOW_BITS = 2.0  # a best candidate less likely than 4 to 1: the wider ke
 SETTLED_BITS = 2.0  # beyond a link: others that come into question no more cannot take that much away
 
 
-_Item = tuple[float, int, bool, Scored]
+Item = tuple[float, int, bool, Scored]
 """Weight, the child's id made negative (of two that weigh the same the older comes first), restricted, parts."""
 
-_Round = tuple[set[int], bool, "Callable[[Record, list[_Item]], bool] | None"]
+_Round = tuple[set[int], bool, "Callable[[Record, list[Item]], bool] | None"]
 """Children to compare, whether some name was too common to find others, and what then makes the rest needless."""
 
 
@@ -153,7 +153,7 @@ class Decider:
 
     def decide(self, record: Record, source: CandidateSource, *, excluded: Collection[int] = ()) -> Decision:
         """Decide one note. `excluded`: children a person has said it is not about."""
-        scored, compared, too_common, seen = list[_Item](), 0, False, set(excluded)
+        scored, compared, too_common, seen = list[Item](), 0, False, set(excluded)
         for found, common, enough in self._rounds(record, source):
             ids = found - seen
             seen |= ids
@@ -174,32 +174,47 @@ class Decider:
         gives, those nearby, and in doubt those further off."""
         hits, common = find_first(record, source)
         yield {child_id for child_id, times in hits.items() if times > 1}, common, self._settled
-        yield set(hits), common, self._settled
+        yield set(hits), common, self._settled_by_first
         hits, common = find_near(record, source)
         yield set(hits), common, self._fits
         hits, common = find_wide(record, source)
         yield set(hits), common, None
 
-    def _settled(self, record: Record, scored: list[_Item]) -> bool:
+    def _settled(self, record: Record, scored: list[Item]) -> bool:
         """Whether no child that the first keys do not find can matter.
 
         The best is linked, has both names and differs in nothing. Another that came near it would have both
         names too, so that two of the first keys give it, unless it has another date, or another home where an age
-        is told: that alone is more than the margin (8.5 bits for a digit of the date).
+        is told: that alone is more than the margin (8.5 bits for a digit of the date). Of the best that has both the
+        date and the home, the other would have neither, which is more than any name can make up for.
         """
         weight, _, restricted, (_, levels, *_) = max(scored)
         if weight < self._settled_bits or not rules.agrees_in_all(levels, homed=bool(record.number)):
             return False
         return not rules.forbidden(levels, restricted=restricted, households=self.model.has_households)
 
-    def _fits(self, record: Record, scored: list[_Item]) -> bool:
+    def _settled_by_first(self, record: Record, scored: list[Item]) -> bool:
+        """The same once all whom the first keys find were compared: nor can any matter where the child has moved,
+        unless the name lives at the home that the note tells."""
+        if self._settled(record, scored):
+            return True
+        weight, _, restricted, (_, levels, *_) = max(scored)
+        if weight < self._settled_bits or not (
+            rules.has_moved(levels) and record.postcode and record.address
+        ):
+            return False
+        if rules.forbidden(levels, restricted=restricted, households=self.model.has_households):
+            return False
+        return not rules.lives_with_others(levels, (item[3][1] for item in scored))
+
+    def _fits(self, record: Record, scored: list[Item]) -> bool:
         return max(scored)[0] >= self._wider_below
 
-    def _compare(self, record: Record, ids: set[int], source: CandidateSource) -> tuple[list[_Item], int]:
+    def _compare(self, record: Record, ids: set[int], source: CandidateSource) -> tuple[list[Item], int]:
         """Those of the children that are not out of the question, and how many were compared."""
         if not ids:
             return [], 0
-        score, scored, compared = self._scorer.score, list[_Item](), 0
+        score, scored, compared = self._scorer.score, list[Item](), 0
         for child_id, child, restricted in source.records(ids):
             compared += 1
             result = score(record, child)
@@ -207,13 +222,13 @@ class Decider:
                 scored.append((result[0], -child_id, restricted, result))
         return scored, compared
 
-    def _choose(self, scored: list[_Item], compared: int, too_common: bool) -> Decision:
+    def _choose(self, scored: list[Item], compared: int, too_common: bool) -> Decision:
         odds = [2.0 ** min(weight, 500.0) for weight, *_ in scored]
         total = self._none + sum(odds)
         best, unknown = odds[0] / total, self._none / total
         if best < SHOWN_PROBABILITY_MIN:
             return self._new((), compared, too_common)
-        shares = self._shares(odds, scored[0][3][1])
+        shares = self._shares(scored)
         shown = tuple(
             self._candidate(item, shares[at])
             for at, item in enumerate(scored[:CANDIDATES_SHOWN])
@@ -249,62 +264,27 @@ class Decider:
             start=self.start,
         )
 
-    def _shares(self, odds: list[float], levels: list[int]) -> list[float]:
-        """What is said of each candidate, the likeliest first, whose `levels` these are.
-
-        What the calibration gives to the likeliest is taken from all the others alike; what it takes away goes to
-        "a child not known yet", and is taken from all candidates alike. So they keep their order.
-        """
+    def _shares(self, scored: list[Item]) -> list[float]:
+        """What is said of each candidate, the likeliest first; see `calibration`. Each is put right by its own kind of
+        agreement, but comes before none that weighs more. From the probability of a link on, nothing is."""
+        model = self.model
+        odds = [2.0 ** min(weight, 500.0) for weight, *_ in scored]
         total = self._none + sum(odds)
-        counted = odds[0] / total
-        best = self.model.calibration.meant(counted, levels, self.model.link_probability)
-        if best < counted:
-            return [one / total * best / counted for one in odds]
-        scale = (1 - best) / (1 - counted) if counted < 1 else 1.0
-        return [best, *(one / total * scale for one in odds[1:])]
+        if odds[0] / total >= model.link_probability:
+            return [one / total for one in odds]
+        meant = [one * exp2(model.bits(item[3][1])) for one, item in zip(odds, scored, strict=True)]
+        total = self._none + sum(meant)
+        return list(accumulate((one / total for one in meant), min, initial=model.unlinked_most))[1:]
 
     def weigh(self, record: Record, child: Record, child_id: int, *, restricted: bool) -> Candidate | None:
         """One pair by itself, as it stands now; None where it is too unlike to be a candidate."""
         scored = self._scorer.score(record, child)
         if scored is None:
             return None
-        odds = 2.0 ** min(scored[0], 500.0)
-        return self._candidate((scored[0], -child_id, restricted, scored), self._shares([odds], scored[1])[0])
+        item = (scored[0], -child_id, restricted, scored)
+        return self._candidate(item, self._shares([item])[0])
 
-    def rank(
-        self,
-        readings: Callable[[Record], Sequence[Record]],
-        known: Iterable[tuple[int, Record, bool]],
-        *,
-        behind_bits: float,
-        always: Collection[int] = (),
-    ) -> list[Candidate]:
-        """Every child by the reading that fits it best, the likeliest first: for a person who searches. `readings`:
-        those to compare a child by.
-
-        Nothing is decided. Those that are `behind_bits` behind the best are left out, unless in `always`.
-        `probability` is shared among all of them and "a child not known yet". A Decider made with
-        `negligible_bits` of infinity leaves no child out however little was asked.
-        """
-        score = self._scorer.score
-        scored: list[_Item] = []
-        for child_id, child, restricted in known:
-            results = [result for reading in readings(child) if (result := score(reading, child)) is not None]
-            if results:
-                best = max(results, key=itemgetter(0))
-                scored.append((best[0], -child_id, restricted, best))
-        if not scored:
-            return []
-        scored.sort(key=itemgetter(0, 1), reverse=True)
-        odds = [2.0 ** min(weight, 500.0) for weight, *_ in scored]
-        shares, least = self._shares(odds, scored[0][3][1]), scored[0][0] - behind_bits
-        return [
-            self._candidate(item, shares[at])
-            for at, item in enumerate(scored)
-            if item[0] >= least or -item[1] in always
-        ]
-
-    def _candidate(self, item: _Item, probability: float) -> Candidate:
+    def _candidate(self, item: Item, probability: float) -> Candidate:
         weight, negative_id, restricted, (_, levels, rarity, step) = item
         evidence = [plain[level] for plain, level in zip(self._plain, levels, strict=True)]
         for at, bits in zip((lv.GIVEN, lv.FAMILY, lv.ADDRESS, lv.SCHOOL), rarity, strict=True):

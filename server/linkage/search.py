@@ -1,7 +1,7 @@
 """From what a person asked to what is looked up and compared: slots of terms, and readings of the words.
 
 Finding is `selecting` on the terms of `terms`; ranking is the same Fellegi-Sunter model as for notes
-(`Decider.weigh`), with each child compared by the reading of the words that fits it best.
+(`ranking`), with each child compared by the reading of the words that fits it best.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import product
 from math import inf, log2
+from operator import itemgetter
 
 import msgspec
 
@@ -24,6 +25,11 @@ EXPECTED_FACTOR = 8.0
 
 Group = dict[int, Bits]
 """A set of children, by block."""
+
+_Fact = tuple[float, Group]
+"""How telling, in bits, and who has it."""
+
+_telling = itemgetter(0)
 
 
 class Slot(msgspec.Struct, frozen=True):
@@ -46,35 +52,34 @@ def select(
     sets: Mapping[int, Group],
     children: int,
     *,
+    counts: Mapping[int, int] | None = None,
     within: Group | None = None,
     limit: int = CANDIDATES_MAX,
 ) -> Selection:
-    """Children who have as telling a part of the facts as possible. `sets`: the children under each term;
-    `children`: how many there are; `within`: only these."""
+    """Children who have as telling a part of the facts as possible. `sets`: the children under each term, and `counts`,
+    where it is known, how many they are; `children`: how many there are; `within`: only these."""
     if limit < 1:
         return Selection((), 0)
-    told = [options for slot in slots if (options := _counted(slot, sets, within, children))]
+    told = [options for slot in slots if (options := _counted(slot, sets, counts or {}, within, children))]
     if not told:
         return Selection((), 0)
     told = sorted(told, key=lambda options: -options[0][0])[:SLOTS_MAX]
-    absent: tuple[float, Group] = (0.0, {})
     combined = []
-    for chosen in product(*([*options, absent] for options in told)):
-        telling = sum(bits for bits, _ in chosen)
-        if any(group is not absent[1] for _, group in chosen):
-            combined.append((telling, [group for _, group in chosen if group is not absent[1]]))
-    combined.sort(key=lambda pair: -pair[0])
+    for chosen in product(*([*options, None] for options in told)):
+        facts = sorted(filter(None, chosen), key=_telling, reverse=True)
+        if facts:
+            combined.append((sum(fact[0] for fact in chosen if fact), facts))
+    combined.sort(key=_telling, reverse=True)
     found: dict[int, None] = {}
     fitting = 0
-    for at, (telling, groups) in enumerate(combined[:COMBINATIONS_MAX]):
+    for at, (telling, facts) in enumerate(combined[:COMBINATIONS_MAX]):
         if at and children * 2.0**-telling > EXPECTED_FACTOR * limit:
             break
-        both = _intersection(groups)
-        count = _count(both, inf if at == 0 else limit)
+        all_of, count = _joined([group for _, group in facts], inf if at == 0 else limit)
         if count > limit:
             fitting = fitting or (count if at == 0 else 0)
         elif count:
-            ids = children_in(both)
+            ids = children_in(all_of)
             if len(found) + len(ids) > limit and len(found.keys() | ids) > limit:
                 continue
             found.update(dict.fromkeys(ids))
@@ -97,39 +102,40 @@ def union(groups: Sequence[Group]) -> Group:
     return found
 
 
-def _intersection(groups: Sequence[Group]) -> Group:
-    first, *others = sorted(groups, key=len)
+def _joined(groups: Sequence[Group], enough: float) -> tuple[Group, int]:
+    """(who is in all of these sets, how many): of more than `enough`, some more than that."""
+    first, *others = groups
     found: Group = {}
+    count = 0
     for block, bits in first.items():
         for other in others:
             bits &= other.get(block, 0)
             if not bits:
                 break
-        if bits:
+        else:
             found[block] = bits
-    return found
-
-
-def _count(group: Group, enough: float) -> int:
-    """How many children are in a set; of more than `enough`, so many at least."""
-    count = 0
-    for bits in group.values():
-        count += bits.bit_count()
-        if count > enough:
-            break
-    return count
+            count += bits.bit_count()
+            if count > enough:
+                break
+    return found, count
 
 
 def _counted(
-    slot: Slot, sets: Mapping[int, Group], within: Group | None, children: int
-) -> list[tuple[float, Group]]:
+    slot: Slot,
+    sets: Mapping[int, Group],
+    counts: Mapping[int, int],
+    within: Group | None,
+    children: int,
+) -> list[_Fact]:
     """The options of a slot that anybody has: (how telling in bits, who)."""
-    found: list[tuple[float, Group]] = []
+    found: list[_Fact] = []
     for terms in slot.options:
-        group = union([sets[one] for one in terms if one in sets] or [{}])
-        if within is not None:
-            group = _intersection([group, within])
-        count = sum(bits.bit_count() for bits in group.values())
+        borne = [one for one in terms if one in sets]
+        group = union([sets[one] for one in borne] or [{}])
+        if within is None and len(borne) == 1 and borne[0] in counts:
+            count = counts[borne[0]]
+        else:
+            group, count = _joined([group] if within is None else [group, within], inf)
         if count:
             found.append((log2(max(children, count) / count), group))
     return found

@@ -7,6 +7,7 @@ The SQL is plain: what is particular about text search, how names sound, is in `
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
@@ -15,8 +16,7 @@ from server.access.errors import SearchedTooOften
 from server.access.identity import Person
 from server.audit import impersonal
 from server.linkage.inverting import pack_terms, unpack_terms
-from server.linkage.postings import block_of, change, unpack
-from server.linkage.selecting import Group
+from server.linkage.postings import block_of, change
 from server.linkage.standardise import Record, decode_record
 from server.linkage.terms import terms_of
 from server.records.whole import RESTRICTED
@@ -85,6 +85,9 @@ def fill(tx: Transaction, most: int = INDEXED_PER_ROUND_MAX) -> int:
                 changes.setdefault(term, ([], []))[side].append(offset)
     for block, changes in blocks.items():
         _write_block(tx, block, changes)
+        drawn_anew(
+            tx, block, max((child_id for child_id in now if block_of(child_id)[0] == block), default=0)
+        )
     tx.executemany(
         "INSERT INTO search_child (child_id, terms) VALUES (:child, :terms)"
         " ON CONFLICT (child_id) DO UPDATE SET terms = excluded.terms",
@@ -117,27 +120,6 @@ def unindexed(tx: Transaction) -> list[int]:
         {"most": UNINDEXED_READ_MAX + 1},
     )
     return [child_id for (child_id,) in rows]
-
-
-@impersonal(
-    "numbers of children, for the server's own work; what is shown of them is logged by `children.hits`"
-)
-def sets(tx: Transaction, terms: Iterable[int]) -> tuple[dict[int, Group], int]:
-    """(the children under each of these terms, how many children there are at most)."""
-    last = int(tx.value("SELECT MAX(child_id) FROM search_child") or 0)
-    blocks = range(block_of(last)[0] + 1)
-    found: dict[int, Group] = {}
-    for part in parts_of(sorted(set(terms))):
-        in_terms, marks = marks_of("t", part)
-        for some in parts_of(blocks):
-            in_blocks, more = marks_of("b", some)
-            for block, term, packed in tx.rows(
-                "SELECT block, term, children FROM search_posting"
-                f" WHERE block IN ({in_blocks}) AND term IN ({in_terms})",
-                marks | more,
-            ):
-                found.setdefault(term, {})[block] = unpack(bytes(packed))
-    return found, last
 
 
 @impersonal("for the server's own work; what is shown of them is logged by `children.hits`")
@@ -246,6 +228,18 @@ def count_use(tx: Transaction, person: Person, *, now: int) -> None:
 def prune(tx: Transaction, now: int) -> int:
     """Forget searches that no longer count towards the limit; how many."""
     return tx.execute("DELETE FROM search_use WHERE at <= :old", {"old": now - MINUTE_MS})
+
+
+@impersonal("numbers of blocks, for the server's own work")
+def drawn_anew(tx: Transaction, block: int, last: int) -> None:
+    """Sets of this block were written: the stamp by which `search_sets` knows what it keeps is another. `last`: the
+    highest number of a child that was put in."""
+    tx.execute(
+        "INSERT INTO search_block (block, stamp, last) VALUES (:block, :stamp, :last) ON CONFLICT (block)"
+        " DO UPDATE SET stamp = excluded.stamp,"
+        " last = CASE WHEN excluded.last > search_block.last THEN excluded.last ELSE search_block.last END",
+        {"block": block, "stamp": secrets.token_hex(8), "last": last},
+    )
 
 
 def _write_block(tx: Transaction, block: int, changes: dict[int, tuple[list[int], list[int]]]) -> None:

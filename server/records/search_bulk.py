@@ -88,6 +88,7 @@ def write_part(tx: Transaction, part: Part, inverted: Inverted) -> int:
             if term in held
         ],
     )
+    search.drawn_anew(tx, block, part.last)
     tx.insert_many("search_child", ("child_id", "terms"), inverted.children)
     # Where a child changes in this moment (PostgreSQL), its stamp is another and it stays in the queue.
     tx.executemany(

@@ -14,6 +14,7 @@ import uvicorn
 from litestar import Litestar
 
 from server.app import create_app
+from server.http.one_piece import OnePiece
 from server.settings import Settings
 
 START_SECONDS_MAX = 30
@@ -35,7 +36,9 @@ def live_server(settings: Settings) -> Iterator[LiveClient]:
         listening.bind(("127.0.0.1", 0))
         port = listening.getsockname()[1]
         app = create_app(msgspec.structs.replace(settings, port=port))
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="on"))
+        server = uvicorn.Server(
+            uvicorn.Config(app, http=OnePiece, log_config=None, access_log=False, lifespan="on")
+        )
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
         thread.start()
         deadline = time.monotonic() + START_SECONDS_MAX

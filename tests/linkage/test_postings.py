@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import product
+from math import log2
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -83,6 +86,53 @@ def test_whoever_has_every_fact_is_found_or_counted(facts: list[set[int]], limit
         assert every <= set(answer.child_ids) and not answer.fitting
     assert set(answer.child_ids) <= set().union(*facts) and len(answer.child_ids) <= limit
     assert len(set(answer.child_ids)) == len(answer.child_ids)
+
+
+def plainly(
+    slots: list[Slot], sets: dict[int, set[int]], children: int, within: set[int] | None, limit: int
+) -> Selection:
+    """What `select` says, worked out with plain sets, each combination looked at to its end."""
+    told = []
+    for slot in slots:
+        options = []
+        for terms in slot.options:
+            who = set().union(*(sets.get(one, set()) for one in terms))
+            who = who if within is None else who & within
+            if who:
+                options.append((log2(max(children, len(who)) / len(who)), who))
+        if options:
+            told.append(options)
+    told.sort(key=lambda options: -options[0][0])
+    combined = [
+        (sum(bits for bits, _ in facts), set.intersection(*(who for _, who in facts)))
+        for chosen in product(*([*options, None] for options in told[: selecting.SLOTS_MAX]))
+        if (facts := [fact for fact in chosen if fact])
+    ]
+    combined.sort(key=lambda pair: -pair[0])
+    found: dict[int, None] = {}
+    fitting = 0
+    for at, (telling, who) in enumerate(combined[: selecting.COMBINATIONS_MAX]):
+        if at and children * 2.0**-telling > selecting.EXPECTED_FACTOR * limit:
+            break
+        if len(who) > limit:
+            fitting = len(who) if at == 0 else fitting
+        elif len(found.keys() | who) <= limit:
+            found.update(dict.fromkeys(sorted(who)))
+    return Selection(tuple(found), fitting)
+
+
+@given(st.lists(st.lists(st.sets(st.integers(0, 9), min_size=1, max_size=3), min_size=1, max_size=2), max_size=4),
+       st.dictionaries(st.integers(0, 9), IDS.filter(bool), max_size=10), st.none() | IDS, st.integers(1, 9),
+       st.booleans())  # fmt: skip
+def test_selection_is_what_a_plain_search_says(
+    facts: list[list[set[int]]], sets: dict[int, set[int]], near: set[int] | None, limit: int, told: bool
+) -> None:
+    slots = [Slot(str(at), tuple(map(frozenset, options))) for at, options in enumerate(facts)]
+    within = None if near is None else held({0: near}).get(0, {})
+    counts = {one: len(ids) for one, ids in sets.items()} if told else None
+    for children in (131_071, 60):
+        answer = select(slots, held(sets), children, counts=counts, within=within, limit=limit)
+        assert answer == plainly(slots, sets, children, near, limit)
 
 
 def test_one_wrong_fact_hides_nobody_and_rare_facts_come_first() -> None:

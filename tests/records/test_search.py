@@ -9,12 +9,13 @@ import msgspec
 import pytest
 
 from server.access.errors import SearchedTooOften
+from server.linkage import postings
 from server.linkage.inverting import invert
 from server.linkage.postings import block_of, offsets_of, unpack
 from server.linkage.selecting import children_in
 from server.linkage.standardise import decode_record
 from server.linkage.terms import terms_of
-from server.records import children, search, search_bulk
+from server.records import children, search, search_bulk, search_sets
 from server.records.child import Details, Standing
 from server.storage import Store
 from tests.road import AMARA, CAMDEN, JONAS, REGISTRY, SOUTHWARK, VAGUE, Road, somebody
@@ -149,9 +150,51 @@ def test_sets_reach_over_blocks(road: Road) -> None:
     copied(road, child_id, far)
     fill(road)
     term = max(terms_of(decode_record(road.value("SELECT record FROM child WHERE child_id = :c", c=far))))
-    found, last = road.store.read_now(lambda tx: search.sets(tx, [term, 12345]))
-    assert last == far and block_of(far)[0] > 0
-    assert children_in(found[term]) == [child_id, far] and 12345 not in found
+    found = road.store.read_now(lambda tx: search_sets.sets(tx, [term, 12345]))
+    assert found.last == far and block_of(far)[0] > 0
+    assert children_in(found.groups[term]) == [child_id, far] and 12345 not in found.groups
+    assert found.counts == {term: 2}
+
+
+def as_read(road: Road) -> dict[int, set[int]]:
+    """The terms of each child as a search reads them."""
+    terms = {term for (term,) in road.rows("SELECT DISTINCT term FROM search_posting")} | {12345}
+    answer = road.store.read_now(lambda tx: search_sets.sets(tx, terms))
+    found: dict[int, set[int]] = {}
+    for term, group in answer.groups.items():
+        ids = children_in(group)
+        assert len(ids) == answer.counts[term]
+        for child_id in ids:
+            found.setdefault(child_id, set()).add(term)
+    return found
+
+
+def test_what_stays_in_memory_is_what_the_database_has(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
+    # So few are many here, and memory is short: sets of both kinds are kept, and blocks give way to others.
+    monkeypatch.setattr(postings, "ARRAY_CHILDREN_MAX", 2)
+    monkeypatch.setattr(search_sets, "KEPT_BYTES_MAX", 3 * search_sets.COMMON_BYTES)
+    first = road.child(AMARA)
+    far = first + 100_000
+    copied(road, first, far)
+    fill(road)
+    assert as_read(road) == as_read(road) == held(road)
+    more = [
+        road.child(msgspec.structs.replace(AMARA, date_of_birth=datetime.date(2012, 1, 1 + at)))
+        for at in range(4)
+    ]
+    assert as_read(road) == held(road) and not set(more) & held(road).keys()
+    fill(road)
+    assert as_read(road) == as_read(road) == held(road) and set(more) < held(road).keys()
+    road.store.write_now(
+        lambda tx: children.set_standing(tx, REGISTRY, more[0], Standing.RETIRED, now=road.now)
+    )
+    road.registry_says(first, Details(given_names="Zora", family_name="Quist"), home=CAMDEN)
+    fill(road)
+    assert as_read(road) == as_read(road) == held(road) and more[0] not in held(road)
+    road.child(JONAS)
+    part = next_part(road)
+    assert part is not None and bulk(road, part) == 1
+    assert as_read(road) == held(road) == wanted(road)
 
 
 # Many new children at once ------------------------------------------------------------------------------------

@@ -164,6 +164,14 @@ CREATE TABLE search_posting (
     PRIMARY KEY (block, term)
 ) $strict_without_rowid;
 
+-- Drawn anew whenever a set of the block is written, so that a set kept in memory is known to be as it is here; and the
+-- highest number of a child that was ever put in.
+CREATE TABLE search_block (
+    block $integer PRIMARY KEY,
+    stamp TEXT NOT NULL,
+    last $integer NOT NULL
+) $strict;
+
 -- Under which terms a child is in the index, so that a change or an erasure takes out what it put in.
 CREATE TABLE search_child (
     child_id $integer PRIMARY KEY,
