@@ -6,6 +6,9 @@ from collections.abc import Mapping
 
 import msgspec
 
+from client_stub.store import Item
+from sync.envelope import Code, Outcome
+from sync.operations import Kind
 from sync.vocabulary import NOTE_OUTCOME_LABELS, NoteOutcome
 
 STATUS_WORDS = {
@@ -43,3 +46,11 @@ class Became(msgspec.Struct, frozen=True):
         if self.outcome in set(NoteOutcome):
             said = f"Seen by the borough. {NOTE_OUTCOME_LABELS[NoteOutcome(self.outcome)]}"
         return f"{said}: {self.outcome_words}" if self.outcome_words else said
+
+
+def set_aside(item: Item, became: Became | None) -> bool:
+    """Whether an entry waits at the server for a person. A note of which the server says what became of it has been
+    released since; only where another note has its id is that said of the other one."""
+    if item.outcome != Outcome.QUARANTINED:
+        return False
+    return became is None or item.kind != Kind.NOTE_WRITE or item.code == Code.ENTITY_TAKEN

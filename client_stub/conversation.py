@@ -9,7 +9,9 @@ import msgspec
 
 from client_stub import keys
 from client_stub.device import Device
+from client_stub.lending import children
 from client_stub.transport import (
+    VERSION,
     Busy,
     ClockWrong,
     NoSignal,
@@ -19,7 +21,8 @@ from client_stub.transport import (
     TransportError,
 )
 from sync import limits
-from sync.outbox import retry_delay_ms
+from sync.envelope import Condition, Wipe
+from sync.outbox import retry_delay_ms, sync_state
 
 T = TypeVar("T")
 
@@ -46,10 +49,28 @@ class Report(msgspec.Struct, kw_only=True):
     pulled: int = 0
     forgotten: int = 0
     wiped: bool = False
+    set_aside: int = 0
+    """Of what was on a device that is wiped now: how many entries a person at the server has to decide about."""
     attachments: int = 0
     """Photographs and recordings that the server signed for."""
     all_sent: bool = False
     problems: list[str] = msgspec.field(default_factory=list)
+
+
+def condition_of(device: Device, wipe: Wipe | None = None) -> Condition:
+    """What the server is told of this device."""
+    store, around = device.store, device.surroundings
+    return Condition(
+        wall=around.now_ms(),
+        monotonic=around.monotonic_ms(),
+        boot_id=around.boot_id(),
+        offset=int(store.get("clock_offset_ms") or 0),
+        round_trip=int(store.get("round_trip_ms") or 0),
+        version=VERSION,
+        waiting=sync_state(store.all_entries()).waiting,
+        holds=len(children(store.holdings())),
+        wipe=wipe,
+    )
 
 
 class Stopped(Exception):

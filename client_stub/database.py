@@ -91,6 +91,8 @@ class Database:
         self._connection: Any = module.connect(folder / DATABASE_FILE, isolation_level=None)
         with self._meaningful_errors():
             if key is not None:
+                # What it would write to the terminal of a wrong passphrase is said below, in one sentence.
+                self._connection.execute("PRAGMA cipher_log_level = NONE")
                 self._connection.execute(f"PRAGMA key = \"x'{key.hex()}'\"")
             self._prepare()
 
@@ -169,7 +171,7 @@ class Database:
             text = str(error)
             if "not a database" in text or "file is encrypted" in text:
                 wrong = (
-                    "the passphrase is wrong"
+                    "the passphrase is wrong, or the file is damaged"
                     if self.protection is Protection.PASSPHRASE
                     else "its key is wrong or the file is damaged"
                 )
@@ -182,5 +184,6 @@ class Database:
                     "The store is in use by another command.", "Wait until it has ended."
                 ) from error
             raise StoreError(
-                f"The store in {self.folder} failed: {text}", "Is the disk full or read-only?"
+                f"The store in {self.folder} failed: {text}.",
+                "Nothing of this was kept. Is the disk full, or read-only?",
             ) from error

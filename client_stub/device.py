@@ -17,7 +17,7 @@ import msgspec
 
 from client_stub import album, keys
 from client_stub.album import Album, AttachmentState, Picture
-from client_stub.became import Became
+from client_stub.became import Became, set_aside
 from client_stub.keys import ServerKey
 from client_stub.protection import Protection
 from client_stub.store import Item, Store
@@ -28,6 +28,7 @@ from sync.limits import OP_BYTES_MAX
 from sync.note import Amendment, Note, Withdrawal
 from sync.operations import Body, Kind, digest, freeze, renumbered
 from sync.outbox import SyncState, sync_state
+from sync.timing import Heard, time_known
 
 EPOCH_BYTES = 12
 """96 random bits: no two installations ever share an epoch."""
@@ -157,10 +158,30 @@ class Device:
         around = self.surroundings
         return Clocks(wall=self.corrected_now_ms(), monotonic=around.monotonic_ms(), boot_id=around.boot_id())
 
+    def time_ms(self) -> int:
+        """The time by which notes are dated: the server's, as well as this device knows it, whatever its clock says."""
+        text, around = self.store.get("clock_heard"), self.surroundings
+        heard = None if text is None else msgspec.json.decode(text, type=Heard)
+        return time_known(
+            heard, wall=around.now_ms(), monotonic=around.monotonic_ms(), boot_id=around.boot_id()
+        )
+
     def correct_clock(self, server_time: int, at: int) -> None:
         """Keep the difference between the server's clock and this one at the moment `at` of this one."""
         with self.store.transaction():
-            self.store.put("clock_offset_ms", str(server_time - at))
+            self.keep_time(server_time, at)
+
+    def keep_time(self, server_time: int, at: int) -> None:
+        """As `correct_clock`, in the caller's transaction."""
+        around = self.surroundings
+        heard = Heard(
+            server=server_time,
+            wall=at,
+            monotonic=max(0, around.monotonic_ms() - max(0, around.now_ms() - at)),
+            boot_id=around.boot_id(),
+        )
+        self.store.put("clock_offset_ms", str(server_time - at))
+        self.store.put("clock_heard", msgspec.json.encode(heard).decode())
 
     def enrol(self, transport: Transport, *, code: str, name: str, ca_file: Path | None = None) -> Identity:
         """Spend a one-time code. Safe to repeat with the same code when the answer was lost.
@@ -317,21 +338,27 @@ class Device:
         holdings = self.store.holdings()
         lease = self.store.get("lease")
         kept = msgspec.json.decode(lease, type=Kept | None) if lease else None
+        became = {
+            row_id: Became.of(held.data)
+            for name, rows in holdings.items()
+            if name.startswith(OWN_NOTES)
+            for (_, row_id), held in rows.items()
+        }
+        items = [item for item in self.store.items() if not item.reissued]
+        state = msgspec.structs.replace(
+            sync_state(self.store.all_entries()),
+            quarantined=sum(set_aside(item, became.get(item.entity_id)) for item in items),
+        )
         return Status(
             identity=self.identity(),
             protection=self.store.protection,
-            state=sync_state(self.store.all_entries()),
+            state=state,
             attachments=Album(self.store).all(),
-            items=[item for item in self.store.items() if not item.reissued],
+            items=items,
             lent_rows=sum(len(rows) for rows in holdings.values()),
             children_held=sum(len(rows) for name, rows in holdings.items() if name.startswith(BRIEFING)),
             lease_until=kept.until if kept else None,
-            became={
-                row_id: Became.of(held.data)
-                for name, rows in holdings.items()
-                if name.startswith(OWN_NOTES)
-                for (_, row_id), held in rows.items()
-            },
+            became=became,
             last_sync_at=None if last is None else int(last),
         )
 
@@ -341,20 +368,24 @@ class Device:
 
     # Leaving
 
-    def wipe(self, why: str = "by hand") -> None:
+    def wipe(self) -> None:
         """Destroy everything on this device. Raises DeviceError while something is unsent (invariant 10)."""
-        state = sync_state(self.store.all_entries())
-        if state.waiting:
+        self.require_all_sent()
+        self.store.erase(self.surroundings.now_ms(), "by hand")
+
+    def require_all_sent(self) -> None:
+        """Raises DeviceError while something is on this device alone, for all that the server has signed."""
+        state, files = sync_state(self.store.all_entries()), self.attachments_waiting()
+        if not state.all_sent:
+            what = f"{state.waiting + state.unconfirmed} of your entries are only on this device, or not signed for"
             raise DeviceError(
-                f"{state.waiting} of your entries are only on this device, so it is not wiped.",
+                f"{what} by the server, so it is not wiped.", "Sync first: earlysign-device sync"
+            )
+        if files:
+            raise DeviceError(
+                f"{files} photographs or recordings are only on this device, so it is not wiped.",
                 "Sync first: earlysign-device sync",
             )
-        if waiting := self.attachments_waiting():
-            raise DeviceError(
-                f"{waiting} photographs or recordings are only on this device, so it is not wiped.",
-                "Sync first: earlysign-device sync",
-            )
-        self.store.erase(self.surroundings.now_ms(), why)
 
 
 def _check(line: bytes, device_id: str) -> None:

@@ -34,11 +34,15 @@ class KeyProblem(ValueError):
 
 
 def read_key(path: Path) -> ServerKey:
-    """The server's public key from a file of JSON. Raises KeyProblem, and OSError."""
+    """The server's public key from a file of JSON. Raises KeyProblem."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=ServerKey)
-    except msgspec.MsgspecError:
-        raise KeyProblem(f"{path.name} holds no public key of a server") from None
+    except OSError as error:
+        raise KeyProblem(f"{path} cannot be read: {error.strerror}.") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise KeyProblem(
+            f"{path} holds no public key of a server: the administrator's earlysign devices receipt-key prints it."
+        ) from None
 
 
 def new_private_key() -> str:

@@ -15,10 +15,10 @@ import msgspec
 
 from client_stub import keys
 from client_stub.album import Album
-from client_stub.conversation import Conversation, Patience, Report, Stopped
+from client_stub.conversation import Conversation, Patience, Report, Stopped, condition_of
 from client_stub.device import Device
-from client_stub.lending import Lending, children
-from client_stub.transport import VERSION, NotUnderstood, Refused, Revoked, Transport, TransportError
+from client_stub.lending import Lending
+from client_stub.transport import NotUnderstood, Refused, Revoked, Transport, TransportError
 from client_stub.uploading import Uploading
 from sync import limits, receipts
 from sync.envelope import (
@@ -109,7 +109,7 @@ class Sync:
             if not self.report.wiped:
                 self._last_words()
         if self.report.wiped:
-            condition = self._condition(Wipe.DONE)
+            condition = condition_of(self._device, Wipe.DONE)
             self._store.erase(self._around.now_ms(), "told by the server")
             self._say_wiped(msgspec.structs.replace(condition, holds=0))
         return self.report
@@ -149,16 +149,17 @@ class Sync:
             revoked = True
         if revoked:
             self._close_to_writing()
-            begins = self._condition(Wipe.BEGINS)
+            begins = condition_of(self._device, Wipe.BEGINS)
             with contextlib.suppress(Refused):  # an older server has no such door
                 self._talk.persistently(lambda token: self._transport.condition(token, begins))
             self._around.reached("wipe.before")
             self.report.wiped = True
             self.report.all_sent = True
+            self.report.set_aside = self._device.status().state.quarantined
         else:
             # Best effort: the notes are safe, and the next sync says it again.
             with contextlib.suppress(TransportError):
-                self._talk.once(lambda token: self._transport.condition(token, self._condition()))
+                self._talk.once(lambda token: self._transport.condition(token, condition_of(self._device)))
 
     def _upload_all(self, hello: Hello | None) -> None:
         """Send what is in the album, and remove what the server's newest backup holds."""
@@ -179,20 +180,6 @@ class Sync:
             if not sync_state(self._store.all_entries()).all_sent:
                 raise Stopped("The server wants this device wiped; that waits until your notes have arrived.")
             self._store.put("closed", "yes")
-
-    def _condition(self, wipe: Wipe | None = None) -> Condition:
-        """What the server is told of this device."""
-        return Condition(
-            wall=self._around.now_ms(),
-            monotonic=self._around.monotonic_ms(),
-            boot_id=self._around.boot_id(),
-            offset=int(self._store.get("clock_offset_ms") or 0),
-            round_trip=int(self._store.get("round_trip_ms") or 0),
-            version=VERSION,
-            waiting=sync_state(self._store.all_entries()).waiting,
-            holds=len(children(self._store.holdings())),
-            wipe=wipe,
-        )
 
     def _last_words(self) -> None:
         state = sync_state(self._store.all_entries())
@@ -217,7 +204,7 @@ class Sync:
         after = self._around.now_ms()
         known = self._store.get("incarnation")
         with self._store.transaction():
-            self._store.put("clock_offset_ms", str(hello.server_time - (before + after) // 2))
+            self._device.keep_time(hello.server_time, (before + after) // 2)
             self._store.put("round_trip_ms", str(max(0, after - before)))
             self._store.keep(on_hello(self._store.all_entries(), hello, known))
             self._store.put_durable(hello.durable_through, anew=known != hello.incarnation)

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from client_stub.album import AttachmentState, Picture
-from client_stub.became import Became
+from client_stub.became import Became, set_aside
 from client_stub.device import Status
 from client_stub.store import Item
 from sync.envelope import Code, Outcome
@@ -83,15 +83,23 @@ def sentence_of(item: Item, became: Became | None = None) -> str:
         return "On this device (sent, no answer yet)"
     if item.state is State.SETTLED:
         return "Received, not signed for yet"
-    if item.outcome == Outcome.QUARANTINED:
+    if set_aside(item, became):
         reason = REASONS.get(item.code or "", "a person will look at it")
         place = f" ({item.at.removeprefix('$.')})" if item.at and item.at != "$" else ""
         return f"Received, set aside: {reason}{place}"
     if item.outcome == Outcome.PARKED:
         return "Received, waits for the note it belongs to"
     said = became.sentence if became and item.kind == Kind.NOTE_WRITE else "Received"
-    if item.code in REASONS:
+    if item.code in REASONS and item.outcome != Outcome.QUARANTINED:
         return f"{said}, but {REASONS[item.code]}"
+    return said
+
+
+def wiped_words(set_aside_there: int) -> str:
+    """What the officer of a device that was just wiped is told of the notes that were on it."""
+    said = "The server had this device wiped. Your notes had arrived before."
+    if set_aside_there:
+        said += f" {set_aside_there} of them were set aside there: a person decides about each. Ask the administrator."
     return said
 
 

@@ -17,8 +17,9 @@ from sync.receipts import Receipt
 
 BEGINNINGS_MAX = 4
 """How often one upload is begun anew in one sync: more is a server that forgets, which a later sync may not meet."""
-GONE, MOVED = frozenset({404, 410}), 409
-REFUSED = frozenset({413, 415, 460})
+AGAIN, MOVED = frozenset({404, 410, 460}), 409
+"""The server has forgotten the upload, or its bytes were damaged on their way: begun anew."""
+REFUSED = frozenset({413, 415})
 
 
 class Uploading:
@@ -55,7 +56,12 @@ class Uploading:
                 if address is None:
                     beginnings += 1
                     if beginnings > BEGINNINGS_MAX:
-                        raise Stopped("The server does not keep an upload. Sync again later.")
+                        # It waits, and holds up no other.
+                        self._report.problems.append(
+                            "A file did not arrive whole and stays on this device. Sync again later; if it stays so, "
+                            "tell the administrator."
+                        )
+                        return
                     address = self._talk.persistently(
                         partial(self._transport.begin_upload, size=picture.size, sha256=picture.digest)
                     )
@@ -69,7 +75,7 @@ class Uploading:
             except Revoked:
                 raise
             except Refused as refused:
-                if refused.status in GONE:
+                if refused.status in AGAIN:
                     address, offset = None, -1
                 elif refused.status == MOVED:
                     offset = -1

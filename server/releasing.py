@@ -55,6 +55,11 @@ WHY: dict[str, tuple[str, str]] = {
         "Ask the officer whether they wrote it. Release it if so: a child may depend on it.",
     ),
     Code.ENTITY_TAKEN: ("A note with this id is here already.", "Compare the two with the officer."),
+    Code.WAITS_FOR_NOTE: (
+        "It adds to a note that has not come; it goes its way by itself when the note does.",
+        "Have the officer sync, or release the note if it waits here too. If the note is lost, ask the officer to write"
+        " it again, and refuse this.",
+    ),
     Code.NOT_THE_AUTHOR: (
         "It changes a note that somebody else wrote.",
         "Ask the officer to write a note of their own.",
@@ -98,6 +103,8 @@ def release(tx: Transaction, actor: Actor, quarantine_id: int, *, now: int, worl
     Raises Decided, and NotReleased where the road does not take it.
     """
     held = _undecided(tx, quarantine_id)
+    if held.code == Code.WAITS_FOR_NOTE:
+        raise NotReleased(Code.WAITS_FOR_NOTE)
     line = quarantine.line_of(tx, quarantine_id)
     item = prepare_alone(line)
     envelope = item.arrival.envelope

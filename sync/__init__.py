@@ -10,5 +10,6 @@ inbox                 the server's side: what a line is, and what it means besid
 receipts              the server's signature over what it has taken custody of
 cursor                a place in the server's order of changes
 holdings              what a phone has pulled, and how it is kept true
+timing                what time it is, on a device whose clock anybody can set
 limits                a named limit on everything, with its reason
 """

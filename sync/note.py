@@ -92,7 +92,7 @@ class Note(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     observed_at: Instant
     """When it was seen, by the officer's account. Device time: an annotation, never an order."""
     recorded_at: Instant
-    """When it was written, by the device's clock."""
+    """When it was written, by the device's clock as the server last put it right (`timing`)."""
     category: Category
     other_categories: Annotated[
         tuple[Category, ...], msgspec.Meta(max_length=limits.CATEGORIES_PER_NOTE_MAX)

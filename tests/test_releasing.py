@@ -6,6 +6,9 @@ import msgspec
 import pytest
 
 from server import releasing
+from server.access.sessions import SessionRules
+from server.access.throttle import Limits
+from server.jobs import housekeeping
 from server.records import owing, quarantine
 from server.releasing import Decided, NotReleased
 from server.storage import Store
@@ -155,6 +158,53 @@ def test_an_amendment_that_was_released_waits_for_its_note_and_keeps_its_verdict
     assert officer.push(amendment).verdicts[0].code == "quarantined"
 
 
+def tidied(road: Road, after_ms: int) -> int:
+    """Housekeeping, so long after now; how many lines wait for a person then."""
+    now, rules, limits = road.now + after_ms, SessionRules(1_000, 100_000), Limits(10, 50, 1_000, b"k" * 32)
+    road.store.write_now(lambda tx: housekeeping.run(tx, now, rules, limits))
+    return len(waiting(road))
+
+
+def test_an_addition_whose_note_does_not_come_is_put_before_a_person_and_waits_on(
+    road: Road, officer: Officer
+) -> None:
+    note_id, note = officer.note(AMARA)
+    amendment = officer.amendment(note_id)
+    officer.push(amendment)
+    assert tidied(road, quarantine.PARKED_MS_MAX - 1) == 0
+    assert tidied(road, quarantine.PARKED_MS_MAX) == tidied(road, quarantine.PARKED_MS_MAX) == 1
+    (held,) = waiting(road)
+    assert (held.code, held.officer, held.kind) == (Code.WAITS_FOR_NOTE, "okafor", "note.amend")
+    with pytest.raises(NotReleased, match="has not come"):
+        release(road, held.quarantine_id)
+    assert officer.push(amendment).verdicts[0].code == "parked", "the phone keeps the verdict that it had"
+    officer.push(note)
+    assert road.count("amendment") == 1 and road.count("parked") == 0
+    assert waiting(road) == [] and road.store.read_now(quarantine.count) == 0
+
+
+def test_one_that_was_refused_still_goes_its_way_when_its_note_comes(road: Road, officer: Officer) -> None:
+    note_id, note = officer.note(AMARA)
+    officer.push(officer.amendment(note_id))
+    tidied(road, quarantine.PARKED_MS_MAX)
+    road.store.write_now(lambda tx: releasing.refuse(tx, REGISTRY, 1, "The phone is lost", now=road.now))
+    assert waiting(road) == []
+    officer.push(note)
+    assert road.count("amendment") == 1
+
+
+def test_one_that_cannot_apply_when_its_note_comes_stands_there_with_that_reason(
+    road: Road, officer: Officer
+) -> None:
+    other = enrolled(road, "banks", LAMBETH)
+    note_id, note = officer.note(AMARA)
+    other.push(other.amendment(note_id))
+    tidied(road, quarantine.PARKED_MS_MAX)
+    officer.push(note)
+    (held,) = waiting(road)
+    assert (held.quarantine_id, held.code) == (1, Code.NOT_THE_AUTHOR)
+
+
 def test_a_newer_schema_is_kept_until_the_server_knows_it(
     road: Road, officer: Officer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,5 +218,5 @@ def test_a_newer_schema_is_kept_until_the_server_knows_it(
 
 
 def test_every_code_has_a_reason_and_what_to_do() -> None:
-    about_the_note = {Code.OBSERVED_OUT_OF_RANGE, Code.WAITS_FOR_NOTE, Code.STALE_REVISION}
+    about_the_note = {Code.OBSERVED_OUT_OF_RANGE, Code.STALE_REVISION}
     assert set(releasing.WHY) == set(Code) - about_the_note

@@ -95,6 +95,10 @@ def plain_errors() -> Iterator[None]:
         simulator.InputProblem,
     ) as error:
         fail(str(error))
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        fail(f"{error.filename or 'A file'}: {error.strerror}.", "Check the path, and who may use it.")
 
 
 def passphrase_for(folder: Path) -> str | None:
@@ -122,8 +126,9 @@ def open_device(folder: Path) -> Iterator[Device]:
                 yield device
 
 
-def local_now() -> datetime.datetime:
-    return datetime.datetime.now().astimezone().replace(microsecond=0)
+def local_now(device: Device) -> datetime.datetime:
+    """By this device's time zone, and not by its clock alone: see `Device.time_ms`."""
+    return datetime.datetime.fromtimestamp(device.time_ms() // 1000).astimezone()
 
 
 def content(file: Path) -> bytes:

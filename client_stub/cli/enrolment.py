@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import unquote
 
@@ -11,7 +12,7 @@ import typer
 from rich.markup import escape
 from rich.prompt import Confirm, Prompt
 
-from client_stub import protection, store
+from client_stub import leaving, protection, store
 from client_stub.cli.common import (
     STILL_WAITING,
     CaFile,
@@ -91,12 +92,25 @@ def wipe(
     folder: StoreFolder,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Destroy everything on this device. Refused while anything is unsent."""
+    """Destroy everything on this device, and tell the server so. Refused while anything is unsent."""
     with open_device(folder) as device:
         if not yes and not (sys.stdin.isatty() and Confirm.ask("Destroy this device's store", console=err)):
             fail("Nothing was wiped.", "Say --yes, or answer y.")
         try:
-            device.wipe()
+            told = _wipe(device)
         except DeviceError as error:
             fail(str(error), error.hint, STILL_WAITING)
         out.print("Wiped. To use this device again it needs a new code.")
+        if not told:
+            out.print("There was no signal to tell the server: tell the administrator.", soft_wrap=True)
+
+
+def _wipe(device: Device) -> bool:
+    """Whether the server has heard of it; one that was never enrolled there has nobody to tell."""
+    identity = device.identity()
+    if identity is None:
+        device.wipe()
+        return True
+    ca_file = None if identity.ca_file is None else Path(identity.ca_file)
+    with Transport(identity.server, ca_file=ca_file) as transport:
+        return leaving.wipe(device, transport)

@@ -71,9 +71,9 @@ def note(
     With no options it asks: who, what I saw, the child's words, danger now. Everything else can come later
     with [bold]amend[/bold]. A vague note is a good note: "boy about 13, first name Jay, Peckham bus station".
     """
-    now = local_now()
     with open_device(folder) as device:
         device.enrolled()
+        now = local_now(device)
         offered = writing.words_sent(device.store.holdings())
         subject = _given(
             given_names=given_names, family_name=family_name, approximate_age=age, date_of_birth=dob, sex=sex,
@@ -140,7 +140,7 @@ def amend(
         elif not text and not attach:
             fail("There is nothing to add.", "Give --text, or --file with a whole amendment.")
         else:
-            body = Amendment(recorded_at=local_now(), reason=reason, text=text)
+            body = Amendment(recorded_at=local_now(device), reason=reason, text=text)
         _advise(body)
         _kept(device, device.amend(device.find_note(note_id), body, attach=attach or ()), as_json)
 
@@ -153,7 +153,7 @@ def withdraw(
 ) -> None:
     """Say that a note of yours was written in error. It stays on record, marked so."""
     with open_device(folder) as device:
-        body = Withdrawal(recorded_at=local_now(), reason=reason)
+        body = Withdrawal(recorded_at=local_now(device), reason=reason)
         _kept(device, device.withdraw(device.find_note(note_id), body), as_json)
 
 

@@ -21,7 +21,7 @@ from client_stub.device import Status
 from client_stub.keys import read_key
 from client_stub.lending import Child, Lending
 from client_stub.proof import check
-from client_stub.telling import headline, json_of, sentence_of, summary_of
+from client_stub.telling import headline, json_of, sentence_of, summary_of, wiped_words
 from client_stub.transport import Transport
 from sync.operations import Kind
 
@@ -56,7 +56,7 @@ def sync(
             for problem in report.problems:
                 err.print(escape(problem), soft_wrap=True)
             if report.wiped:
-                out.print("The server had this device wiped. Your notes had arrived before.")
+                out.print(wiped_words(report.set_aside), soft_wrap=True)
             else:
                 out.print(f"Sent and signed for: {report.receipted}. Changes fetched: {report.pulled}.")
                 shown = device.status()
@@ -97,11 +97,19 @@ def verify_receipts(
     else:
         receipts = f"{proof.receipts} receipt" + ("" if proof.receipts == 1 else "s")
         out.print(f"{proof.proven} signed for by the server, in {receipts}; {proof.waiting} wait.")
+        if proof.files_proven:
+            out.print(f"Photographs and recordings signed for: {proof.files_proven}.")
         for epoch, seq in proof.unproven[:UNPROVEN_SHOWN_MAX]:
             err.print(f"No good receipt for entry {seq} of {escape(epoch)}.", soft_wrap=True)
-        if proof.unproven:
-            err.print(f"{len(proof.unproven)} without proof: keep this device and tell the administrator.")
-    raise typer.Exit(STILL_WAITING if proof.unproven else ALL_SENT)
+        for digest in proof.files_unproven[:UNPROVEN_SHOWN_MAX]:
+            err.print(f"No good receipt for the file {digest[:12]}.", soft_wrap=True)
+        if not proof.whole:
+            bare = len(proof.unproven) + len(proof.files_unproven)
+            err.print(
+                f"{bare} without proof: keep this device and tell the administrator, who has the server's key.",
+                soft_wrap=True,
+            )
+    raise typer.Exit(ALL_SENT if proof.whole else STILL_WAITING)
 
 
 def briefing(
@@ -123,7 +131,7 @@ def briefing(
             for problem in report.problems:
                 err.print(escape(problem), soft_wrap=True)
             if report.wiped:
-                out.print("The server had this device wiped. Your notes had arrived before.")
+                out.print(wiped_words(report.set_aside), soft_wrap=True)
                 raise typer.Exit(STILL_WAITING)
         kept, children = lending.kept(), lending.briefing()
     if as_json:

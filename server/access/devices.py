@@ -304,9 +304,11 @@ def wipe_begins(tx: Transaction, device_id: str, *, actor: Actor, now: int) -> N
 
 
 def wiped(tx: Transaction, device_id: str, *, actor: Actor, now: int) -> None:
-    """The phone says that nothing is on it any more. The first time counts."""
+    """The phone says that nothing is on it any more. The first time counts. A copy of it that still comes is told to
+    wipe itself, also where nobody had ordered that."""
     tx.execute(
-        "UPDATE device SET wiped_at = COALESCE(wiped_at, :now) WHERE device_id = :id",
+        "UPDATE device SET wiped_at = COALESCE(wiped_at, :now),"
+        " wipe_ordered_at = COALESCE(wipe_ordered_at, :now) WHERE device_id = :id",
         {"id": device_id, "now": now},
     )
     record(tx, actor, Verb.ERASURE, "device", [device_id], now=now)

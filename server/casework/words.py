@@ -50,6 +50,12 @@ def moment(at: int) -> str:
     return f"{said:%a} {said.day} {said:%B %H:%M}"
 
 
+def dated(at: int) -> str:
+    """As `moment`, with the year, for what is kept for years: `Sat 28 March 2026 14:05`."""
+    said = datetime.datetime.fromtimestamp(at // 1000, LONDON)
+    return f"{said:%a} {said.day} {said:%B %Y %H:%M}"
+
+
 def hours_in_words(hours: float | None, working: bool) -> str:
     """How long a clock runs: `none`, `8 h`, `8 working h`."""
     return "none" if hours is None else f"{hours:g} working h" if working else f"{hours:g} h"

@@ -30,6 +30,7 @@ from server.storage import (
     Store,
     Transaction,
 )
+from server.storage.migrate import read_migrations, shipped_migrations
 
 T = TypeVar("T")
 
@@ -84,13 +85,40 @@ def policy_from(settings: Settings) -> Policy:
     return load_policy(settings.policy, settings.boroughs)
 
 
+SQL_APPLIED = {True: "SELECT name FROM _sqlite_migrations", False: "SELECT migration_id FROM _yoyo_migration"}
+
+
+def migrations_of(store: Store, settings: Settings) -> tuple[list[str], list[str]]:
+    """Those that the database lacks, and those of it that this version does not know."""
+    shipped = {migration.name for migration in read_migrations(shipped_migrations())}
+    try:
+        rows = store.read_now(lambda tx: tx.rows(SQL_APPLIED[settings.uses_sqlite]))
+    except StorageUnavailable:
+        raise
+    except StorageError:  # no table yet
+        rows = []
+    applied = {str(row[0]) for row in rows}
+    return sorted(shipped - applied), sorted(applied - shipped)
+
+
 @contextmanager
 def open_database(settings: Settings, storage: StorageSettings = DEFAULTS) -> Iterator[Store]:
-    """The database, brought up to date where the settings allow, closed at the end."""
+    """The database, brought up to date where the settings allow, closed at the end. Raises CommandError where its
+    tables are not of this version."""
     store = make_store(settings, storage)
     try:
         if settings.migrates_on_start:
             store.migrate()
+        missing, unknown = migrations_of(store, settings)
+        if unknown:
+            raise CommandError(
+                "The database is from a newer version of Earlysign.", "Install that one again."
+            )
+        if missing:
+            raise CommandError(
+                f"The database's tables are not of this version: {len(missing)} migrations are missing.",
+                "Back it up, then bring it up to date: earlysign migrate",
+            )
         yield store
     finally:
         store.close_now()

@@ -22,7 +22,7 @@ from server.access.people import plain_username
 from server.access.signing import SigningKey
 from server.app import make_data_folder
 from server.casework.days import LONDON, instant
-from server.casework.words import moment
+from server.casework.words import dated
 from server.cli.common import (
     CommandError,
     DataOption,
@@ -37,7 +37,6 @@ from server.cli.common import (
     settings_from,
 )
 from server.clock import now_ms
-from server.records import owing
 from server.storage import Transaction
 
 MINUTE_MS = 60_000
@@ -147,7 +146,7 @@ def list_devices(
 
 def to_know(phone: phones.Phone) -> list[str]:
     """What a phone owes and holds, how its clock is off, and its version, each in a few words."""
-    told = [f"owes {owing.in_words(phone.owes.gaps)}"] if phone.owes else []
+    told = [f"owes {phone.owes.briefly}"] if phone.owes else []
     if phone.holds:
         told.append(f"holds {phone.holds} {'child' if phone.holds == 1 else 'children'}")
     if phone.clock is not None:
@@ -180,7 +179,12 @@ def revoke(
             return devices.revoke(tx, found.device_id, actor=actor, now=now)
 
         store.write_now(work)
-    say("Revoked. It is told to wipe when it next connects.")
+    if found.wiped_at is not None:
+        say(
+            f"Revoked. It was wiped, {dated(found.wiped_at)}; a copy of it, if there is one, reads nothing either."
+        )
+    else:
+        say("Revoked. It is told to wipe when it next connects.")
 
 
 def wipe(
@@ -195,6 +199,11 @@ def wipe(
     settings = settings_from(data)
     with open_database(settings) as store:
         found = one_device(store.read_now(devices.everything), device)
+        if found.wiped_at is not None:
+            raise CommandError(
+                f"That phone was wiped, {dated(found.wiped_at)}: nothing is on it.",
+                "Revoke it if there may be a copy of it.",
+            )
         say(f"Phone {escape(found.name)} of {escape(found.username)}, {found.device_id}")
         if not yes:
             typer.confirm("Have it wiped?", abort=True)
@@ -209,7 +218,13 @@ def wipe(
 
 def holdings(
     device: Annotated[str, typer.Argument(help="The phone's id, or its beginning.", show_default=False)],
-    at: Annotated[str, typer.Option(help="When: 14:05 today, or 2026-03-01 14:05.", show_default="now")] = "",
+    at: Annotated[
+        str | None,
+        typer.Option(
+            help="When, by London's clocks: 14:05 today, or 2026-03-01 14:05; or 2026-03-01T14:05Z.",
+            show_default="now",
+        ),
+    ] = None,
     person: Annotated[
         str | None,
         typer.Option(help="Username: show the names that this person may see.", show_default=False),
@@ -223,7 +238,7 @@ def holdings(
     """
     settings = settings_from(data)
     now = now_ms()
-    when = _moment(at, now) if at else now
+    when = now if at is None else _moment(at, now)
     with open_database(settings) as store:
         found = one_device(store.read_now(devices.everything), device)
         policy, actor = policy_from(settings), operator()
@@ -239,31 +254,41 @@ def holdings(
 
         lent = store.read_now(look)
     if not lent:
-        say("No child was on that phone then.")
+        say(f"No child was on that phone then ({dated(when)}).")
         return
+    say(f"Who may have been on {escape(found.name)} of {escape(found.username)}, {dated(when)}, London time:")
     table = Table("Child", *(["Name"] if person else []), "Sent", "To be erased by", "Gone")
     for one in lent:
         table.add_row(
             str(one.child_id),
             *([escape(one.name or "not in this person's sight")] if person else []),
-            moment(one.given_at),
-            moment(one.until),
-            "not known" if one.ended_at is None else moment(one.ended_at),
+            dated(one.given_at),
+            dated(one.until),
+            "not known" if one.ended_at is None else dated(one.ended_at),
         )
     out.print(table)
 
 
 def _moment(text: str, now: int) -> int:
-    """`14:05` of today, or `2026-03-01 14:05`, by London's clocks, in milliseconds. Raises `CommandError`."""
+    """`14:05` of today or `2026-03-01 14:05`, by London's clocks, or a time with its own offset from UTC, in
+    milliseconds. Raises `CommandError`, also for a time to come, of which nobody knows anything."""
     today = datetime.datetime.fromtimestamp(now / 1000, LONDON).date()
-    day, _, time = text.strip().rpartition(" ")
     try:
-        date = datetime.date.fromisoformat(day) if day else today
-        return instant(date, datetime.time.fromisoformat(time))
-    except ValueError:
+        said = datetime.datetime.fromisoformat(
+            f"{today}T{text.strip()}" if len(text.strip()) < 10 else text.strip()
+        )
+        at = int(said.timestamp() * 1000) if said.tzinfo else instant(said.date(), said.time())
+        if len(text.strip()) == 10:
+            raise ValueError("a day has no hour")
+    except (ValueError, OverflowError):
         raise CommandError(
-            f"{text[:30]} is not a time.", "Write it as 14:05 or 2026-03-01 14:05.", 2
+            f"{text[:30] or 'An empty text'} is not a time.",
+            "Write it as 14:05, 2026-03-01 14:05 or 2026-03-01T14:05Z.",
+            2,
         ) from None
+    if at > now:
+        raise CommandError(f"{dated(at)} is still to come.", "Give the day too, if it was on another.", 2)
+    return at
 
 
 def one_device(known: list[DeviceRow], wanted: str) -> DeviceRow:

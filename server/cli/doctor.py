@@ -26,14 +26,13 @@ from server.alerts.ways import open_ways
 from server.alerts.webhooks import WebhooksError
 from server.app import STATIC
 from server.cli.attachments import known
-from server.cli.common import FAILED, OK, DataOption, examples, out, settings_from
+from server.cli.common import FAILED, OK, DataOption, examples, migrations_of, out, settings_from
 from server.clock import now_ms
 from server.console.words import count
 from server.records import attachments, dead_letters, ledger, owing, quarantine
 from server.settings import LOOPBACK, Settings, settings_table
 from server.storage import StorageError, Store, open_store
 from server.storage.blobs import Blobs
-from server.storage.migrate import read_migrations, shipped_migrations
 
 GIBIBYTE = 1024**3
 DISK_WARN_BYTES = 2 * GIBIBYTE  # some 200,000 notes with their audit trail: weeks in London
@@ -43,7 +42,6 @@ UNDELIVERED_WARN_MS = 10 * 60_000
 CLOCK_AHEAD_MS = 60_000  # a minute after the newest thing stored means that a clock went back
 BACKUP_HOURS_MAX = 26  # a day and the time that a backup takes
 RELEASED = datetime.date(2026, 1, 1)  # no right clock shows a date before this program was written
-SQL_APPLIED = {True: "SELECT name FROM _sqlite_migrations", False: "SELECT migration_id FROM _yoyo_migration"}
 
 
 class Verdict(StrEnum):
@@ -226,13 +224,7 @@ def database(settings: Settings) -> Iterator[Finding]:
 
 
 def _inside(store: Store, settings: Settings) -> Iterator[Finding]:
-    shipped = {migration.name for migration in read_migrations(shipped_migrations())}
-    try:
-        rows = store.read_now(lambda tx: tx.rows(SQL_APPLIED[settings.uses_sqlite]))
-    except StorageError:
-        rows = []
-    applied = {str(row[0]) for row in rows}
-    missing, unknown = sorted(shipped - applied), sorted(applied - shipped)
+    missing, unknown = migrations_of(store, settings)
     if unknown:
         todo = "Install the newer version again: this one may not understand what is stored."
         yield Finding("Database", Verdict.FAIL, f"it is from a newer version ({', '.join(unknown)})", todo)

@@ -15,7 +15,6 @@ class PhoneRow(View, frozen=True, kw_only=True):
     version: str | None
     owes: str | None
     holds: int
-    waiting: int | None
     clock: str | None
     clock_wrong: bool
     may_revoke: bool

@@ -57,6 +57,16 @@ class OwingRow(View, frozen=True, kw_only=True):
     revoked: bool
 
 
+class SetAsideRow(View, frozen=True, kw_only=True):
+    """A phone of which something was set aside that nobody has decided about."""
+
+    phone: str
+    officer: str
+    borough: str
+    entries: int
+    oldest_at: int
+
+
 class NoiseRow(View, frozen=True, kw_only=True):
     """How often a person was interrupted: by grade, gravest first, in all, at night, and what waited for a
     digest."""
@@ -80,6 +90,7 @@ class OverviewPage(View, frozen=True, kw_only=True):
     rows: tuple[QueueRow, ...]
     waiting: tuple[WaitingRow, ...]
     owing: tuple[OwingRow, ...]
+    set_aside: tuple[SetAsideRow, ...]
     measures: tuple[Measure, ...]
     since: int
     noise: tuple[NoiseRow, ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import shutil
 from typing import Any, Literal
 
 import msgspec
@@ -16,9 +17,12 @@ from server.http.auth import OPEN, client_address
 from server.http.metrics import CONTENT_TYPE
 from server.http.problems import NOT_ALLOWED, Problem, documented
 from server.http.services import Services
-from server.records import dead_letters, reviewing
+from server.records import dead_letters, quarantine, reviewing
 from server.settings import LOOPBACK
 from server.storage.port import StorageUnavailable
+
+WRITABLE_BYTES_MIN = 1024 * 1024
+"""With less than that left, one push may already fail."""
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -41,10 +45,18 @@ async def live() -> Health:
     summary="Can it take requests",
 )
 async def ready(services: NamedDependency[Services]) -> Health:
-    """Reads from the database. 503 means: send requests to another process, or wait.
+    """Reads from the database, and looks whether SQLite's disk has room. 503 means: send requests to another process,
+    or wait.
 
     A channel of alerts that fails is no reason to turn notes away: `/metrics` and `earlysign doctor` say so instead.
     """
+    settings = services.settings
+    if settings.uses_sqlite and shutil.disk_usage(settings.data).free < WRITABLE_BYTES_MIN:
+        raise Problem(
+            problems.UNAVAILABLE,
+            "The server's disk is full: no note can be taken.",
+            hint="Make room on the disk of the data folder.",
+        )
     await services.store.read(lambda tx: tx.value("SELECT count(*) FROM person WHERE id = 0"))
     return Health()
 
@@ -77,15 +89,17 @@ async def metrics(request: Request[Any, Any, Any], services: NamedDependency[Ser
         )
     now = now_ms()
     try:
-        linked, channels = await services.store.read(
+        linked, channels, set_aside = await services.store.read(
             lambda tx: (
                 reviewing.totals(tx),
                 dead_letters.health(tx, (EVERYBODY, *services.ways), now=now),
+                quarantine.count(tx),
             )
         )
     except StorageUnavailable:
-        linked, channels = [], []  # what this process counts itself is wanted most while the database is away
-    return Response(services.metrics.render(linked, channels, now), media_type=CONTENT_TYPE)
+        # What this process counts itself is wanted most while the database is away.
+        linked, channels, set_aside = [], [], None
+    return Response(services.metrics.render(linked, channels, now, set_aside), media_type=CONTENT_TYPE)
 
 
 HANDLERS = [live, ready, metrics]

@@ -59,10 +59,14 @@ class Metrics:
         linked: Sequence[tuple[str, bool, int]] = (),
         channels: Sequence[ChannelHealth] = (),
         now: int = 0,
+        set_aside: int | None = None,
     ) -> bytes:
         """All of them, as Prometheus reads them; with what is counted in the database and so by every process: what
-        linkage made of the subjects of notes (outcome, identifiable, how many), and how the channels of alerts fare."""
+        linkage made of the subjects of notes (outcome, identifiable, how many), how the channels of alerts fare, and
+        how many entries were set aside for a person."""
         kept = CollectorRegistry()
+        if set_aside is not None:
+            kept.register(_SetAside(set_aside))
         kept.register(_Linked(linked))
         kept.register(_Channels(channels, now))
         return generate_latest(self._counted()) + generate_latest(kept)
@@ -91,6 +95,17 @@ class _Linked:
         for outcome, identifiable, number in self._counts:
             family.add_metric((outcome, "yes" if identifiable else "no"), number)
         yield family
+
+
+class _SetAside:
+    """How many entries wait in quarantine: an alert on it tells an operator that a note may wait unread."""
+
+    def __init__(self, waiting: int) -> None:
+        self._waiting = waiting
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        said = "Entries of phones that were set aside and wait for a person to decide."
+        yield GaugeMetricFamily("earlysign_set_aside_waiting", said, value=self._waiting)
 
 
 class _Channels:

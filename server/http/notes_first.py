@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
@@ -17,11 +18,18 @@ from server.storage.port import StorageBusy
 HOLD_SECONDS_MAX = 0.1
 """For each quarter of a megabyte: so an upload still moves at 2.5 MB/s while pushes never cease."""
 
-PUSHES_AT_ONCE_MAX = 512
-"""More are told to come back (503): so many of 20 notes are some seconds of work, and longer no phone should wait."""
+WAIT_SECONDS_MAX = 6.0
+"""A push that would wait longer, as fast as they are answered now, is told to come back (503)."""
+PUSHES_AT_ONCE_MIN, PUSHES_AT_ONCE_MAX = 64, 512
+"""So many are let in however slow it goes, and no more than so many however fast: each holds its notes in memory."""
+SECONDS_EACH_AT_FIRST = 0.015
+"""From one answer to the next, until it is known: some 20 notes."""
+SMOOTHING = 1 / 32
+"""What one answer counts: as many come at once as were committed together."""
 COME_BACK_SECONDS = 4
-"""Asked of those: by then half of the ones here are worked on. Phones wait up to twice as long, each another time. Were
-it a second, two thousand phones at the end of a shift would ask ten thousand times, in time that notes need."""
+"""Asked of those who must wait longer: by then most of the ones here are worked on. Phones wait up to twice as long,
+each another time. Were it a second, two thousand phones at the end of a shift would ask ten thousand times, in time
+that notes need."""
 PUSHES_WITH_ROOM = 32
 BACKOFF_MS_EACH = 20
 """For each push above those: about what one takes."""
@@ -31,9 +39,13 @@ BACKOFF_MS_MAX = 5_000
 class NotesFirst:
     """Counts the pushes of this process that are under way."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._pushes = 0
         self._let_in = 0
+        self._seconds_each = SECONDS_EACH_AT_FIRST
+        self._answered_at: float | None = None
+        """While others wait behind the one that was answered then."""
         self._quiet = asyncio.Event()
         self._quiet.set()
 
@@ -45,7 +57,8 @@ class NotesFirst:
     @property
     def is_full(self) -> bool:
         """Whether as many pushes are here as may be."""
-        return self._let_in >= PUSHES_AT_ONCE_MAX
+        may_be = min(WAIT_SECONDS_MAX / self._seconds_each, PUSHES_AT_ONCE_MAX)
+        return self._let_in >= max(may_be, PUSHES_AT_ONCE_MIN)
 
     @contextmanager
     def let_in(self) -> Iterator[None]:
@@ -55,8 +68,17 @@ class NotesFirst:
         self._let_in += 1
         try:
             yield
+            self._answered()
         finally:
             self._let_in -= 1
+            if not self._let_in:
+                self._answered_at = None
+
+    def _answered(self) -> None:
+        now = self._clock()
+        if self._answered_at is not None:
+            self._seconds_each += SMOOTHING * (now - self._answered_at - self._seconds_each)
+        self._answered_at = now
 
     def backoff_ms(self) -> int:
         """How long a phone that was just answered should wait before its next push: a hint, 0 while there is room."""

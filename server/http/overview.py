@@ -23,8 +23,8 @@ from server.http import problems
 from server.http.auth import PERSON_SECURITY, requires
 from server.http.problems import documented
 from server.http.services import Services
-from server.http.views import Instant, View, maybe
-from server.records import figures, noise, owing
+from server.http.views import Instant, View, instant, maybe
+from server.records import figures, noise, owing, quarantine
 from server.records.figures import Week
 from server.storage.port import Transaction
 from sync.vocabulary import Grade
@@ -44,7 +44,8 @@ class WaitingView(View, frozen=True, kw_only=True):
 
 
 class OwingView(View, frozen=True, kw_only=True):
-    """A phone that owes notes: `gaps` are the (first, last) of the numbers missing."""
+    """A phone that owes notes: `gaps` are the (first, last) of the numbers missing; `waiting`, how many entries were on
+    it alone after its last sync."""
 
     device_id: str
     name: str
@@ -53,6 +54,17 @@ class OwingView(View, frozen=True, kw_only=True):
     last_seen_at: Instant | None
     revoked_at: Instant | None
     gaps: list[tuple[int, int]]
+    waiting: int
+
+
+class SetAsideView(View, frozen=True, kw_only=True):
+    """Entries of a phone that came and were set aside, and wait for an administrator."""
+
+    device_id: str
+    name: str
+    borough: str | None
+    entries: int
+    oldest_at: Instant
 
 
 class WeekView(View, frozen=True, kw_only=True):
@@ -96,6 +108,7 @@ class OverviewView(View, frozen=True, kw_only=True):
 
     waiting: list[WaitingView]
     owing: list[OwingView]
+    set_aside: list[SetAsideView]
     weeks: list[WeekView]
 
 
@@ -138,8 +151,19 @@ async def show_overview(person: NamedDependency[Person], services: NamedDependen
                     last_seen_at=maybe(one.last_seen_at),
                     revoked_at=maybe(one.revoked_at),
                     gaps=list(one.gaps),
+                    waiting=one.waiting,
                 )
                 for one in owing.phones(tx, None if everywhere else person.boroughs)
+            ],
+            set_aside=[
+                SetAsideView(
+                    device_id=one.device_id,
+                    name=one.phone,
+                    borough=one.borough,
+                    entries=one.entries,
+                    oldest_at=instant(one.oldest_at),
+                )
+                for one in quarantine.by_phone(tx, None if everywhere else person.boroughs)
             ],
             weeks=list(_weeks(tx, services, person, now)),
         )

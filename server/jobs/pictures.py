@@ -8,10 +8,10 @@ from typing import BinaryIO
 
 import structlog
 
-from server.jobs.render import NEVER
+from server.jobs.render import LATER, NEVER
 from server.records import attachments
 from server.records.attachments import Kept
-from server.storage.blobs import BlobDamaged, BlobMissing, Blobs
+from server.storage.blobs import BlobDamaged, BlobMissing, Blobs, BlobsUnavailable, NoRoom
 from server.storage.port import Store
 
 SHOWN, THUMBNAIL = "shown", "thumbnail"
@@ -31,7 +31,12 @@ async def run(store: Store, blobs: Blobs) -> int:
         waiting = await store.read(attachments.next_to_make)
         if waiting is None:
             break
-        made += await _make_one(store, blobs, waiting)
+        try:
+            made += await _make_one(store, blobs, waiting)
+        except (NoRoom, BlobsUnavailable) as error:
+            # It says nothing of the picture, which waits as it did; so do the others, for they would fare the same.
+            log.warning("attachments wait for the disk", kind=type(error).__name__)
+            break
     return made
 
 
@@ -44,7 +49,10 @@ async def _make_one(store: Store, blobs: Blobs, waiting: Kept) -> bool:
 
 
 async def make(blobs: Blobs, waiting: Kept) -> bool | None:
-    """Make the forms of one attachment. False: it will never be shown; None: it may be tried again."""
+    """Make the forms of one attachment. False: it will never be shown; None: it may be tried again.
+
+    Raises NoRoom and BlobsUnavailable where the disk is at fault.
+    """
     try:
         original = await blobs.run(lambda: blobs.open_verified(waiting.digest))
     except (BlobDamaged, BlobMissing) as error:
@@ -56,6 +64,8 @@ async def make(blobs: Blobs, waiting: Kept) -> bool | None:
         blobs.making(waiting.digest, THUMBNAIL) as small,
     ):
         code = await _render(original, waiting.media_type, str(shown), str(small))
+        if code == LATER:
+            raise BlobsUnavailable("What was made of an attachment could not be written.")
     if code:
         log.warning("attachment not made ready", code=code, digest=waiting.digest[:12])
     return True if code == 0 else False if code == NEVER else None

@@ -3,11 +3,13 @@
 A program of its own, with little memory, little time and no rights of the server's: what it opens came from outside,
 and decoders have faults. A photograph is turned upright and written anew from its pixels, so that nothing that the
 phone wrote beside them (place, device, a picture in the picture) is left; a recording is scrubbed (`scrub.py`).
-Exit code 3 means that it will never be shown: too large, or not what it says.
+Exit code 3 means that it will never be shown: too large, or not what it says. Exit code 4: the disk would not take what
+was made, which says nothing of the picture.
 """
 
 from __future__ import annotations
 
+import errno
 import shutil
 import sys
 from pathlib import Path
@@ -24,7 +26,20 @@ JPEG_QUALITY = 88
 MEMORY_BYTES_MAX = 1024**3
 CPU_SECONDS_MAX = 60
 WRITTEN_BYTES_MAX = 4 * 1024**3
-NEVER = 3
+NEVER, LATER = 3, 4
+OF_THE_DISK = frozenset(
+    {
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EROFS,
+        errno.EIO,
+        errno.EACCES,
+        errno.EPERM,
+        errno.ENOENT,
+        errno.ESTALE,
+    }
+)
+"""What the system says of the disk. A decoder that fails on a picture gives no number."""
 FORMATS = {media.JPEG.type: "JPEG", media.PNG.type: "PNG", media.WEBP.type: "WEBP", media.HEIC.type: "HEIF"}
 
 
@@ -83,7 +98,7 @@ def main() -> int:
     except (NotScrubbed, OSError, ValueError, SyntaxError, MemoryError) as error:
         # The kind alone: a decoder's message may quote the file.
         print(type(error).__name__, file=sys.stderr)
-        return NEVER
+        return LATER if isinstance(error, OSError) and error.errno in OF_THE_DISK else NEVER
     return 0
 
 

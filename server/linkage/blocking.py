@@ -64,9 +64,9 @@ def _text_code(text: str) -> int:
 
 def main_words(given: str) -> list[str]:
     """Words of the given names, the name the child goes by first: names that merely open a full name
-    (Mohammed, Abdul, Syed) come last when another follows."""
+    (Mohammed, Abdul, Syed), and initials, come last when another follows."""
     words = given.split()
-    if len(words) > 1 and canonical(words[0]) in LEADING:
+    if len(words) > 1 and (canonical(words[0]) in LEADING or (len(words[0]) == 1 and len(words[1]) > 1)):
         return [*words[1:], words[0]]
     return words
 
@@ -242,10 +242,10 @@ def first_lookups(record: Record) -> tuple[Lookup, ...]:
         born = _born_code(record.born)
         keys += [_key(BORN_AND_NAME, born, name) for name in (*given, *family)]
     keys += _postcode_keys(record, given, family)
+    if family and (street := _street_code(record)):
+        keys.append(_key(HOUSE_AND_FAMILY, street, family[0]))
     if not record.born:
         keys += _circle_keys(record, given)
-        if family and (street := _street_code(record)):
-            keys.append(_key(HOUSE_AND_FAMILY, street, family[0]))
     if record.born_to and (area := _area_code(record)):
         keys += [_key(FULL_NAME_AREA, low, high, area) for low, high in _pairs(given, family)]
     return _each_once([Lookup(key) for key in keys])
@@ -262,8 +262,6 @@ def near_lookups(record: Record) -> tuple[Lookup, ...]:
             keys.append(_key(BORN_AND_AREA, born, area))
         if given and family:
             keys.append(_key(BORN_AND_INITIALS, born, _initials(record)))
-        if family and (street := _street_code(record)):
-            keys.append(_key(HOUSE_AND_FAMILY, street, family[0]))
     lookups = [Lookup(key) for key in keys]
     years = _possible_years(record)
     for low, high in _pairs(given, family):

@@ -7,7 +7,8 @@ since a wrong link puts a note where nobody who needs it will look: see `rules`.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from math import log2
+from itertools import accumulate
+from math import exp2, log2
 
 import msgspec
 
@@ -173,7 +174,7 @@ class Decider:
         gives, those nearby, and in doubt those further off."""
         hits, common = find_first(record, source)
         yield {child_id for child_id, times in hits.items() if times > 1}, common, self._settled
-        yield set(hits), common, self._settled
+        yield set(hits), common, self._settled_by_first
         hits, common = find_near(record, source)
         yield set(hits), common, self._fits
         hits, common = find_wide(record, source)
@@ -184,12 +185,27 @@ class Decider:
 
         The best is linked, has both names and differs in nothing. Another that came near it would have both
         names too, so that two of the first keys give it, unless it has another date, or another home where an age
-        is told: that alone is more than the margin (8.5 bits for a digit of the date).
+        is told: that alone is more than the margin (8.5 bits for a digit of the date). Of the best that has both the
+        date and the home, the other would have neither, which is more than any name can make up for.
         """
         weight, _, restricted, (_, levels, *_) = max(scored)
         if weight < self._settled_bits or not rules.agrees_in_all(levels, homed=bool(record.number)):
             return False
         return not rules.forbidden(levels, restricted=restricted, households=self.model.has_households)
+
+    def _settled_by_first(self, record: Record, scored: list[Item]) -> bool:
+        """The same once all whom the first keys find were compared: nor can any matter where the child has moved,
+        unless the name lives at the home that the note tells."""
+        if self._settled(record, scored):
+            return True
+        weight, _, restricted, (_, levels, *_) = max(scored)
+        if weight < self._settled_bits or not (
+            rules.has_moved(levels) and record.postcode and record.address
+        ):
+            return False
+        if rules.forbidden(levels, restricted=restricted, households=self.model.has_households):
+            return False
+        return not rules.lives_with_others(levels, (item[3][1] for item in scored))
 
     def _fits(self, record: Record, scored: list[Item]) -> bool:
         return max(scored)[0] >= self._wider_below
@@ -212,7 +228,7 @@ class Decider:
         best, unknown = odds[0] / total, self._none / total
         if best < SHOWN_PROBABILITY_MIN:
             return self._new((), compared, too_common)
-        shares = self._shares(odds, scored[0][3][1])
+        shares = self._shares(scored)
         shown = tuple(
             self._candidate(item, shares[at])
             for at, item in enumerate(scored[:CANDIDATES_SHOWN])
@@ -248,27 +264,25 @@ class Decider:
             start=self.start,
         )
 
-    def _shares(self, odds: list[float], levels: list[int]) -> list[float]:
-        """What is said of each candidate, the likeliest first, whose `levels` these are.
-
-        What the calibration gives to the likeliest is taken from all the others alike; what it takes away goes to
-        "a child not known yet", and is taken from all candidates alike. So they keep their order.
-        """
+    def _shares(self, scored: list[Item]) -> list[float]:
+        """What is said of each candidate, the likeliest first; see `calibration`. Each is put right by its own kind of
+        agreement, but comes before none that weighs more. From the probability of a link on, nothing is."""
+        model = self.model
+        odds = [2.0 ** min(weight, 500.0) for weight, *_ in scored]
         total = self._none + sum(odds)
-        counted = odds[0] / total
-        best = self.model.calibration.meant(counted, levels, self.model.link_probability)
-        if best < counted:
-            return [one / total * best / counted for one in odds]
-        scale = (1 - best) / (1 - counted) if counted < 1 else 1.0
-        return [best, *(one / total * scale for one in odds[1:])]
+        if odds[0] / total >= model.link_probability:
+            return [one / total for one in odds]
+        meant = [one * exp2(model.bits(item[3][1])) for one, item in zip(odds, scored, strict=True)]
+        total = self._none + sum(meant)
+        return list(accumulate((one / total for one in meant), min, initial=model.unlinked_most))[1:]
 
     def weigh(self, record: Record, child: Record, child_id: int, *, restricted: bool) -> Candidate | None:
         """One pair by itself, as it stands now; None where it is too unlike to be a candidate."""
         scored = self._scorer.score(record, child)
         if scored is None:
             return None
-        odds = 2.0 ** min(scored[0], 500.0)
-        return self._candidate((scored[0], -child_id, restricted, scored), self._shares([odds], scored[1])[0])
+        item = (scored[0], -child_id, restricted, scored)
+        return self._candidate(item, self._shares([item])[0])
 
     def _candidate(self, item: Item, probability: float) -> Candidate:
         weight, negative_id, restricted, (_, levels, rarity, step) = item

@@ -5,7 +5,7 @@ The terminal, the doors and the pages all take their steps, their words and thei
 
 from __future__ import annotations
 
-from math import log2
+from math import exp2, log2
 
 import msgspec
 
@@ -118,14 +118,18 @@ def explain(candidate: Candidate, model: Model, *, start: float | None = None) -
         total += candidate.household_step
         words = household_words(candidate) or "could be a brother or a sister"
         steps.append(_step(HOUSEHOLD, "Same home", words, "", candidate.household_step, total))
-    counted = 1 / (1 + 2.0 ** -max(min(total, 500.0), -500.0))
-    meant = model.calibration.meant(counted, candidate.levels, model.link_probability)
-    put_right = abs(meant - counted) >= SAID_SHARE_MIN
+    counted, meant = _alone(total), _alone(total + model.bits(candidate.levels))
+    put_right = counted < model.link_probability and abs(meant - counted) >= SAID_SHARE_MIN
     remark = _PUT_RIGHT if put_right else ""
     steps.append(
         _step(TOTAL, "Taken together", _share(candidate.probability), "", total, total, remark=remark)
     )
     return tuple(steps)
+
+
+def _alone(bits: float) -> float:
+    """The probability of a candidate that weighs so much where there is no other."""
+    return 1 / (1 + exp2(-max(min(bits, 500.0), -500.0)))
 
 
 def _step(

@@ -24,6 +24,9 @@ _MONTHS = {
     for name in names.split()
 }  # fmt: skip
 _TIME = re.compile(r"[T ]+\d{1,2}:\d{2}.*$")
+# What a scanner makes of digits where nothing but digits is (O9/O3/2Ol0), never in the name of a month.
+_SCANNED = re.compile(r"(?<![a-z])[oil0-9]+(?![a-z])")
+_AS_DIGIT = str.maketrans("oil", "011")
 _PARTS = re.compile(r"[0-9]+|[a-z]+")
 _NOISE = frozenset(("st", "nd", "rd", "th", "of", "mon", "tue", "tues", "wed", "thu", "thur", "thurs", "fri", "sat",
                     "sun", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "dob",
@@ -42,6 +45,7 @@ def loose_date(text: str) -> datetime.date | None:
     """The date in a text such as 23/05/2012, 23.5.12, 23rd May 2012, May 23 2012, 20120523 or 2012-05-23T00:00; a year
     alone is its 1 January, as registers write it. None for any other."""
     text = _TIME.sub("", text.strip()).lower() if len(text) <= LENGTH_MAX else ""
+    text = _SCANNED.sub(lambda digits: digits.group().translate(_AS_DIGIT), text)
     if text.isdigit() and len(text) == 8:
         text = (
             f"{text[:4]}-{text[4:6]}-{text[6:]}"

@@ -8,6 +8,7 @@ reads the file.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import msgspec
 
@@ -37,8 +38,18 @@ REGISTERED_SHARE = 0.8
 CHILDHOOD_YEARS = 26
 
 CALIBRATION_BITS_MAX = 20
+# How far below the probability of a link something is said that did not reach it.
+UNDER_LINK = 0.0001
 # Cities of 20,000 to a million registered children, see README.md (`tests.linkage.fit`).
-CALIBRATION = Calibration(fits=0.35, fits_no_given=1.5, differs=-3.0, differs_more=-1.0)
+CALIBRATION = Calibration(
+    fits=0.3,
+    fits_no_family=0.76,
+    fits_no_given=2.4,
+    fits_bare=0.45,
+    differs=-2.15,
+    differs_more=-1.5,
+    differs_doubling=0.23,
+)
 
 
 class ModelError(ValueError):
@@ -76,7 +87,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     the second candidate; a review needs `review_probability` that it is a known child at all, whichever.
     `name_kinship_bits`: given and family name come from one people, so that agreeing on both says less than
     the two weights together; `rare_name_kinship_bits` is for a rare family name, and never more.
-    `calibration`: what the likeliest candidate's probability is taken to mean, which decides nothing.
+    `calibration`: what a candidate's probability is taken to mean, which decides nothing.
     """
 
     link_type: str = "link_only"
@@ -112,6 +123,15 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
             rare_name_kinship_bits=rare,
             probability_two_random_records_match=self.known_share / size,
         )
+
+    def bits(self, levels: Sequence[int]) -> float:
+        """By how much the odds of a candidate who reaches these levels are put right."""
+        return self.calibration.bits(levels, self.registry_size)
+
+    @property
+    def unlinked_most(self) -> float:
+        """The most that is said of a candidate whose probability, as counted, does not reach that of a link."""
+        return self.link_probability - UNDER_LINK
 
     def kinship_bits(self, rarity: float) -> float:
         """What is taken off a family name of this rarity where the given name agrees too."""

@@ -43,8 +43,7 @@ class Ranker(Decider):
         if not scored:
             return []
         scored.sort(key=itemgetter(0, 1), reverse=True)
-        odds = [2.0 ** min(weight, 500.0) for weight, *_ in scored]
-        shares, least = self._shares(odds, scored[0][3][1]), scored[0][0] - behind_bits
+        shares, least = self._shares(scored), scored[0][0] - behind_bits
         return [
             self._candidate(item, shares[at])
             for at, item in enumerate(scored)

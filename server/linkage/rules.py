@@ -10,18 +10,17 @@ from collections.abc import Iterable
 from server.linkage import levels as lv
 
 _SURE_NAME = frozenset((lv.G_EXACT, lv.G_VARIANT, lv.G_SHORT, lv.G_ALIAS, lv.G_SWAPPED))
+_NEAR_NAME = _SURE_NAME | {lv.G_TYPO}
 _SAME_FAMILY = frozenset((lv.F_EXACT, lv.F_VARIANT, lv.F_SWAPPED))
 _FAMILY_AGREES = _SAME_FAMILY | {lv.F_TYPO, lv.F_HALF}
 _SURE_BORN = frozenset((lv.B_EXACT, lv.B_SWAPPED, lv.B_DIGIT, lv.B_YEAR))
 _NEAR_BORN = frozenset((lv.B_SWAPPED, lv.B_DIGIT, lv.B_YEAR))
 _OTHER_BORN = frozenset((lv.B_SAME_YEAR, lv.B_DIFFER, lv.B_AGE_FAR))
 _LOOSE_BORN = frozenset((lv.B_MONTH, lv.B_YEAR_ONLY, lv.B_JANUARY))
-_DIFFERS = frozenset(
-    (at, number)
-    for at, comparison in enumerate(lv.COMPARISONS)
-    for number, level in enumerate(comparison.levels)
-    if level.outcome == lv.DIFFER
-)
+_DIFFERS = [
+    frozenset(number for number, level in enumerate(comparison.levels) if level.outcome == lv.DIFFER)
+    for comparison in lv.COMPARISONS
+]
 _SAME_HOME = frozenset((lv.A_HOME, lv.A_NEAR))
 _ELSEWHERE = frozenset((lv.A_DIFFER, lv.A_AREA, lv.A_STREET))
 _SURE_ADDRESS = frozenset((lv.A_HOME, lv.A_NEAR, lv.A_NUMBER_STREET, lv.A_POSTCODE))
@@ -63,21 +62,38 @@ def not_a_sibling(given: int, *, own_id: bool) -> str:
     """Why it could be a brother or sister; "" if the given name or the child's own number rules it out."""
     if given == lv.MISSING_LEVEL:
         return "" if own_id else "without a given name it could be a brother or a sister"
-    if given not in _SURE_NAME and given != lv.G_TYPO and not own_id:
+    if given not in _NEAR_NAME and not own_id:
         return "the given name is only similar: it could be a brother or a sister"
     return ""
 
 
 def agrees_in_all(levels: list[int], *, homed: bool) -> bool:
-    """Whether both names agree, the day or the home does, and nothing that was compared differs. `homed`: the note
-    tells a house, so that an address which is missing here may stand at another child."""
-    if any(map(_DIFFERS.__contains__, enumerate(levels))):
-        return False
-    if levels[lv.GIVEN] not in _SURE_NAME or levels[lv.FAMILY] not in _SAME_FAMILY:
-        return False
+    """Whether nothing that was compared differs, and both names agree with the day or the home, or nearly with both;
+    where day and home both agree, the family name may be another. `homed`: the note tells a house, so that an address
+    which is missing here may stand at another child."""
     if levels[lv.ADDRESS] in _ELSEWHERE or (homed and levels[lv.ADDRESS] == lv.MISSING_LEVEL):
         return False
-    return levels[lv.BORN] == lv.B_EXACT or levels[lv.ADDRESS] == lv.A_HOME
+    day, home = levels[lv.BORN] == lv.B_EXACT, levels[lv.ADDRESS] in _SAME_HOME
+    given, family = levels[lv.GIVEN], levels[lv.FAMILY]
+    differing = _differing(levels)
+    if day and home:
+        return (
+            not differing
+            if given in _NEAR_NAME and family in _FAMILY_AGREES
+            else (given in _SURE_NAME and differing <= {lv.FAMILY})
+        )
+    return (day or home) and given in _SURE_NAME and family in _SAME_FAMILY and not differing
+
+
+def has_moved(levels: list[int]) -> bool:
+    """Whether both names and the day agree, the home is another, and nothing else that was compared differs."""
+    both = levels[lv.GIVEN] in _SURE_NAME and levels[lv.FAMILY] in _SAME_FAMILY
+    moved = levels[lv.ADDRESS] in _ELSEWHERE and _differing(levels) <= {lv.ADDRESS}
+    return both and moved and levels[lv.BORN] == lv.B_EXACT
+
+
+def _differing(levels: list[int]) -> set[int]:
+    return {at for at, level in enumerate(levels) if level in _DIFFERS[at]}
 
 
 def lives_with_others(best: list[int], others: Iterable[list[int]]) -> str:

@@ -155,6 +155,10 @@ class Scorer:
             if crossing == lv.G_SWAPPED:
                 level_family = lv.F_SWAPPED
                 rare_family = self._family_rarity.bits(canonical(child.family.split()[-1]))
+        elif level_given > lv.G_TYPO and level_family > lv.F_HALF and _same_words(note, child):
+            level_given, level_family, sibling_at_best = lv.G_SWAPPED, lv.F_SWAPPED, False
+            rare_given = self._given_rarity.bits(canonical(main_words(child.given)[0]))
+            rare_family = self._family_rarity.bits(canonical(child.family.split()[-1]))
         elif level_family == lv.F_DIFFER and level_given <= lv.G_SHORT and _name_of_both(note, child):
             level_given, rare_given = lv.G_PART, 0.0
         if sibling_at_best and not (note.upn or note.nhs_number):
@@ -292,6 +296,15 @@ def _parted(one: Record, other: Record) -> Record:
 def _name_of_both(note: Record, child: Record) -> bool:
     """Whether a given name that agrees is the other side's family name too: whose it is cannot be told."""
     return bool(note.given and child.given) and (note.given == child.family or child.given == note.family)
+
+
+def _same_words(note: Record, child: Record) -> bool:
+    """Whether the full names are the same words, parted elsewhere: Nguyen Thi / Minh Anh and Thi Minh Anh / Nguyen."""
+    return " " in f"{note.given}{note.family}" and _all_words(note) == _all_words(child)
+
+
+def _all_words(one: Record) -> list[str]:
+    return sorted(canonical(w) for w in f"{one.given} {one.family}".split())
 
 
 def _remember(

@@ -163,16 +163,19 @@ def set_aside(
 ) -> bool:
     """Put a line before an administrator. The bytes are in `op` where it has a key (`op_id`), else here.
 
-    The same bytes sent again by the same phone are the same row, and False.
+    The same bytes sent again by the same phone are the same row, and False; an addition that stands there because its
+    note had not come, and now cannot apply, is the same row with another reason.
     """
     quarantine_id = tx.value(
         "INSERT INTO quarantine (device_id, digest, code, place, op_id, line, received_at)"
         " VALUES (:device, :digest, :code, :place, :op_id, :line, :now)"
-        " ON CONFLICT (device_id, digest) DO NOTHING RETURNING quarantine_id",
+        " ON CONFLICT (device_id, digest) DO UPDATE SET code = excluded.code, place = excluded.place"
+        " WHERE quarantine.code = :parked RETURNING quarantine_id",
         {
             "device": device_id,
             "digest": arrival.digest,
             "code": code,
+            "parked": Code.WAITS_FOR_NOTE.value,
             "place": arrival.at,
             "op_id": op_id,
             "line": None if op_id is not None else arrival.line,

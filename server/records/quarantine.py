@@ -3,6 +3,7 @@
 What a person is shown says what kind of thing it is, whose, and why it is here; never what is written in it.
 """
 
+from collections.abc import Collection
 from enum import StrEnum
 
 import msgspec
@@ -11,7 +12,7 @@ from server.audit import Actor, Verb, audited, impersonal, record
 from server.records import ledger
 from server.storage.port import Row, Transaction
 from sync import inbox
-from sync.envelope import Outcome
+from sync.envelope import Code, Outcome
 from sync.operations import Envelope, digest, parse_envelope
 
 DECIDED_SHOWN_MAX = 100
@@ -53,10 +54,38 @@ _HELD = (
 )
 
 
+_UNDECIDED = (
+    "q.decision IS NULL AND (q.code <> :parked OR EXISTS (SELECT 1 FROM parked p WHERE p.op_id = q.op_id))"
+)
+"""What waits for a person. An addition that was put here because its note had not come goes its way by itself when it
+comes."""
+PARKED_MS_MAX = 3_600_000
+"""A phone sends a note before what adds to it, in one push or the next. After an hour a person hears of it."""
+
+
+@audited(Verb.COLLECTION)
+def parked_too_long(tx: Transaction, actor: Actor, *, now: int) -> int:
+    """Put additions and withdrawals whose note has not come before a person, who else would never hear of them. They
+    wait on, and still go their way if the note comes. How many were put there."""
+    rows = tx.rows(
+        "INSERT INTO quarantine (device_id, digest, code, op_id, received_at)"
+        " SELECT s.device_id, o.digest, :code, o.op_id, o.received_at FROM parked p"
+        " JOIN op o ON o.op_id = p.op_id JOIN op_stream s ON s.stream_id = o.stream_id"
+        " WHERE o.received_at <= :before ON CONFLICT (device_id, digest) DO NOTHING RETURNING quarantine_id",
+        {"code": Code.WAITS_FOR_NOTE.value, "before": now - PARKED_MS_MAX},
+    )
+    if rows:
+        record(tx, actor, Verb.COLLECTION, "quarantine", sorted(number for (number,) in rows), now=now)
+    return len(rows)
+
+
 @impersonal("phones, codes and sizes; nothing of what was written")
 def waiting(tx: Transaction, *, limit: int) -> list[Held]:
     """What nobody has decided on, oldest first."""
-    rows = tx.rows(f"{_HELD} WHERE q.decision IS NULL ORDER BY q.quarantine_id LIMIT :most", {"most": limit})
+    rows = tx.rows(
+        f"{_HELD} WHERE {_UNDECIDED} ORDER BY q.quarantine_id LIMIT :most",
+        {"most": limit, "parked": Code.WAITS_FOR_NOTE.value},
+    )
     return [_held(row) for row in rows]
 
 
@@ -80,8 +109,39 @@ def one(tx: Transaction, quarantine_id: int) -> Held | None:
 @impersonal("counts only")
 def count(tx: Transaction) -> int:
     """How many wait for a person."""
-    number: int = tx.value("SELECT COUNT(*) FROM quarantine WHERE decision IS NULL")
+    number: int = tx.value(
+        f"SELECT COUNT(*) FROM quarantine q WHERE {_UNDECIDED}", {"parked": Code.WAITS_FOR_NOTE.value}
+    )
     return number
+
+
+class SetAside(msgspec.Struct, frozen=True, kw_only=True):
+    """How many entries of one phone wait for a person to decide about them, and since when the oldest (ms)."""
+
+    device_id: str
+    phone: str
+    officer_name: str
+    borough: str | None
+    entries: int
+    oldest_at: int
+
+
+COMES_AGAIN = (Code.KEY_REUSED.value, Code.BODY_DIGEST_MISMATCH.value)
+"""The phone has what was meant and sends it by itself: nothing waits for a person in the meantime."""
+
+
+@impersonal("phones, their officers and counts; nothing of a child")
+def by_phone(tx: Transaction, boroughs: Collection[str] | None = None) -> list[SetAside]:
+    """What waits for a person, for whoever answers for these boroughs' officers (None: for all), oldest first."""
+    rows = tx.rows(
+        "SELECT d.device_id, d.name, p.name, d.borough, COUNT(*), MIN(q.received_at) FROM quarantine q"
+        " JOIN device d ON d.device_id = q.device_id JOIN person p ON p.id = d.person"
+        f" WHERE {_UNDECIDED} AND q.code NOT IN (:taken, :damaged)"
+        " GROUP BY d.device_id, d.name, p.name, d.borough ORDER BY 6, 1",
+        {"parked": Code.WAITS_FOR_NOTE.value, "taken": COMES_AGAIN[0], "damaged": COMES_AGAIN[1]},
+    )
+    found = [SetAside(**dict(zip(SetAside.__struct_fields__, row, strict=True))) for row in rows]
+    return [one for one in found if boroughs is None or one.borough in boroughs]
 
 
 @impersonal("the bytes, for the server's own work; nothing is shown")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import io
 import re
 import uuid
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +18,7 @@ from PIL import Image
 from server.jobs import pictures
 from server.records import attachments
 from server.records.attachments import FormState
+from server.storage.blobs import Blobs
 from sync.envelope import join_lines
 from sync.media import MediaKind
 from sync.note import Amendment, Attached, Note, Subject
@@ -301,6 +305,29 @@ def test_what_cannot_be_shown_is_kept_and_said_so(
     assert "It cannot be shown here." in desk.get(f"/children/{child_id}").text
     assert_problem(desk.get(address(child_id, digest(data))), 404, "not-found")
     assert desk.get(address(child_id, digest(data), "original")).content == data
+
+
+def test_a_disk_that_takes_nothing_is_no_fault_of_the_picture(
+    client: Client, phone: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload(phone, photograph(13))
+    upload(phone, photograph(14))
+    making = Blobs.making
+
+    @contextlib.contextmanager
+    def nowhere(blobs: Blobs, name: str, form: str) -> Iterator[Path]:
+        with making(blobs, name, form) as path:
+            yield path / "no such folder"
+
+    monkeypatch.setattr(Blobs, "making", nowhere)
+    for _ in range(attachments.FORM_TRIES_MAX + 1):
+        assert make_forms(client) == 0
+    states = services_of(client).store.read_now(
+        lambda tx: tx.rows("SELECT form_state, form_tries FROM attachment")
+    )
+    assert states == [(FormState.WAITING.value, 0)] * 2
+    monkeypatch.undo()
+    assert make_forms(client) == 2
 
 
 def test_a_fault_of_the_server_is_tried_again_and_then_given_up(client: Client, phone: Phone) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 
 import pytest
 
+from server.access import devices
+from server.audit import Actor
+from server.casework.days import LONDON
+from server.clock import now_ms
 from server.storage import open_store
 from tests.cli.kit import data_option, run
 from tests.phones import enrolled
@@ -67,10 +72,25 @@ def test_who_was_on_a_lost_phone_with_the_names_that_somebody_may_see(
     )
     assert "Amara" in run("devices", "holdings", device, "--person", "rivera", *data).out
     assert "Amara" not in run("devices", "holdings", device, "--person", "root", *data).out
-    assert run("devices", "holdings", device, "--at", "yesterday", *data).code == 2
+    assert f"{datetime.datetime.now(LONDON):%Y}" in bare, "the ledger is kept for years"
+    for wrong in ("yesterday", "", "25:99", "2026-03-01", "2026-03-01T14:05+99:00"):
+        refused = run("devices", "holdings", device, "--at", wrong, *data)
+        assert refused.code == 2 and "is not a time" in refused.err, wrong
+    to_come = run("devices", "holdings", device, "--at", "2100-01-01 14:05", *data)
+    assert to_come.code == 2 and "still to come" in to_come.err
+    in_summer = ("2025-07-01T13:05Z", "2025-07-01T15:05+02:00", "2025-07-01T14:05", "2025-07-01 14:05")
+    for said in in_summer:
+        assert "1 July 2025 14:05" in run("devices", "holdings", device, "--at", said, *data).out, said
     assert "holds 1" in " ".join(run("devices", "list", *data).out.split())
     assert run("devices", "wipe", device, "--yes", *data).code == 0
     assert "told before" in run("devices", "wipe", device, "--yes", *data).out
+    store = open_store(str(tmp_path / "data" / "earlysign.db"))
+    whole, actor = officer.identity.device_id, Actor("device", officer.identity.device_id)
+    store.write_now(lambda tx: devices.wiped(tx, whole, actor=actor, now=now_ms()))
+    store.close_now()
+    again = run("devices", "wipe", device, "--yes", *data)
+    assert again.code == 1 and "was wiped" in again.err
+    assert "reads nothing either" in run("devices", "revoke", device, "--yes", *data).out
 
 
 def test_doctor_says_who_owes_and_what_waits(tmp_path: Path, officer: Officer) -> None:

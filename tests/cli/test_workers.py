@@ -37,6 +37,33 @@ def test_several_workers_on_sqlite_are_refused_in_one_line(tmp_path: Path) -> No
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("command", [("serve",), ("serve", "--workers", "2"), ("devices", "list")])
+def test_a_database_that_is_not_brought_up_to_date_is_one_line_and_what_to_do(
+    tmp_path: Path,
+    make_database: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...],
+) -> None:
+    monkeypatch.setenv("EARLYSIGN_DATABASE", make_database())
+    monkeypatch.setenv("EARLYSIGN_PORT", str(free_port()))
+    done = run(*command, *data_option(tmp_path))
+    assert done.code == 1 and "migrations are missing" in done.err and "earlysign migrate" in done.err
+    assert len(done.err.strip().splitlines()) == 2
+
+
+def test_a_database_of_a_newer_version_is_not_touched(
+    tmp_path: Path, make_database: Callable[..., str], postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = make_database(postgres_url)
+    monkeypatch.setenv("EARLYSIGN_DATABASE", database)
+    newer = "INSERT INTO _yoyo_migration (migration_hash, migration_id) VALUES ('h', '0999_of_the_year_after_next')"
+    store = open_store(database)
+    store.write_now(lambda tx: tx.execute(newer))
+    store.close_now()
+    done = run("devices", "list", *data_option(tmp_path))
+    assert done.code == 1 and "newer version" in done.err
+
+
 def until(holds: Callable[[], Any], what: str) -> Any:
     """Wait until something holds, within a bound; what it gave."""
     deadline = time.monotonic() + WAIT_SECONDS_MAX

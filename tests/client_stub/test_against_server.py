@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,7 +18,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from client_stub import simulator
+from client_stub import leaving, simulator
 from client_stub.conversation import Patience, Report
 from client_stub.device import Device, Surroundings
 from client_stub.lending import Lending
@@ -219,6 +220,22 @@ def test_a_revoked_phone_hands_in_what_it_holds_and_is_wiped(server: RealServer,
     report = sync_once(server, device)
     assert report.wiped and report.problems == []
     assert wiped_at(tmp_path / "p") is not None and not (tmp_path / "p" / "outbox.db").exists()
+
+
+def test_a_phone_that_is_wiped_by_hand_is_shown_so_and_a_copy_of_it_is_wiped_too(
+    server: RealServer, tmp_path: Path
+) -> None:
+    device = phone(server, tmp_path / "p", "okafor")
+    device_id = device.enrolled().device_id
+    device.write(a_note())
+    sync_once(server, device)
+    with Transport(server.address) as transport:
+        shutil.copytree(tmp_path / "p", tmp_path / "copy")
+        assert leaving.wipe(device, transport)
+    assert "wiped" in server.command("devices", "list")
+    copied = Device(Store.open(tmp_path / "copy", passphrase=None))
+    assert sync_once(server, copied).wiped
+    assert "reads nothing either" in server.command("devices", "revoke", device_id, "--yes")
 
 
 def test_killed_in_the_middle_and_started_again_the_server_has_everything_once(

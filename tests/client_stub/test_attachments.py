@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 from typer.testing import CliRunner
@@ -17,6 +18,7 @@ from client_stub.badline import BadLine
 from client_stub.cli import app
 from client_stub.conversation import Patience, Report
 from client_stub.device import Device, DeviceError, Surroundings
+from client_stub.proof import check
 from client_stub.store import Store
 from client_stub.syncing import Sync
 from client_stub.telling import headline, json_of
@@ -28,6 +30,7 @@ from server.records import ledger
 from server.settings import Settings
 from server.storage import Transaction
 from sync.note import Amendment
+from sync.receipts import open_sealed
 from tests.attachments.kit import digest, large, photograph, stored
 from tests.client_stub.kit import a_note
 from tests.http.kit import ADMIN, add_person, make_code
@@ -116,6 +119,64 @@ def test_over_a_bad_line_everything_arrives_once(
     assert device.status().all_sent and pieces(device) == 0
     for data in files:
         assert stored(live, digest(data)) == data
+
+
+class Damaging(httpx.HTTPTransport):
+    """A line that damages the bytes of this many uploads, as a bad proxy does."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.left = times
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "PATCH" and self.left:
+            self.left -= 1
+            body = request.read()
+            request.stream = httpx.ByteStream(body[:-1] + bytes([body[-1] ^ 1]))
+        return super().handle_request(request)
+
+
+def test_a_photograph_that_is_damaged_on_its_way_is_sent_again(
+    live: LiveClient, device: Device, tmp_path: Path
+) -> None:
+    device.write(a_note(), attach=[a_file(tmp_path, photograph())])
+    with Transport(live.url, line=Damaging(1)) as transport:
+        report = Sync(device, transport, patience=QUICK).run()
+    assert report.all_sent and report.problems == []
+    assert stored(live, digest(photograph())) == photograph()
+
+
+def test_a_line_that_damages_every_one_leaves_it_waiting_and_holds_up_no_other(
+    live: LiveClient, device: Device, tmp_path: Path
+) -> None:
+    files = [a_file(tmp_path, photograph(at), f"{at}.jpg") for at in (1, 2)]
+    device.write(a_note(), attach=files)
+    with Transport(live.url, line=Damaging(4)) as transport:
+        report = Sync(device, transport, patience=QUICK).run()
+    assert not report.all_sent and "did not arrive whole" in report.problems[0]
+    states = [one.state for one in Album(device.store).all()]
+    assert states == [AttachmentState.WAITING, AttachmentState.RECEIPTED]
+    assert sync(live, device).all_sent
+
+
+def test_a_file_without_a_good_receipt_is_named_by_its_proof(
+    live: LiveClient, device: Device, tmp_path: Path
+) -> None:
+    data = photograph()
+    device.write(a_note(), attach=[a_file(tmp_path, data)])
+    sync(live, device)
+    identity = device.enrolled()
+    proof = check(device.store, identity.server_key, identity.device_id)
+    assert proof.whole and (proof.proven, proof.files_proven) == (1, 1)
+    for number, text in device.store.receipts().items():
+        if digest(data) in {one for _, _, one in open_sealed(text, lambda *_: True).ops}:
+            payload, _, signature = text.partition(".")
+            with device.store.transaction():
+                device.store.run(
+                    "UPDATE receipts SET text = ? WHERE id = ?", f"{payload}.{signature[::-1]}", number
+                )
+    proof = check(device.store, identity.server_key, identity.device_id)
+    assert not proof.whole and proof.files_unproven == (digest(data),) and proof.unproven == ()
 
 
 def test_it_goes_on_where_it_was_and_begins_anew_where_the_server_has_forgotten(

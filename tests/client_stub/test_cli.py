@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import subprocess
@@ -17,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from client_stub.cli import app
 from client_stub.cli.common import PASSPHRASE_VARIABLE, STORE_VARIABLE
-from sync.envelope import Change
+from sync.envelope import Change, Wipe
 from sync.operations import parse_envelope
 from tests.client_stub.fake_server import FakeServer, serve
 from tests.client_stub.kit import CODE, a_note
@@ -157,6 +158,13 @@ def test_wrong_use_is_exit_code_2_with_a_hint(terminal: Terminal, arguments: lis
     assert words in said
 
 
+def test_a_folder_that_cannot_be_used_is_a_sentence(terminal: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for command in (["status"], ["enrol", "--server", "https://e.test", "--code", "x"]):
+        said = " ".join(terminal(*command, "--store", str(tmp_path / "file"), expect=2).split())
+        assert "file" in said and "Check the path" in said
+
+
 def test_wrong_notes_are_exit_code_2_and_keep_nothing(
     terminal: Terminal, server: FakeServer, address: str, tmp_path: Path
 ) -> None:
@@ -237,8 +245,55 @@ def test_receipts_are_checked_without_the_server(
     other.key = ed25519.Ed25519PrivateKey.generate()
     key.write_bytes(msgspec.json.encode(other.public_key()))
     assert "1 without proof" in terminal("verify-receipts", "--key", str(key), expect=1)
-    key.write_text("{}")
-    assert "no public key" in terminal("verify-receipts", "--key", str(key), expect=2)
+    for content in (b"{}", b"", b'{"kid": "x', b"\xff\xfe\x00", b'{"kty": "RSA", "n": "AQAB", "e": "AQAB"}'):
+        key.write_bytes(content)
+        assert "no public key" in terminal("verify-receipts", "--key", str(key), expect=2)
+    for unreadable in (tmp_path / "away.json", tmp_path):
+        assert "cannot be read" in terminal("verify-receipts", "--key", str(unreadable), expect=2)
+
+
+def test_a_wipe_by_hand_is_said_to_the_server_where_it_can_be_heard(
+    terminal: Terminal, server: FakeServer, address: str
+) -> None:
+    terminal("enrol", "--server", address, "--code", CODE, "--not-encrypted")
+    terminal("note", "--saw", "Alone", "--category", "neglect")
+    assert "not wiped" in terminal("wipe", "--yes", expect=1)
+    assert "Kept on this device" in terminal("note", "--saw", "Again", "--category", "neglect")
+    terminal("sync")
+    said = terminal("wipe", "--yes")
+    assert "Wiped" in said and "no signal" not in said
+    last = server.conditions[-1]
+    assert (last.wipe, last.holds) == (Wipe.DONE, 0)
+
+
+def test_a_wipe_by_hand_without_signal_says_that_nobody_has_heard_of_it(
+    terminal: Terminal, server: FakeServer, tmp_path: Path
+) -> None:
+    with serve(server) as url:
+        terminal("enrol", "--server", url, "--code", CODE, "--not-encrypted")
+    assert "tell the administrator" in terminal("wipe", "--yes")
+    assert "was wiped" in terminal("status", expect=2)
+
+
+@pytest.mark.parametrize("years", [-3, 3])
+def test_a_note_of_a_phone_whose_clock_is_years_off_is_dated_by_the_servers_time(
+    terminal: Terminal, server: FakeServer, address: str, years: int
+) -> None:
+    server.now += years * 365 * 86_400_000
+    terminal("enrol", "--server", address, "--code", CODE, "--not-encrypted")
+    terminal("note", "--given-names", "Jay", "--age", "12", "--saw", "Alone", "--category", "neglect")
+    terminal("sync")
+    note_id = json.loads(terminal("status", "--json").splitlines()[-1])["notes"][0]["id"]
+    terminal("note", "--given-names", "Jay", "--age", "12", "--saw", "Again", "--category", "neglect")
+    terminal("amend", note_id, "--text", "more", "--reason", "news")
+    terminal("withdraw", note_id, "--reason", "wrong child")
+    terminal("sync")
+    written = [json.loads(bytes(parse_envelope(line).body)) for _, line in server.ledger.values()]
+    assert len(written) == 4
+    for body in written:
+        for at in filter(None, (body["recorded_at"], body.get("observed_at"))):
+            said = datetime.datetime.fromisoformat(at).timestamp() * 1000
+            assert abs(said - server.now) < 120_000, body
 
 
 @pytest.mark.parametrize(

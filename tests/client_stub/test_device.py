@@ -14,7 +14,7 @@ from client_stub.transport import Refused, Transport
 from sync.note import Amendment, Subject, Withdrawal
 from sync.operations import parse_envelope
 from tests.client_stub.fake_server import NOW, FakeServer
-from tests.client_stub.kit import ADDRESS, WHEN, a_note, new_phone, sync_once
+from tests.client_stub.kit import ADDRESS, WHEN, a_note, new_phone, states, sync_once
 
 
 @pytest.fixture
@@ -119,6 +119,12 @@ def test_a_wipe_is_refused_while_anything_is_unsent(tmp_path: Path, server: Fake
     with pytest.raises(DeviceError, match="only on this device"):
         phone.wipe()
     assert len(phone.store.all_entries()) == 1
+    server.receipts_on = False
+    sync_once(phone, server)
+    assert states(phone) == ["settled"]
+    with pytest.raises(DeviceError, match="not signed for"):
+        phone.wipe()
+    server.receipts_on = True
     sync_once(phone, server)
     phone.wipe()
     assert not (tmp_path / "p" / "outbox.db").exists()

@@ -15,6 +15,7 @@ from client_stub.database import StoreError
 from client_stub.device import Device
 from client_stub.store import Store
 from client_stub.syncing import KEEP_SENT_MS
+from client_stub.telling import sentence_of, wiped_words
 from sync.envelope import Change, ChangeOp, Code, Outcome, RemoveReason
 from sync.limits import Limits
 from sync.operations import digest, parse_envelope
@@ -197,6 +198,15 @@ def test_quarantined_entries_are_shown_with_their_reason_and_kept(phone: Device,
     item = phone.status().items[1]
     assert (item.outcome, item.code) == ("quarantined", "body_digest_mismatch")
     assert phone.status().state.quarantined == 1
+    row = {"status": "linked", "received_at": NOW}
+    server.changes = [Change(bucket="notes:u1", kind="note", id=item.entity_id, rev=1, data=row)]
+    sync_once(phone, server)
+    shown = phone.status()
+    assert shown.state.quarantined == 0, "a person released it"
+    released = sentence_of(shown.items[1], shown.became[item.entity_id])
+    assert released == "Received, linked to a child the police know"
+    taken = msgspec.structs.replace(shown.items[1], code="entity_taken")
+    assert "another note has the same id" in sentence_of(taken, shown.became[item.entity_id])
 
 
 def test_one_refused_entry_does_not_hold_up_the_others(phone: Device, server: FakeServer) -> None:
@@ -348,6 +358,7 @@ def test_a_wipe_waits_until_the_notes_have_arrived_but_what_was_lent_goes_at_onc
     server.push_script = []
     report = sync_once(phone, server)
     assert report.wiped and any(b"the last one" in line for line in server.quarantine)
+    assert report.set_aside == 1 and "1 of them were set aside" in wiped_words(report.set_aside)
     folder = phone.store.folder
     assert [path.name for path in folder.iterdir()] == [stores.WIPED_FILE]
     assert stores.wiped_at(folder) is not None

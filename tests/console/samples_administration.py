@@ -26,12 +26,12 @@ def phones() -> PhonesPage:
     owes = PhoneRow(
         device_id="3f2c9a10-aaaa-4bbb-8ccc-0123456789ab", name="Grey phone", officer="okafor",
         place="Lambeth, ward E05014095", state="active", last_seen_at=NOW - 50 * MINUTE, version="0.1.0",
-        owes="This phone owes notes 41 to 43.", holds=2, waiting=1, clock="3 min behind", clock_wrong=True,
+        owes="This phone owes notes 41 to 43.", holds=2, clock="3 min behind", clock_wrong=True,
         may_revoke=True, may_wipe=True, wipe_ordered_at=None, wipe_begun_at=None, wiped_at=None,
     )  # fmt: skip
     wiped = PhoneRow(
         device_id="aa11bb22-aaaa-4bbb-8ccc-0123456789ab", name="Blue phone", officer="banks", place="Camden",
-        state="wiped", last_seen_at=NOW - 5 * MINUTE, version=None, owes=None, holds=0, waiting=None, clock=None,
+        state="wiped", last_seen_at=NOW - 5 * MINUTE, version=None, owes=None, holds=0, clock=None,
         clock_wrong=False, may_revoke=False, may_wipe=False, wipe_ordered_at=NOW - 9 * MINUTE,
         wipe_begun_at=NOW - 6 * MINUTE, wiped_at=NOW - 5 * MINUTE,
     )  # fmt: skip

@@ -11,6 +11,7 @@ from server.console.views_overview import (
     NoticeRow,
     OverviewPage,
     OwingRow,
+    SetAsideRow,
     SmallChart,
     WaitingRow,
 )
@@ -71,6 +72,11 @@ PAGES: dict[str, View] = {
             OwingRow(
                 phone="Ward phone", officer="PC Okafor", borough="Lambeth",
                 sentence="This phone owes note 7.", last_seen_at=NOW, revoked=True,
+            ),
+        ),
+        set_aside=(
+            SetAsideRow(
+                phone="Ward phone", officer="PC Okafor", borough="Lambeth", entries=2, oldest_at=NOW,
             ),
         ),
         measures=(_MEASURE,), since=NOW, noise_days=7,

@@ -38,7 +38,7 @@ def test_a_phone_is_shown_with_what_it_owes_holds_and_how_its_clock_is_off(
     admin: Browser, officer: Officer
 ) -> None:
     words = text(admin.get("/phones").text)
-    owed = ("1 phone with notes owed", "This phone owes note 2.", "2 entries only on it")
+    owed = ("1 phone with notes owed", "This phone owes note 2, and in all 2 entries that were only on it")
     for said in (*owed, "1 child", "4 min behind"):
         assert said in words
     assert "Amara" not in words

@@ -11,10 +11,13 @@ import pytest
 from server.casework.facts import MINUTE_MS
 from server.console.pages.overview import measures
 from server.http.overview import CSV_COLUMNS, as_csv
+from server.records import quarantine
 from server.records.figures import WEEKS_SHOWN, Week
 from tests.console.kit import Browser, text, titles
 from tests.http.kit import Client, add_person, services_of
+from tests.phones import enrolled
 from tests.road import AMARA, CAMDEN, JONAS, LAMBETH, Road
+from tests.test_releasing import revoked
 
 
 @pytest.fixture
@@ -51,6 +54,32 @@ def test_a_phone_that_owes_a_note_is_named_with_what_it_owes(
     )
     said = text(whitfield.get("/overview").text)
     assert "This phone owes notes 1 to 2." in said and "Ward phone 4" in said
+
+
+def test_what_was_set_aside_is_told_to_those_who_answer_for_the_officer(
+    whitfield: Browser, road: Road, client: Client
+) -> None:
+    officer, elsewhere = enrolled(road, "okafor", LAMBETH), enrolled(road, "banks", CAMDEN)
+    line, other = officer.note(AMARA)[1], officer.note(AMARA)
+    revoked(officer, line)
+    officer.push(b"{broken", other[1])
+    officer.push(other[1].replace(b"bus", b"bas"))  # damaged on its way: it comes again by itself
+    revoked(elsewhere, elsewhere.note(JONAS)[1])
+    page = text(whitfield.get("/overview").text)
+    assert "2 entries of PC Okafor" in page or "2 entries of okafor" in page.lower()
+    assert "banks" not in page.lower() and "Amara" not in page.split("Set aside")[1].split("How often")[0]
+    (found,) = whitfield.get("/api/overview").json()["set_aside"]
+    assert (found["device_id"], found["entries"], found["borough"]) == (
+        officer.identity.device_id,
+        2,
+        LAMBETH,
+    )
+    assert (
+        "earlysign_set_aside_waiting 4.0"
+        in services_of(client)
+        .metrics.render(set_aside=services_of(client).store.read_now(quarantine.count))
+        .decode()
+    )
 
 
 def test_an_investigator_has_no_such_page_and_no_such_figures(rivera: Browser) -> None:

@@ -28,7 +28,7 @@ def road(client: Client) -> Road:
 
 def test_the_overview_has_what_waits_and_each_week_of_the_own_boroughs(client: Client, road: Road) -> None:
     whitfield = Desk(client, add_person(client, "whitfield", role="supervisor"))
-    assert whitfield.get("/api/overview").json() == {"waiting": [], "owing": [], "weeks": []}
+    assert whitfield.get("/api/overview").json() == {"waiting": [], "owing": [], "set_aside": [], "weeks": []}
     road.child(AMARA)
     road.officer().writes(AMARA, danger_now=True)
     road.officer("lee", CAMDEN).writes(AMARA, danger_now=True)

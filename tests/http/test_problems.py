@@ -6,6 +6,7 @@ import enum
 import html
 import json
 import logging
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -255,6 +256,14 @@ def test_metrics_hold_no_address_and_ask_for_the_token(client: Client) -> None:
     shown = client.get("/metrics", headers={"authorization": "Bearer metrics-for-tests"})
     assert shown.status_code == 200 and "earlysign_requests_total" in shown.text
     assert MARKER not in shown.text
+
+
+def test_a_server_whose_disk_is_full_is_not_ready(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = shutil.disk_usage("/")._replace(free=4096)
+    monkeypatch.setattr("server.http.health.shutil.disk_usage", lambda _path: full)
+    problem = assert_problem(client.get("/health/ready"), 503, "unavailable")
+    assert "disk is full" in problem["detail"] and "room" in problem["hint"]
+    assert client.get("/health/live").status_code == 200
 
 
 def test_readiness_asks_the_database_and_liveness_does_not(client: Client) -> None:

@@ -1,73 +1,98 @@
 """The bits of `Model.calibration`: `python -m tests.linkage.fit CHILDREN NOTES SEED...`.
 
 A city for each seed, of so many registered children, and so many notes as they come, decided without a calibration.
-For each kind of agreement the bits that make what is said true on average, over all cities together, and how far they
-are known to be so from the cities one by one. Never give it the seed of the bench's own city, which is there to prove
-the result.
+For each kind of agreement the bits that make what is said of candidates of that kind true on average, over all cities
+together, and how far they are known to be so from the cities one by one. What something that differs means holds for
+cities of this size: two sizes give `differs_doubling`. Never give it a seed of the bench's own cities, which are there
+to prove the result.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from math import exp2, log
+from typing import NamedTuple
 
 import msgspec
 
-from server.linkage.calibration import Calibration
+from server.linkage.calibration import MILLION, Calibration
+from server.linkage.decide import Decision
 from server.linkage.model import default_model
 from tests.bench.linkage.registry import SEEDS_OF_THE_PROOF
-from tests.linkage.measure import Judged, index_of, judged, natural, numbered
-from tests.linkage.strata import make_registry, natural_cases
+from tests.linkage.measure import city
+from tests.linkage.strata import Case
 
-LEAST = 0.4
-"""Of a smaller probability it matters little what it means, and there are many."""
-
-
-_KINDS = Calibration(fits=1, fits_no_given=2, differs=3, differs_more=1)
+LEAST = 0.1
+"""Of notes whose likeliest candidate is less likely there are many, and it matters little what is said of them."""
+ROUNDS = 40
+STEP = 0.7
+"""Of Newton's step, since the kinds pull at one another where a note has candidates of several."""
+KINDS = 6
+_KINDS = Calibration(fits=1, fits_no_family=2, fits_no_given=3, fits_bare=4, differs=5, differs_more=1)
 """Bits that tell the kinds apart."""
 
 
-def fitted(best: Iterable[Judged]) -> Calibration:
-    """The calibration that these call for; a kind that occurs with one outcome only is left as counted."""
-    kinds: dict[float, list[tuple[float, bool, float]]] = {}
+class Told(NamedTuple):
+    """The candidates of a note, as counted: its weight, and of each the probability, whether it is the child, and the
+    kind of agreement."""
+
+    weight: float
+    candidates: tuple[tuple[float, bool, int], ...]
+
+
+def told(decided: Iterable[tuple[Case, Decision]]) -> Iterator[Told]:
+    """Notes that a calibration has to do with: such as may be the likeliest candidate's, and are not linked to it."""
     sure = default_model().link_probability
-    for one in best:
-        if LEAST <= one.probability < sure:
-            kind = min(_KINDS.bits(one.levels), 4)
-            kinds.setdefault(kind, []).append((one.probability, one.right, one.weight))
-    bits = {
-        kind: fitting_bits(held) if len({right for _, right, _ in held}) == 2 else 0.0
-        for kind, held in kinds.items()
-    }
-    fits, no_given, differs, both = (round(bits.get(kind, 0.0), 2) for kind in range(1, 5))
+    for case, decision in decided:
+        if decision.candidates and LEAST <= decision.candidates[0].probability < sure:
+            yield Told(
+                case.weight,
+                tuple(
+                    (c.probability, c.child_id == case.truth, kind_of(c.levels)) for c in decision.candidates
+                ),
+            )
+
+
+def kind_of(levels: Sequence[int]) -> int:
+    """The kind of agreement, 1 to `KINDS`."""
+    return min(int(_KINDS.bits(levels, MILLION)), KINDS)
+
+
+def fitted(notes: Sequence[Told]) -> Calibration:
+    """The calibration that these call for; a kind that occurs with one outcome only is left as counted."""
+    fits, no_family, no_given, bare, differs, both = (round(bits, 2) for bits in fitting_bits(notes)[1:])
     return Calibration(
         fits=fits,
+        fits_no_family=no_family,
         fits_no_given=no_given,
+        fits_bare=bare,
         differs=differs,
-        differs_more=round(both - differs, 2) if 4 in bits else 0.0,
+        differs_more=round(both - differs, 2) if both else 0.0,
     )
 
 
-def fitting_bits(judged: Sequence[tuple[float, bool, float]]) -> float:
-    """The bits that make what was said of these true on average, by bisection. `judged`: probability as counted,
-    whether it was the child, and the weight of the note; both outcomes must occur."""
-    low, high = -20.0, 20.0
-    truth = sum(weight * right for _, right, weight in judged)
-    while high - low > 0.001:
-        middle = (low + high) / 2
-        said = sum(weight / (1 + (1 - p) / p * 2.0**-middle) for p, _, weight in judged)
-        low, high = (middle, high) if said < truth else (low, middle)
-    return (low + high) / 2
-
-
-def city(children: int, notes: int, seed: int) -> Iterator[Judged]:
-    """The best candidates in one city."""
-    registry = make_registry(children, seed)
-    plain = msgspec.structs.replace(default_model(), calibration=Calibration())
-    index, decider = index_of(registry.known, plain)
-    with index:
-        cases = numbered(natural_cases(registry, notes, seed), registry.known)
-        yield from judged(natural(cases, index, decider))
+def fitting_bits(notes: Sequence[Told]) -> list[float]:
+    """The bits, by kind, with which what is said of the candidates of each kind is true on average."""
+    true, other = [0.0] * (KINDS + 1), [0.0] * (KINDS + 1)
+    for note in notes:
+        for _, right, kind in note.candidates:
+            (true if right else other)[kind] += note.weight
+    bits = [0.0] * (KINDS + 1)
+    for _ in range(ROUNDS):
+        factors = [exp2(one) for one in bits]
+        said, spread = [0.0] * (KINDS + 1), [0.0] * (KINDS + 1)
+        for note in notes:
+            odds = [(p * factors[kind], kind) for p, _, kind in note.candidates]
+            total = 1 - sum(p for p, _, _ in note.candidates) + sum(one for one, _ in odds)
+            for one, kind in odds:
+                p = one / total
+                said[kind] += note.weight * p
+                spread[kind] += note.weight * p * (1 - p)
+        for kind in range(1, KINDS + 1):
+            if true[kind] and other[kind]:
+                bits[kind] += STEP * (true[kind] - said[kind]) / spread[kind] / log(2)
+    return bits
 
 
 def main() -> None:
@@ -75,10 +100,11 @@ def main() -> None:
     children, notes, *seeds = map(int, sys.argv[1:])
     if proof := SEEDS_OF_THE_PROOF.intersection(seeds):
         sys.exit(f"{proof} are of the bench's own cities: a fit to them would prove nothing.")
-    cities = {seed: list(city(children, notes, seed)) for seed in seeds}
+    plain = msgspec.structs.replace(default_model(), calibration=Calibration())
+    cities = {seed: list(told(city(children, notes, seed, plain))) for seed in seeds}
     for seed, held in cities.items():
         print(f"seed {seed}: {fitted(held)}")
-    print(f"together: {fitted(one for held in cities.values() for one in held)}")
+    print(f"together: {fitted([one for held in cities.values() for one in held])}")
 
 
 if __name__ == "__main__":

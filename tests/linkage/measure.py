@@ -120,15 +120,31 @@ def judged(decided: Iterable[tuple[Case, Decision]]) -> Iterator[Judged]:
             yield Judged(best.probability, best.child_id == case.truth, case.weight, best.levels)
 
 
-class Decile(NamedTuple):
-    """The notes whose best candidate has a probability from `low` on, by a tenth. `worth`: as many notes of one
-    weight would tell as much."""
+class Decile(msgspec.Struct, frozen=True, array_like=True):
+    """The notes whose best candidate has a probability from `low` on, by a tenth: how many they are, and the sums of
+    their weights, of what was said, of what was true, and of the squares of the weights."""
 
     low: float
     notes: int
-    said: float
-    true: float
-    worth: float
+    weight: float
+    weight_said: float
+    weight_true: float
+    weight_squares: float
+
+    @property
+    def said(self) -> float:
+        """The probability, on average."""
+        return self.weight_said / self.weight
+
+    @property
+    def true(self) -> float:
+        """The share whose best candidate was the child."""
+        return self.weight_true / self.weight
+
+    @property
+    def worth(self) -> float:
+        """As many notes of one weight would tell as much."""
+        return self.weight**2 / self.weight_squares
 
     @property
     def error(self) -> float:
@@ -149,19 +165,36 @@ class Decile(NamedTuple):
         )
 
 
-def calibration(decided: Iterable[tuple[Case, Decision]]) -> list[Decile]:
+def calibration(best: Iterable[Judged]) -> list[Decile]:
     """Whether the best candidate's probability means what it says."""
     bins: list[list[Judged]] = [[] for _ in range(DECILES)]
-    for one in judged(decided):
+    for one in best:
         bins[min(int(one.probability * DECILES), DECILES - 1)].append(one)
     return [_decile(at / DECILES, held) for at, held in enumerate(bins) if held]
 
 
 def _decile(low: float, held: list[Judged]) -> Decile:
-    weight = sum(one.weight for one in held)
-    said = sum(one.weight * one.probability for one in held) / weight
-    true = sum(one.weight * one.right for one in held) / weight
-    return Decile(low, len(held), said, true, weight**2 / sum(one.weight**2 for one in held))
+    return Decile(
+        low, len(held), sum(one.weight for one in held), sum(one.weight * one.probability for one in held),
+        sum(one.weight * one.right for one in held), sum(one.weight**2 for one in held),
+    )  # fmt: skip
+
+
+def together(cities: Iterable[list[Decile]]) -> list[Decile]:
+    """The deciles of several cities as those of one."""
+    sums: dict[float, list[float]] = {}
+    for decile in (one for deciles in cities for one in deciles):
+        low, *values = msgspec.structs.astuple(decile)
+        sums[low] = [a + b for a, b in zip(sums.get(low, [0] * len(values)), values, strict=True)]
+    return [Decile(low, int(notes), *rest) for low, (notes, *rest) in sorted(sums.items())]
+
+
+def city(children: int, notes: int, seed: int, model: Model | None = None) -> Iterator[tuple[Case, Decision]]:
+    """Notes as they come about a city of so many registered children, decided."""
+    registry = make_registry(children, seed)
+    index, decider = index_of(registry.known, model)
+    with index:
+        yield from natural(numbered(natural_cases(registry, notes, seed), registry.known), index, decider)
 
 
 def report(outcomes: list[Outcome]) -> None:
@@ -208,7 +241,7 @@ def main() -> None:
     notes = NATURAL_NOTES * each
     print(f"{notes:,} notes as they come")
     cases = numbered(natural_cases(registry, notes, SEED), registry.known)
-    for decile in calibration(natural(cases, index, decider)):
+    for decile in calibration(judged(natural(cases, index, decider))):
         print(decile)
 
 

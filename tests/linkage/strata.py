@@ -416,8 +416,12 @@ NATURAL: dict[str, float] = {
     "name and date": 4, "no given name": 4, "other family name": 2, "middle name": 3, "first of January": 1,
 }  # fmt: skip
 """How often a note is written in each way, whomever it is about: shares are these over their sum."""
-DRAWN: dict[str, float] = {"age only": 8, "vague": 2, "no given name": 2}
-"""So much more often such notes are drawn than they come: of the probabilities in the middle, most are theirs."""
+DRAWN: dict[str, float] = {
+    "age only": 7, "moved": 4.5, "name and date": 4.5, "vague": 4, "no given name": 4, "age and home": 3,
+    "data entry": 3, "double name": 3, "transliterated": 2, "middle name": 2, "alias": 2, "other family name": 2,
+}  # fmt: skip
+"""So much more often such notes are drawn than they come. Of all others one in two hundred or fewer gets a probability
+in the middle; drawn by the square root of that share, notes of one number tell the most about the middle."""
 UNREGISTERED_SHARE, UNREGISTERED_KIN_SHARE = 0.20, 0.15
 """Of all notes: about a child nobody of whose home is registered, and about one whose brother or sister is. Those
 of the trial in LINKAGE.md."""

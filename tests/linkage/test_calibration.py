@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import datetime
 
+import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from server.linkage import levels as lv
-from server.linkage.calibration import Calibration, differences
+from server.linkage.calibration import MEASURED_CHILDREN_MIN, MILLION, Calibration, differences
+from server.linkage.decide import Decider
 from server.linkage.model import default_model
-from tests.linkage.builders import decided, record
+from tests.linkage.builders import decided, index_of, record
 
-BITS = Calibration(fits=1.0, fits_no_given=2.0, differs=-3.0, differs_more=-1.5)
-LINK = 0.9957
+BITS = Calibration(
+    fits=1.0, fits_no_family=0.5, fits_no_given=2.0, fits_bare=0.25, differs=-3.0, differs_more=-1.5,
+    differs_doubling=0.5,
+)  # fmt: skip
+HOMELESS: dict[str, object] = {"address": None, "postcode": None}
 
 
 def levels_of(**changes: object) -> list[int]:
@@ -28,36 +31,56 @@ def levels_of(**changes: object) -> list[int]:
         ({"phone": "07700 900999", "school": "Another School"}, 0, 1.0),
         ({"given_names": None}, 0, 2.0),
         ({"given_names": "L"}, 0, 2.0),
-        ({"family_name": None}, 0, 1.0),
+        ({"given_names": "L", **HOMELESS}, 0, 2.0),
+        ({"given_names": None, **HOMELESS}, 0, 0.25),
+        ({"family_name": None}, 0, 0.5),
+        ({"sex": "male"}, 0, 1.0),
         ({"family_name": "Whitcombe"}, 1, -3.0),
         ({"date_of_birth": datetime.date(2013, 5, 22)}, 1, -3.0),
         ({"date_of_birth": datetime.date(2013, 5, 22), "family_name": "Whitcombe"}, 2, -4.5),
-        ({"address": "3 Rye Lane", "postcode": "N1 9GU", "sex": "male", "given_names": None}, 2, -4.5),
+        (
+            {"address": "3 Rye Lane", "postcode": "N1 9GU", "given_names": None, "family_name": "Whitcombe"},
+            2,
+            -4.5,
+        ),
     ],
 )
 def test_the_bits_go_by_what_differs(changes: dict[str, object], differing: int, bits: float) -> None:
     levels = levels_of(**changes)
-    assert (differences(levels), BITS.bits(levels)) == (differing, bits)
+    assert (differences(levels), BITS.bits(levels, MILLION)) == (differing, bits)
+
+
+def test_what_differs_says_more_against_a_child_in_a_smaller_registry() -> None:
+    levels = levels_of(family_name="Whitcombe")
+    assert [BITS.bits(levels, MILLION * times // 4) for times in (1, 2, 4, 8)] == [-4.0, -3.5, -3.0, -2.5]
+    assert BITS.bits(levels, 7) == BITS.bits(levels, MEASURED_CHILDREN_MIN)
+    assert BITS.bits(levels_of(), 7) == BITS.bits(levels_of(), MILLION)
+
+
+def said(calibration: Calibration, *known: dict[str, object], **note: object) -> list[float]:
+    model = msgspec.structs.replace(default_model(), calibration=calibration)
+    found = Decider(model).decide(record(**note), index_of(record(**one) for one in known))
+    return [candidate.probability for candidate in found.candidates]
 
 
 def test_odds_are_multiplied() -> None:
-    fits = levels_of()
-    assert BITS.meant(0.5, fits, LINK) == pytest.approx(2 / 3)
-    assert Calibration().meant(0.5, fits, LINK) == 0.5
+    vague = {"given_names": None, "phone": None, "guardian": None, "school": None}
+    (counted,), (meant,) = said(Calibration(), {}, **vague), said(BITS, {}, **vague)
+    assert 0.1 < counted < 0.98
+    assert meant / (1 - meant) == pytest.approx(4 * counted / (1 - counted))
 
 
-@given(st.floats(0, 1), st.floats(0, 1), st.integers(0, 2))
-def test_what_is_meant_never_decreases_and_what_is_certain_enough_stays_so(
-    one: float, other: float, differing: int
-) -> None:
-    levels = [lv.G_EXACT, lv.F_EXACT, lv.B_EXACT, 0, 0, 0, 0, 0, 0, 0]
-    for at, level in ((lv.FAMILY, lv.F_DIFFER), (lv.BORN, lv.B_DIGIT))[:differing]:
-        levels[at] = level
-    low, high = sorted((one, other))
-    assert BITS.meant(low, levels, LINK) <= BITS.meant(high, levels, LINK)
-    assert (BITS.meant(0.0, levels, LINK), BITS.meant(1.0, levels, LINK)) == (0.0, 1.0)
-    for p in (low, high):
-        assert (BITS.meant(p, levels, LINK) >= LINK) == (p >= LINK)
+def test_twins_of_whom_nothing_tells_which_stay_alike() -> None:
+    vague = {"given_names": None, "school": None}
+    shares = said(BITS, {"given_names": "Leila"}, {"given_names": "Grace"}, **vague)
+    assert shares[0] == pytest.approx(shares[1]) and sum(shares) <= 1
+
+
+def test_what_is_certain_enough_to_link_is_taken_as_it_is_and_nothing_else_is_said_to_be() -> None:
+    raised = Calibration(fits=20.0, fits_no_given=20.0)
+    assert said(raised, {}) == said(Calibration(), {})
+    vague = {"given_names": None, "phone": None, "guardian": None, "school": None}
+    assert said(raised, {}, **vague) == [default_model().unlinked_most]
 
 
 def test_a_place_where_a_child_was_seen_is_no_home_that_differs() -> None:
@@ -71,4 +94,4 @@ def test_a_place_where_a_child_was_seen_is_no_home_that_differs() -> None:
 
 def test_the_default_says_less_of_a_child_of_whom_something_differs() -> None:
     bits = default_model().calibration
-    assert bits.differs < -1 < 0 < bits.fits < bits.fits_no_given
+    assert bits.differs + bits.differs_more < bits.differs < -1 < 0 < bits.fits < bits.fits_no_given

@@ -18,6 +18,8 @@ from tests.linkage.builders import CHILD, OBSERVED_ON, decided, decider, index_o
 from tests.linkage.test_standardise import DESCRIPTIONS
 
 CITY_SEED = 20260302
+UPN = "H801200001001"
+CIRCLE = ("phone", "school", "guardian")
 
 
 def test_the_same_description_is_linked() -> None:
@@ -224,7 +226,7 @@ def test_a_registry_of_people_of_all_ages_one_to_a_home_needs_no_care_for_siblin
     assert together.model.has_households
 
 
-RAISING, LOWERING = Calibration(differs=1.5), Calibration(differs=-1.5)
+RAISING, LOWERING = Calibration(fits=1.5), Calibration(fits=-1.5)
 
 
 @pytest.mark.parametrize("calibration", [RAISING, LOWERING])
@@ -253,3 +255,24 @@ def test_a_namesake_who_lives_elsewhere_is_not_linked_where_a_family_of_that_nam
     decision = decided(note, namesake, twin)
     assert (decision.outcome, decision.child_id) == ("review", 1)
     assert "lives" in decision.rule
+
+
+ELSEWHERE: dict[str, Any] = {"address": "3 Choumert Grove", "postcode": "SE15 4PB", **dict.fromkeys(CIRCLE)}
+NAMESAKE = record(date_of_birth=datetime.date(2012, 1, 9))
+"""Whom only later keys give."""
+
+
+def test_a_child_who_has_moved_is_linked_by_the_first_keys() -> None:
+    decision = decided(record(upn=UPN, **ELSEWHERE), record(upn=UPN), NAMESAKE)
+    assert (decision.outcome, decision.child_id, decision.compared) == ("link", 1, 1)
+
+
+@pytest.mark.parametrize("postcode", ["SE15 4PB", "SE15 4PD", None])
+def test_a_child_said_to_live_where_the_name_lives_already_is_left_to_a_person(postcode: str | None) -> None:
+    """However the postcode of the other family is written: the street and the name find it too. The person is shown
+    whomever else the later keys give."""
+    there = ELSEWHERE | {"postcode": postcode}
+    other = record(given_names="Ada", date_of_birth=datetime.date(2013, 6, 27), **there)
+    decision = decided(record(upn=UPN, **ELSEWHERE), record(upn=UPN), other, NAMESAKE)
+    assert (decision.outcome, decision.child_id, decision.compared) == ("review", 1, 3)
+    assert "lives where this child is said to live" in decision.rule

@@ -37,9 +37,10 @@ def test_the_waterfall_adds_up_to_the_probability() -> None:
         total = sum(s.weight for s in steps[:-1])
         assert total == pytest.approx(steps[-1].total, abs=0.2)
         p = decision.candidates[0].probability
-        counted = 1 / (1 + 2 ** -steps[-1].total)
-        levels = decision.candidates[0].levels
-        assert model.calibration.meant(counted, levels, model.link_probability) == pytest.approx(p, abs=0.01)
+        total = steps[-1].total
+        counted = 1 / (1 + 2**-total)
+        bits = model.bits(decision.candidates[0].levels) if counted < model.link_probability else 0.0
+        assert min(1 / (1 + 2 ** (-total - bits)), 1.0) == pytest.approx(p, abs=0.01)
         assert bool(steps[-1].remark) == (abs(counted - p) >= 0.005)
 
 

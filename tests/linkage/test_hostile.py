@@ -86,6 +86,12 @@ José/Núñez ~ JosÃ©/NÃºÃ±ez
 Ruby/Harcourt ~ Rub\u0443/\u041darcourt
 Benjamin/Hargreaves ~ Bemjamin/Hargraves
 Charlotte/Whitfield ~ Charlottte/Whitfeild
+Thi Minh Anh/Nguyen ~ Nguyen Thi/Minh Anh
+Ping Lam/Kwok ~ Kwok Ping/Lam
+Thivyan/Sivakumar ~ S. Thivyan/Sivakumar
+Zuzanna/Wisniewska ~ Zuzia/Wisniewska
+Malgorzata/Kowalska ~ Malgosia/Kowalska
+Mykhailo/Tkachenko ~ Mikhail/Tkachenko
 """
 
 ANOTHER = """
@@ -114,6 +120,9 @@ Leo/Hart ~ Theo/Hart
 Alexander/Dean ~ Alexandra/Dean
 Ruby/Harcourt ~ Ruben/Harcourt
 Ruby/Harcourt ~ Robyn/Harcourt
+Thi Minh Anh/Nguyen ~ Nguyen Thi/Minh Chau
+J. Robert/Ames ~ J. Ronan/Ames
+S. Thivyan/Sivakumar ~ S. Abinaya/Sivakumar
 """
 
 

@@ -21,6 +21,8 @@ THE_DAY = datetime.date(2012, 5, 23)
         "23MAY2012", "2012-05-23T00:00:00", "2012-05-23 00:00", "23/05/2012 14:30", "DOB 23/05/2012",
         " 23 / 05 / 2012 ",
         "23rd of May 2012",
+        "23/O5/2Ol2",
+        "23.o5.2o12",
     ],
 )  # fmt: skip
 def test_a_date_is_read_in_many_ways(written: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.linkage.measure import Outcome, by_stratum, calibration, index_of, natural, numbered, run
+from tests.linkage.measure import Outcome, by_stratum, calibration, index_of, judged, natural, numbered, run
 from tests.linkage.strata import NOT_IDENTIFIABLE, UNKNOWN, make_cases, make_registry, natural_cases
 
 SEED = 20260303
@@ -34,7 +34,8 @@ def test_a_search_that_ends_early_decides_as_one_that_looks_everything_up(
     with index:
         cases = list(numbered(make_cases(registry, EACH // 2, SEED), registry.known))
         early = run(cases, index, decider)
-        monkeypatch.setattr(decider, "_settled", lambda *_: False)
+        for rule in ("_settled", "_settled_by_first"):
+            monkeypatch.setattr(decider, rule, lambda *_: False)
         whole = run(cases, index, decider)
     assert sum(o.decision.compared for o in early) < sum(o.decision.compared for o in whole)
     for one, other in zip(early, whole, strict=True):
@@ -77,7 +78,7 @@ def test_a_probability_means_what_it_says() -> None:
     index, decider = index_of(registry.known)
     with index:
         cases = numbered(natural_cases(registry, NATURAL_NOTES, SEED), registry.known)
-        deciles = calibration(natural(cases, index, decider))
+        deciles = calibration(judged(natural(cases, index, decider)))
     assert deciles[-1].low == 0.9 and deciles[-1].notes > NATURAL_NOTES / 3
     assert deciles[-1].error <= 1.0
     for one in (one for one in deciles if one.low >= 0.5 and one.notes >= NOTES_MIN):

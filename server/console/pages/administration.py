@@ -36,7 +36,7 @@ async def list_phones(desk: NamedDependency[Desk]) -> Page:
 
 
 def _row(services: Services, phone: phones.Phone) -> PhoneRow:
-    row, said = phone.row, phone.said
+    row = phone.row
     borough = services.policy.force.name_of(row.borough) if row.borough else None
     return PhoneRow(
         device_id=row.device_id,
@@ -48,7 +48,6 @@ def _row(services: Services, phone: phones.Phone) -> PhoneRow:
         version=row.app_version,
         owes=phone.owes.sentence if phone.owes else None,
         holds=phone.holds,
-        waiting=said.waiting if said else None,
         clock=phone.clock,
         clock_wrong=phone.clock_wrong,
         may_revoke=row.status == devices.ACTIVE and row.wiped_at is None,

@@ -21,11 +21,12 @@ from server.console.views_overview import (
     NoiseRow,
     OverviewPage,
     OwingRow,
+    SetAsideRow,
     SmallChart,
     WaitingRow,
 )
 from server.http.auth import requires
-from server.records import alerts, children_shown, figures, noise, owing
+from server.records import alerts, children_shown, figures, noise, owing, quarantine
 from server.records.alerts import State
 from server.records.figures import WEEKS_SHOWN, Week
 from server.storage.port import Transaction
@@ -79,6 +80,16 @@ def _overview(tx: Transaction, desk: Desk) -> OverviewPage:
                 revoked=one.revoked_at is not None,
             )
             for one in owed
+        ),
+        set_aside=tuple(
+            SetAsideRow(
+                phone=one.phone,
+                officer=one.officer_name,
+                borough=telling.borough(one.borough) if one.borough else "No borough",
+                entries=one.entries,
+                oldest_at=one.oldest_at,
+            )
+            for one in quarantine.by_phone(tx, None if everywhere else person.boroughs)
         ),
         measures=measures(found, telling.borough, since),
         since=since,

@@ -17,8 +17,15 @@ from tests.bench.linkage.bars import Kept, Part
 from tests.bench.linkage.parts import Sizes, parts
 from tests.bench.linkage.registry import SEED, version
 
-WHOLE = Sizes(children=1_000_000, each=500, speed=(100_000, 1_000_000, 2_000_000), notes=4_000, times=30)
-QUICK = Sizes(children=5_000, each=60, speed=(5_000,), notes=500, times=5)
+WHOLE = Sizes(
+    children=1_000_000,
+    each=500,
+    natural=600_000,
+    speed=(100_000, 1_000_000, 2_000_000),
+    notes=4_000,
+    times=30,
+)
+QUICK = Sizes(children=5_000, each=60, natural=3_000, speed=(5_000,), notes=500, times=5)
 NOT_QUICK = "pseudopeople"
 
 

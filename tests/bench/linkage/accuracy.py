@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from server.linkage.decide import LINK, REVIEW, Decider
 from server.linkage.model import Model, default_model
@@ -12,13 +11,12 @@ from server.storage import StorageSettings, open_store
 from tests.bench.linkage.data import Data, record_rows
 from tests.bench.linkage.peers import Scored, arrow, splink_linker, splink_pairs
 from tests.bench.linkage.registry import Held
-from tests.linkage.measure import Decile, Outcome, calibration, natural, run
+from tests.linkage.measure import Decile, Outcome, calibration, city, judged, run
 from tests.linkage.public import best_f1, deduplicated, linked
 
 SURE = 0.95  # the peers' threshold for a link, as LINKAGE.md measured them
 PRECISION = 0.999
 READ_SECONDS_MAX = 1_800.0  # one read decides all notes
-T = TypeVar("T")
 DECILE_NOTES_MIN = 300  # fewer tell nothing about a share
 
 
@@ -106,31 +104,22 @@ class City(NamedTuple):
 
 def ours_city(held: Held, model: Model | None = None) -> City:
     """Every case against the registry on disk."""
-    return _reading(held, model, lambda source, decider: City(run(held.cases, source, decider)))
+    store = open_store(held.database, StorageSettings(statement_seconds_max=READ_SECONDS_MAX))
+    decider = Decider((model or default_model()).with_term_frequencies(held.counts))
+    try:
+        return City(store.read_now(lambda tx: run(held.cases, StoredIndex(tx), decider)))
+    finally:
+        store.close_now()
 
 
-def city_calibration(held: Held, model: Model | None = None) -> list[Decile]:
-    """Of notes as they come, the deciles of probability above one half."""
-
-    def decide(source: StoredIndex, decider: Decider) -> list[Decile]:
-        return calibration(natural(held.natural_cases(), source, decider))
-
-    return [decile for decile in _reading(held, model, decide) if decile.low >= 0.5]
+def city_calibration(children: int, notes: int, seed: int) -> list[Decile]:
+    """Of notes as they come about a city of its own, the deciles of probability above one half."""
+    return [decile for decile in calibration(judged(city(children, notes, seed))) if decile.low >= 0.5]
 
 
 def calibration_error(deciles: list[Decile]) -> float:
     """The largest distance of a decile that holds enough notes, in points."""
     return max((d.error for d in deciles if d.notes >= DECILE_NOTES_MIN), default=0.0)
-
-
-def _reading(held: Held, model: Model | None, work: Callable[[StoredIndex, Decider], T]) -> T:
-    """One long read of the registry on disk."""
-    store = open_store(held.database, StorageSettings(statement_seconds_max=READ_SECONDS_MAX))
-    decider = Decider((model or default_model()).with_term_frequencies(held.counts))
-    try:
-        return store.read_now(lambda tx: work(StoredIndex(tx), decider))
-    finally:
-        store.close_now()
 
 
 class CitySplink(NamedTuple):

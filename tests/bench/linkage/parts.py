@@ -8,13 +8,15 @@ import sys
 import tempfile
 from collections.abc import Callable
 from math import isnan
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import msgspec
 
 from tests.bench.linkage import accuracy, data, peers
 from tests.bench.linkage.accuracy import Fit
 from tests.bench.linkage.bars import Kept, Part
-from tests.bench.linkage.registry import NATURAL_NOTES, registry
-from tests.linkage.measure import by_stratum
+from tests.bench.linkage.registry import CITIES, registry
+from tests.linkage.measure import Decile, by_stratum, together
 
 MUST = {"FEBRL4": 0.9957, "FEBRL3": 0.9847, "pseudopeople": 0.979}
 STRETCH = {"FEBRL4": 0.997, "FEBRL3": 0.988, "pseudopeople": 0.985}
@@ -24,11 +26,12 @@ PROCESS_SECONDS_MAX = 3_600
 
 
 class Sizes(NamedTuple):
-    """How large a run is: children and notes of each kind of the city, registries for speed, notes to time, and notes
-    to time beside Splink."""
+    """How large a run is: children and notes of each kind of the city, notes as they come about each of the cities of
+    `calibration`, registries for speed, notes to time, and queries to Splink to time beside them."""
 
     children: int
     each: int
+    natural: int
     speed: tuple[int, ...]
     notes: int
     times: int
@@ -43,9 +46,11 @@ def parts(sizes: Sizes) -> dict[str, Work]:
     return (
         {name: _public(make) for name, make in _SETS.items()}
         | {f"registry-{size}": _making(size) for size in made}
-        | {"city": _city, "calibration": _calibration, "splink": _splink, "ahead": _ahead}
+        | {"city": _city, "splink": _splink, "ahead": _ahead}
         | {f"speed-{size}": _speed(size) for size in sizes.speed}
-        | {"turns": _turns}
+        | {"rounds": _rounds}
+        | {f"city-{seed}": _deciding(seed) for seed in CITIES}
+        | {"calibration": _calibration}
     )
 
 
@@ -103,14 +108,33 @@ def _city(part: Part, kept: Kept, sizes: Sizes) -> None:
     part.most("identifiable notes sent to review", own.review, 0.15)
 
 
-def _calibration(part: Part, kept: Kept, sizes: Sizes) -> None:
-    deciles = accuracy.city_calibration(registry(sizes.children, sizes.each))
-    print(
-        f"{NATURAL_NOTES * sizes.each:,} notes as they come, {sizes.children:,} children: the best candidate's"
-        f" probability, by decile above one half ({accuracy.DECILE_NOTES_MIN} notes or more count)"
-    )
+def _deciding(seed: int) -> Work:
+    def work(part: Part, kept: Kept, sizes: Sizes) -> None:
+        """The deciles of one city, kept for `calibration`."""
+        deciles = accuracy.city_calibration(sizes.children, sizes.natural, seed)
+        kept.file(_deciles_of(seed)).write_bytes(msgspec.json.encode(deciles))
+        _tell(deciles, f"{sizes.natural:,} notes as they come, {sizes.children:,} children, seed {seed}")
+
+    return work
+
+
+def _deciles_of(seed: int) -> str:
+    return f"deciles-{seed}"
+
+
+def _tell(deciles: list[Decile], what: str) -> None:
+    print(f"{what}: the best candidate's probability, by decile above one half")
     for decile in deciles:
         print(f"  {decile}")
+
+
+def _calibration(part: Part, kept: Kept, sizes: Sizes) -> None:
+    """All cities together."""
+    files = [kept.file(_deciles_of(seed)) for seed in CITIES]
+    if not all(file.exists() for file in files):
+        sys.exit("Run the parts city-SEED first.")
+    deciles = together(msgspec.json.decode(file.read_bytes(), type=list[Decile]) for file in files)
+    _tell(deciles, f"{len(CITIES)} cities together ({accuracy.DECILE_NOTES_MIN} notes or more count)")
     part.most("calibration error of a decile, points", accuracy.calibration_error(deciles), 2.0, 1.0, ".2f")
 
 
@@ -152,21 +176,26 @@ def _speed(size: int) -> Work:
     return work
 
 
-def _turns(part: Part, kept: Kept, sizes: Sizes) -> None:
-    """One note by ours and by Splink's two online queries, in turn, at the largest size."""
+def _rounds(part: Part, kept: Kept, sizes: Sizes) -> None:
+    """The same notes by ours and by Splink's two online queries, in rounds, at the largest size."""
     settings = kept.file("splink-settings")
     if not settings.exists():
         sys.exit("Splink's settings are not there yet: run the part splink first.")
-    turns = _measured(max(sizes.speed), sizes.each, sizes.times, "--splink", str(settings))
-    print(f"in turn, wall p50 (p99): ours {turns['ours_p50_ms']:.3f} ms, Splink predict_between "
-          f"{turns['between_p50_ms']:.0f} ({turns['between_p99_ms']:.0f}) ms, score_pairs with 20 candidates "
-          f"{turns['pairs_p50_ms']:.0f} ({turns['pairs_p99_ms']:.0f}) ms")  # fmt: skip
-    between, pairs = (turns[name] / turns["ours_p50_ms"] for name in ("between_p50_ms", "pairs_p50_ms"))
-    part.least("times faster than predict_between", between, 4500, form=".0f")
-    part.least("times faster than score_pairs (compare_records)", pairs, 90, form=".0f")
+    f = _measured(max(sizes.speed), sizes.each, sizes.notes, "--splink", str(settings),
+                  "--times", str(sizes.times))  # fmt: skip
+    print(f"in rounds, wall p50 (p99): ours {f['ours_p50_ms']:.3f} ({f['ours_p99_ms']:.2f}) ms, Splink predict_between "
+          f"{f['between_p50_ms']:.0f} ({f['between_p99_ms']:.0f}) ms, score_pairs with 20 candidates "
+          f"{f['pairs_p50_ms']:.0f} ({f['pairs_p99_ms']:.0f}) ms")  # fmt: skip
+    for what, name, must in (
+        ("predict_between", "between", 4500),
+        ("score_pairs (compare_records)", "pairs", 90),
+    ):
+        each = ", ".join(f"{ratio:,.0f}" for ratio in f[f"{name}_rounds"])
+        print(f"times faster than {what}, round by round: {each}")
+        part.least(f"times faster than {what}", f[f"{name}_p50_ms"] / f["ours_p50_ms"], must, form=".0f")
 
 
-def _measured(children: int, each: int, notes: int, *more: str) -> dict[str, float]:
+def _measured(children: int, each: int, notes: int, *more: str) -> dict[str, Any]:
     """Figures of `speed`, from a process of its own. The registry is made before: its memory is not measured."""
     registry(children, each)
     command = [sys.executable, "-m", "tests.bench.linkage.speed", "--children", str(children), "--each", str(each),
@@ -178,5 +207,5 @@ def _measured(children: int, each: int, notes: int, *more: str) -> dict[str, flo
         if ran.returncode:
             told.seek(0)
             sys.exit(f"The measure of speed at {children:,} failed:\n{told.read()[-2000:]}")
-    figures: dict[str, float] = json.loads(ran.stdout)
+    figures: dict[str, Any] = json.loads(ran.stdout)
     return figures

@@ -25,13 +25,13 @@ from server.records.index import FREQUENCIES
 from server.storage import open_store
 from tests.bench.linkage.data import CACHE, record_row
 from tests.bench.linkage.peers import arrow
-from tests.linkage.strata import Case, make_cases, make_registry, natural_cases
+from tests.linkage.strata import Case, make_cases, make_registry
 
 SEED = 20261127
-SEEDS_OF_THE_PROOF = frozenset((20260302, SEED))
+CITIES = (20261201, 20261202, 20261203)
+"""Seeds of the cities whose notes as they come say whether a probability means what it says."""
+SEEDS_OF_THE_PROOF = frozenset((20260302, SEED, *CITIES))
 """Cities that the bench decides or has decided: nothing may be fitted to them."""
-NATURAL_NOTES = 600
-"""So many notes as they come for every note of each kind: 300,000 in a whole run, some thousand in each decile."""
 PEER_ROWS_AT_ONCE = 100_000
 _ROOT = Path(__file__).parents[3]
 
@@ -43,16 +43,6 @@ class Held(NamedTuple):
     cases: list[Case]
     counts: TermFrequencies
     peer_rows: Path
-    natural: Path
-
-    def natural_cases(self) -> Iterator[Case]:
-        """Notes as they come, read one by one."""
-        with self.natural.open("rb") as file:
-            try:
-                while True:
-                    yield pickle.load(file)
-            except EOFError:
-                return
 
 
 def registry(children: int, each: int) -> Held:
@@ -67,7 +57,7 @@ def registry(children: int, each: int) -> Held:
     # Written by this module, for this user alone.
     cases = pickle.loads((folder / "cases.pickle").read_bytes())
     counts = msgspec.msgpack.decode((folder / "counts").read_bytes(), type=TermFrequencies)
-    return Held(folder / "earlysign.db", cases, counts, folder / "peers.parquet", folder / "natural.pickle")
+    return Held(folder / "earlysign.db", cases, counts, folder / "peers.parquet")
 
 
 def version() -> str:
@@ -98,9 +88,6 @@ def _hash(paths: list[Path]) -> str:
 def _make(folder: Path, children: int, each: int) -> None:
     made = make_registry(children, SEED)
     (folder / "cases.pickle").write_bytes(pickle.dumps(list(make_cases(made, each, SEED))))
-    with (folder / "natural.pickle").open("wb") as file:
-        for case in natural_cases(made, NATURAL_NOTES * each, SEED):
-            pickle.dump(case, file)
     known = made.known
     made.homes.clear()
     made.city.people.clear()

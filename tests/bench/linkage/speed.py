@@ -1,7 +1,13 @@
-"""How long one note takes against a registry over the server's own SQL, and Splink's two online queries, in turn.
+"""How long one note takes against a registry over the server's own SQL, and Splink's two online queries, in rounds.
 
 Run by the bench as a process of its own for each size, so that its peak memory is that of ours alone; Splink,
 with its copy of the registry, follows in another. Prints one JSON object.
+
+In each round some hundreds of notes are decided by ours, one after another, and then some of the very same notes by
+each of Splink's queries. So either is measured as a server that links would see it, at work: note by note in turn, each
+of ours would find the processor's caches full of what DuckDB read for half a second before. Both were warmed up, both
+are timed call by call, and nothing that was found for a note before is used again. A machine that slows down between
+two rounds shows in the ratios of the rounds.
 """
 
 from __future__ import annotations
@@ -10,24 +16,28 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from random import Random
+from typing import Any, NamedTuple
 
 import duckdb
 
 from server.linkage.candidates import find
 from server.linkage.decide import Decider
 from server.linkage.model import default_model
-from server.linkage.standardise import standardise
+from server.linkage.standardise import Description, standardise
 from server.records.index import StoredIndex, load_frequencies
-from server.storage import Transaction, open_store
+from server.storage import StorageSettings, Transaction, open_store
+from tests.bench.linkage.accuracy import READ_SECONDS_MAX
 from tests.bench.linkage.data import record_row
 from tests.bench.linkage.peers import arrow, kit
-from tests.bench.linkage.registry import Held, peer_row, registry
+from tests.bench.linkage.registry import SEED, Held, peer_row, registry
 
-WARM_UP_NOTES = 500
+WARM_UP_NOTES_MIN = 500
+WARM_UP_QUERIES = 3
 CANDIDATES_FOR_SPLINK = 20
+ROUNDS = 6
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -43,10 +53,16 @@ def peak_mib() -> float:
     return 0.0
 
 
-def _mixed(held: Held, notes: int) -> list[Any]:
-    """Notes of every stratum in turn."""
-    step = max(len(held.cases) // (notes + WARM_UP_NOTES), 1)
-    return [held.cases[at * step % len(held.cases)].note for at in range(notes + WARM_UP_NOTES)]
+def _mixed(held: Held, notes: int) -> tuple[list[Description], list[Description]]:
+    """Notes of every stratum in an order drawn from a seed: those to warm up with, and as many others as are asked for.
+
+    No note is in both. A server has decided thousands since it began, and remembers the names of these."""
+    cases = Random(SEED).sample(held.cases, len(held.cases))
+    if len(cases) < notes + WARM_UP_NOTES_MIN:
+        sys.exit(
+            f"There are {len(cases):,} notes about this registry, too few to time {notes:,}: give a larger --each."
+        )
+    return [case.note for case in cases[notes:]], [case.note for case in cases[:notes]]
 
 
 def ours(held: Held, notes: int) -> dict[str, float]:
@@ -57,14 +73,17 @@ def ours(held: Held, notes: int) -> dict[str, float]:
         counts = load_frequencies(tx)
         assert counts
         decider, source = Decider(default_model().with_term_frequencies(counts)), StoredIndex(tx)
+        before_all, asked = _mixed(held, notes)
+        for note in before_all:
+            decider.decide(standardise(note), source)
         took, used, compared = [], [], []
-        for note in _mixed(held, notes):
+        for note in asked:
             started, before = time.perf_counter(), time.thread_time()
             decision = decider.decide(standardise(note), source)
             used.append((time.thread_time() - before) * 1000)
             took.append((time.perf_counter() - started) * 1000)
             compared.append(float(decision.compared))
-        return took[WARM_UP_NOTES:], used[WARM_UP_NOTES:], compared[WARM_UP_NOTES:]
+        return took, used, compared
 
     took, used, compared = store.read_now(measure)
     store.close_now()
@@ -76,41 +95,64 @@ def ours(held: Held, notes: int) -> dict[str, float]:
     }  # fmt: skip
 
 
-def both(held: Held, settings: dict[str, Any], times: int) -> dict[str, float]:
-    """Ours, `predict_between` and `score_pairs` (once `compare_records`) in turn, note by note."""
+def both(held: Held, settings: dict[str, Any], times: int, a_round: int) -> dict[str, Any]:
+    """Ours, `predict_between` and `score_pairs` (once `compare_records`) over the same notes, in `ROUNDS` rounds of so
+    many notes; `times` queries of each kind in all. The ratios are of medians, over all rounds and of each."""
     splink = _Splink(held, settings)
-    store = open_store(held.database)
+    store = open_store(held.database, StorageSettings(statement_seconds_max=READ_SECONDS_MAX))
 
-    def measure(tx: Transaction) -> list[tuple[float, float, float]]:
+    def measure(tx: Transaction) -> list[_Round]:
         counts = load_frequencies(tx)
         assert counts
         decider, source = Decider(default_model().with_term_frequencies(counts)), StoredIndex(tx)
-        mixed = _mixed(held, times)
-        for note in mixed[:WARM_UP_NOTES]:
+        before_all, mixed = _mixed(held, ROUNDS * a_round)
+        for note in before_all:
             decider.decide(standardise(note), source)
-        rows = []
-        for number, note in enumerate(mixed[WARM_UP_NOTES:]):
-            record = standardise(note)
-            ids = sorted(find(record, source)[0])[:CANDIDATES_FOR_SPLINK]
-            some = [peer_row(child, one) for child, one, _ in source.records(ids or [1, 2, 3])]
-            own = record_row(f"1-{number}", record)
-            rows.append(
-                (
-                    _timed(lambda n=note: decider.decide(standardise(n), source)),  # type: ignore[misc]
-                    _timed(lambda o=own: splink.predict_between(o)),  # type: ignore[misc]
-                    _timed(lambda o=own, s=some: splink.score_pairs(o, s)),  # type: ignore[misc]
-                )
-            )
-        return rows[2:]
+        for note in before_all[:WARM_UP_QUERIES]:
+            _peer_times(splink, _asked(note, source))
+        rounds = []
+        for at in range(0, len(mixed), a_round):
+            notes = mixed[at : at + a_round]
+            asked = [_asked(note, source) for note in notes[:: -(-len(mixed) // times)]]
+            own = [_timed(lambda n=note: decider.decide(standardise(n), source)) for note in notes]  # type: ignore[misc]
+            peer = [_peer_times(splink, one) for one in asked]
+            rounds.append(_Round(own, [one for one, _ in peer], [one for _, one in peer]))
+        return rounds
 
-    rows = store.read_now(measure)
+    rounds = store.read_now(measure)
     store.close_now()
-    own, between, pairs = ([row[at] for row in rows] for at in range(3))
+    own, between, pairs = ([ms for one in rounds for ms in one[at]] for at in range(3))
     return {
-        "ours_p50_ms": percentile(own, 0.5),
+        "ours_p50_ms": percentile(own, 0.5), "ours_p99_ms": percentile(own, 0.99),
         "between_p50_ms": percentile(between, 0.5), "between_p99_ms": percentile(between, 0.99),
-        "pairs_p50_ms": percentile(pairs, 0.5), "pairs_p99_ms": percentile(pairs, 0.99), "peak_mib": peak_mib(),
+        "pairs_p50_ms": percentile(pairs, 0.5), "pairs_p99_ms": percentile(pairs, 0.99),
+        "between_rounds": [percentile(one.between, 0.5) / percentile(one.own, 0.5) for one in rounds],
+        "pairs_rounds": [percentile(one.pairs, 0.5) / percentile(one.own, 0.5) for one in rounds],
+        "peak_mib": peak_mib(),
     }  # fmt: skip
+
+
+class _Round(NamedTuple):
+    """Milliseconds of each call in one round."""
+
+    own: list[float]
+    between: list[float]
+    pairs: list[float]
+
+
+def _asked(note: Description, source: StoredIndex) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A note as Splink is asked about it, and the first of the candidates that ours compares."""
+    record = standardise(note)
+    ids = sorted(find(record, source)[0])[:CANDIDATES_FOR_SPLINK]
+    rows = [peer_row(child, one) for child, one, _ in source.records(ids or [1, 2, 3])]
+    return record_row("1-0", record), rows
+
+
+def _peer_times(
+    splink: _Splink, asked: tuple[dict[str, Any], Sequence[dict[str, Any]]]
+) -> tuple[float, float]:
+    row, rows = asked
+    return _timed(lambda: splink.predict_between(row)), _timed(lambda: splink.score_pairs(row, rows))
 
 
 def _timed(work: Callable[[], object]) -> float:
@@ -142,7 +184,7 @@ class _Splink:
         note = self._api.register(arrow([row]), dataset_display_name=f"note_{self._tables}")
         self._linker.inference.predict_between(self._known, note, warning_mode="never").as_record_list()
 
-    def score_pairs(self, row: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+    def score_pairs(self, row: dict[str, Any], rows: Sequence[dict[str, Any]]) -> None:
         names = {"source_dataset": "side_1"}, {"source_dataset": "side_0"}
         self._linker.inference.score_pairs(
             [row | names[0]], [one | names[1] for one in rows]
@@ -162,11 +204,13 @@ def main() -> None:
     parser.add_argument("--children", type=int, required=True)
     parser.add_argument("--each", type=int, required=True)
     parser.add_argument("--notes", type=int, required=True)
-    parser.add_argument("--splink", type=Path)
+    parser.add_argument("--splink", type=Path, help="its settings: measure beside it")
+    parser.add_argument("--times", type=int, default=0, help="queries of each kind to Splink")
     arguments = parser.parse_args()
     held = registry(arguments.children, arguments.each)
     if arguments.splink:
-        figures = both(held, json.loads(arguments.splink.read_text()), arguments.notes)
+        settings = json.loads(arguments.splink.read_text())
+        figures = both(held, settings, arguments.times, arguments.notes // ROUNDS)
     else:
         figures = ours(held, arguments.notes)
     json.dump(figures, sys.stdout)
