@@ -58,12 +58,12 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
 COLUMNS = "digest, note_id, kind, size, sent, state, address"
 
 
-def choose(paths: Iterable[Path]) -> list[Chosen]:
-    """Look at files that an officer wants to attach. Raises AttachmentProblem."""
+def choose(paths: Iterable[Path], bytes_max: int = ATTACHMENT_BYTES_MAX) -> list[Chosen]:
+    """Look at files that an officer wants to attach: at most so large. Raises AttachmentProblem."""
     chosen = []
     for path in paths:
         try:
-            chosen.append(_look(path))
+            chosen.append(_look(path, bytes_max))
         except OSError as error:
             raise AttachmentProblem(f"{path} cannot be read: {error.strerror}.") from None
     if len(chosen) > BLOBS_PER_OP_MAX:
@@ -73,10 +73,13 @@ def choose(paths: Iterable[Path]) -> list[Chosen]:
     return chosen
 
 
-def _look(path: Path) -> Chosen:
+def _look(path: Path, bytes_max: int) -> Chosen:
     stat = path.stat()
-    if stat.st_size > ATTACHMENT_BYTES_MAX:
-        raise AttachmentProblem(f"{path} is larger than {ATTACHMENT_BYTES_MAX // 1_000_000} MB.")
+    if stat.st_size > bytes_max:
+        raise AttachmentProblem(
+            f"{path} is larger than the {bytes_max // 1_000_000} MB that the server takes. Write the note without it, "
+            "keep the original, and tell the borough of it."
+        )
     hasher = hashlib.sha256()
     with path.open("rb") as file:
 

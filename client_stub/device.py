@@ -24,7 +24,7 @@ from client_stub.store import Item, Store
 from client_stub.transport import ClockWrong, Enrolled, Transport
 from sync import inbox
 from sync.holdings import Clocks, Kept
-from sync.limits import OP_BYTES_MAX
+from sync.limits import ATTACHMENT_BYTES_MAX, OP_BYTES_MAX
 from sync.note import Amendment, Note, Withdrawal
 from sync.operations import Body, Kind, digest, freeze, renumbered
 from sync.outbox import SyncState, sync_state
@@ -253,7 +253,7 @@ class Device:
 
     def _append(self, kind: Kind, entity_id: str, body: Body, attach: Sequence[Path] = ()) -> str:
         identity = self.enrolled()
-        chosen = album.choose(attach)
+        chosen = album.choose(attach, int(self.store.get("attachment_bytes_max") or ATTACHMENT_BYTES_MAX))
         if chosen and not isinstance(body, Withdrawal):
             named = (*body.attachments, *(one.attached for one in chosen))
             body = msgspec.structs.replace(body, attachments=named)

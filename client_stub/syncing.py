@@ -211,6 +211,7 @@ class Sync:
             if known is not None and known != hello.incarnation:
                 Album(self._store).send_again()
             self._store.put("incarnation", hello.incarnation)
+            self._store.put("attachment_bytes_max", str(hello.limits.attachment_bytes))
             if not hello.wipe:
                 self._store.put("closed", "")
         self._around.reached("hello.stored")

@@ -39,6 +39,9 @@ class Trip(msgspec.Struct, frozen=True):
     world: World
     actor: Actor
     now: int
+    came_at: int
+    """When the server received it: now, but for what a person releases, which may have been set aside for days. Those
+    days are nobody's who wrote or sent it."""
     note_ids: set[str]
     """Ids that a note has already: of those in this push, and of those stored so far."""
     awaited: set[str]
@@ -87,7 +90,7 @@ def apply(
     arrival, envelope, body = item.arrival, item.arrival.envelope, item.arrival.body
     assert envelope is not None and body is not None
     if isinstance(body, Note):
-        observed_at, doubtful = _observed(body, trip.now)
+        observed_at, doubtful = _observed(body, trip.came_at)
         code = Code.OBSERVED_OUT_OF_RANGE if doubtful else None
         kept = keep(Outcome.APPLIED, code, 1)
         _write(trip, item, envelope, kept, body, observed_at, doubtful)
@@ -123,7 +126,7 @@ def _write(
         note_id=envelope.entity_id,
         observed_at=observed_at,
         recorded_at=milliseconds(note.recorded_at),
-        received_at=now,
+        received_at=trip.came_at,
         found_borough=found_borough,
         author_borough=sender.borough,
         danger_now=note.danger_now,
@@ -143,11 +146,11 @@ def _write(
             observed_at=observed_at,
             observed_doubtful=doubtful,
             recorded_at=milliseconds(note.recorded_at),
-            received_at=now,
+            received_at=trip.came_at,
             status=placing.status_of(placements),
         ),
     )
-    facts = _facts(trip, envelope.entity_id, note, found_borough, now, observed_at)
+    facts = _facts(trip, envelope.entity_id, note, found_borough, trip.came_at, observed_at)
     attachments.name(tx, note_key, attachments_of(envelope.blobs, note))
     placing.place(tx, trip.world, note_key, placements, facts, cause, now=now)
     if envelope.entity_id in trip.awaited:

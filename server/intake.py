@@ -121,6 +121,7 @@ def _receive(
         world,
         Actor("device", sender.device_id),
         now,
+        now,
         note_ids=notes.taken_ids(tx, entities),
         awaited=set(ledger.awaited(tx, entities)),
         beside=Beside(tx, world, alone=alone, foreseen=foreseen),

@@ -113,7 +113,7 @@ def release(tx: Transaction, actor: Actor, quarantine_id: int, *, now: int, worl
     sender = _sender(tx, held, envelope)
     with tx.savepoint():
         op_id = quarantine.in_ledger(tx, quarantine_id, now=now)
-        verdict = _take_again(tx, sender, item, op_id, now=now, world=world)
+        verdict = _take_again(tx, sender, item, op_id, now=now, came_at=held.received_at, world=world)
         quarantine.decide(
             tx, actor, quarantine_id, Decision.RELEASED, now=now, by=actor.id, outcome=verdict.v.value,
             code=verdict.code, op_id=op_id,
@@ -122,7 +122,14 @@ def release(tx: Transaction, actor: Actor, quarantine_id: int, *, now: int, worl
 
 
 def _take_again(
-    tx: Transaction, sender: DeviceIdentity, item: Prepared, op_id: int, *, now: int, world: World
+    tx: Transaction,
+    sender: DeviceIdentity,
+    item: Prepared,
+    op_id: int,
+    *,
+    now: int,
+    came_at: int,
+    world: World,
 ) -> Verdict:
     """The road for a line that is in the ledger as `op_id`, which keeps the verdict that the phone has.
 
@@ -137,6 +144,7 @@ def _take_again(
         world,
         Actor("device", sender.device_id),
         now,
+        came_at,
         note_ids=notes.taken_ids(tx, ids),
         awaited=set(ledger.awaited(tx, ids)),
         beside=Beside(tx, world, alone=True),

@@ -60,11 +60,14 @@ def test_a_note_of_a_revoked_phone_goes_the_whole_road_when_it_is_released(
         "note.write",
         len(line),
     )
-    road.passes(minutes=7)
+    came_at = road.now
+    road.passes(minutes=3 * 24 * 60)
     assert release(road).v == "applied"
     assert road.child_of(note_id) == child
     assert [alert.grade for alert in road.alerts_of(child)] == ["red"]
-    assert road.rows("SELECT author, received_at FROM note") == [("okafor", road.now)]
+    assert road.rows("SELECT author, received_at FROM note") == [("okafor", came_at)]
+    started = road.rows("SELECT started_at, late_by_ms, unsent_ms FROM alert")
+    assert started == [(road.now, 0, 0)], "three days in quarantine are no late sync"
     assert waiting(road) == []
     verbs = road.rows("SELECT verb FROM audit_entry WHERE kind = 'quarantine' ORDER BY position")
     assert verbs == [("collection",), ("alteration",)]

@@ -48,10 +48,15 @@ async def run(
     if not await store.read(lambda tx: deliveries.is_due(tx, [*names, EVERYBODY], now=now)):
         return 0
     places = {code: borough.name for code, borough in policy.force.boroughs.items()}
-    for _ in range(SPREADS_MAX):  # each its own transaction, so that notes get in between
-        done = await store.write(lambda tx: spreading.spread(tx, policy, presets, channels, now=now))
-        if done < spreading.SPREAD_AT_ONCE_MAX:
-            break
+    waiting = await store.read(
+        lambda tx: spreading.waiting(tx, SPREADS_MAX * spreading.SPREAD_AT_ONCE_MAX, now=now)
+    )
+    for start in range(0, len(waiting), spreading.SPREAD_AT_ONCE_MAX):
+        # Each its own transaction, so that notes get in between.
+        some = waiting[start : start + spreading.SPREAD_AT_ONCE_MAX]
+        await store.write(
+            partial(spreading.spread, policy=policy, presets=presets, channels=channels, chosen=some, now=now)
+        )
     until = asyncio.get_running_loop().time() + ROUND_SECONDS_MAX
     sent = await asyncio.gather(*[_send_due(store, one, places, clock, draw, until) for one in channels])
     return sum(sent)

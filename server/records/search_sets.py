@@ -41,7 +41,8 @@ class _Kept:
 
     def __init__(self) -> None:
         self._blocks: dict[str, dict[int, _Held]] = {}
-        self._bytes: dict[str, int] = {}
+        self._sizes: dict[str, int] = {}
+        self._bytes = 0
         self._changing = threading.Lock()
 
     def of(self, stamp: str) -> Mapping[int, _Held]:
@@ -51,10 +52,12 @@ class _Kept:
         size = sum(FEW_BYTES + len(one) if isinstance(one, bytes) else COMMON_BYTES for one in sets.values())
         with self._changing:
             self._blocks.setdefault(stamp, {}).update(sets)
-            self._bytes[stamp] = self._bytes.get(stamp, 0) + size
-            while sum(self._bytes.values()) > KEPT_BYTES_MAX:
+            self._sizes[stamp] = self._sizes.get(stamp, 0) + size
+            self._bytes += size
+            while self._bytes > KEPT_BYTES_MAX:
                 oldest = next(iter(self._blocks))
-                del self._blocks[oldest], self._bytes[oldest]
+                del self._blocks[oldest]
+                self._bytes -= self._sizes.pop(oldest)
 
 
 _KEPT = _Kept()

@@ -83,17 +83,39 @@ class _Event(msgspec.Struct, frozen=True):
         return self.kind == EventKind.GRADED and self.grade.urgency > min(one.urgency for one in self.grades)
 
 
+@impersonal("numbers of deliveries")
+def waiting(tx: Transaction, most: int, *, now: int) -> list[int]:
+    """What is queued for everybody and due, reds first, then as it came. To put ten thousand in order takes as long as
+    to deal with two hundred, so it is asked once for many rounds of `spread`."""
+    rows = tx.rows(
+        "SELECT d.delivery_id FROM delivery d JOIN alert_event e ON e.event_id = d.event_id"
+        " WHERE d.state = 'waiting' AND d.channel = :everybody AND d.next_at <= :now"
+        " ORDER BY CASE e.grade WHEN 'red' THEN 0 ELSE 1 END, d.next_at, d.delivery_id LIMIT :most",
+        {"everybody": EVERYBODY, "now": now, "most": most},
+    )
+    return [delivery_id for (delivery_id,) in rows]
+
+
 @impersonal("which of the staff hear of a step, by number; the disclosure is logged when it is sent")
 def spread(
-    tx: Transaction, policy: Policy, presets: Presets, channels: Sequence[Channel], *, now: int
+    tx: Transaction,
+    policy: Policy,
+    presets: Presets,
+    channels: Sequence[Channel],
+    chosen: Sequence[int] | None = None,
+    *,
+    now: int,
 ) -> int:
-    """Turn what is queued for everybody into deliveries; how many steps were dealt with."""
+    """Turn what is queued for everybody into deliveries; how many steps were dealt with. `chosen`: some of `waiting`,
+    or the first of them now."""
+    if chosen is None:
+        chosen = waiting(tx, SPREAD_AT_ONCE_MAX, now=now)
+    marks: dict[str, object] = {f"d{index}": delivery_id for index, delivery_id in enumerate(chosen)}
     rows = tx.rows(
         "SELECT d.delivery_id, d.event_id, e.alert_id, e.borough, e.grade, e.kind, e.actor, e.told, e.detail, a.owner"
         " FROM delivery d JOIN alert_event e ON e.event_id = d.event_id JOIN alert a ON a.alert_id = e.alert_id"
-        " WHERE d.state = 'waiting' AND d.channel = :everybody AND d.next_at <= :now"
-        " ORDER BY CASE e.grade WHEN 'red' THEN 0 ELSE 1 END, d.next_at, d.delivery_id LIMIT :most",
-        {"everybody": EVERYBODY, "now": now, "most": SPREAD_AT_ONCE_MAX},
+        f" WHERE d.state = 'waiting' AND d.delivery_id IN ({', '.join(f':{name}' for name in marks) or 'NULL'})",
+        marks,
     )
     if not rows:
         return 0

@@ -159,6 +159,22 @@ def test_a_line_that_damages_every_one_leaves_it_waiting_and_holds_up_no_other(
     assert sync(live, device).all_sent
 
 
+def test_a_file_that_the_server_would_not_take_is_refused_while_the_officer_looks(
+    tmp_path: Path,
+) -> None:
+    settings = Settings(
+        data=tmp_path / "d", jobs=False, attachment_reserve_megabytes=0, attachment_megabytes=1
+    )
+    with live_server(settings) as live:
+        add_person(live, "okafor", role="schools_officer")
+        device = enrolled(live, tmp_path / "p")
+        with contextlib.closing(device.store):
+            sync(live, device)
+            with pytest.raises(AttachmentProblem, match="larger than the 1 MB that the server takes"):
+                device.write(a_note(), attach=[a_file(tmp_path, large(1_100_000, seed=3))])
+            assert device.status().items == []
+
+
 def test_a_file_without_a_good_receipt_is_named_by_its_proof(
     live: LiveClient, device: Device, tmp_path: Path
 ) -> None:

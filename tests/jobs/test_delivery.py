@@ -160,6 +160,36 @@ def test_each_webhook_hears_of_its_own_boroughs_and_grades(road: Road) -> None:
     assert deliver(road, Receiver(), boroughs=(LAMBETH,), grades=(Grade.RED,)) == 2
 
 
+def test_much_that_waits_is_spread_a_part_at_a_time_with_the_reds_first(
+    road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spreading, "SPREAD_AT_ONCE_MAX", 1)
+    monkeypatch.setattr(delivery, "SPREADS_MAX", 3)
+    parts: list[list[str]] = []
+    spread = spreading.spread
+
+    def noting(tx: Transaction, **given: Any) -> int:
+        grades: dict[int, str] = dict(
+            tx.rows("SELECT d.delivery_id, e.grade FROM delivery d JOIN alert_event e USING (event_id)")
+        )
+        parts.append([grades[one] for one in given["chosen"]])
+        return spread(tx, **given)
+
+    monkeypatch.setattr(spreading, "spread", noting)
+    officer = road.officer()
+    for child in (AMARA, JONAS):
+        for danger in (False, True):
+            officer.writes(child, danger_now=danger)
+    steps = road.value("SELECT COUNT(*) FROM delivery WHERE channel = 'everybody' AND state = 'waiting'")
+    assert steps == 4
+    deliver(road, Receiver())
+    first = [grade for part in parts for grade in part]
+    assert len(first) == 3 and first[0] == "red"
+    assert first == sorted(first, key=lambda grade: grade != "red")
+    deliver(road, Receiver())
+    assert list(map(len, parts)) == [1, 1, 1, 1]
+
+
 def test_a_receiver_that_is_gone_for_good_is_not_asked_again(road: Road) -> None:
     road.officer().writes(AMARA)
     receiver = Receiver(410)

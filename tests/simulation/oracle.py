@@ -66,11 +66,11 @@ class Told:
 
 @dataclass
 class Life:
-    """One server's memory. `set_aside`: (device, digest) that a person must look at. `wipes`: by device, when it said
-    that it begins to wipe itself and that it has."""
+    """One server's memory. `set_aside`: (device, digest) that a person must look at, and when it first came. `wipes`:
+    by device, when it said that it begins to wipe itself and that it has."""
 
     ops: dict[Key, Kept] = field(default_factory=dict)
-    set_aside: set[tuple[str, str]] = field(default_factory=set)
+    set_aside: dict[tuple[str, str], int] = field(default_factory=dict)
     notes: dict[str, Told] = field(default_factory=dict)
     parked: dict[str, list[tuple[Key | None, dict[str, Any]]]] = field(default_factory=dict)
     revoked: set[str] = field(default_factory=set)
@@ -87,22 +87,22 @@ class Life:
         try:
             op = json.loads(line)
         except ValueError:
-            self.set_aside.add((device, digest))
+            self.set_aside.setdefault((device, digest), now)
             return QUARANTINED, "not_an_op"
         if sha(_body(line)) != op["body_sha256"]:
-            self.set_aside.add((device, digest))
+            self.set_aside.setdefault((device, digest), now)
             return QUARANTINED, "body_digest_mismatch"
         key = (device, op["epoch"], op["seq"])
         kept = self.ops.get(key)
         if kept is not None and kept.digest == digest:
             return "duplicate", kept.outcome
         if kept is not None:
-            self.set_aside.add((device, digest))
+            self.set_aside.setdefault((device, digest), now)
             return QUARANTINED, "key_reused"
         fault = self._fault(device, user, op)
         if fault is not None:
             self.ops[key] = Kept(digest, QUARANTINED, fault, now)
-            self.set_aside.add((device, digest))
+            self.set_aside.setdefault((device, digest), now)
             return QUARANTINED, fault
         note = self.notes.get(op["entity_id"])
         if op["kind"] != "note.write" and note is None:
@@ -147,7 +147,9 @@ class Life:
         if op["kind"] != "note.write" and op["entity_id"] not in self.notes:
             self.parked.setdefault(op["entity_id"], []).append((None, op))
             return PARKED
-        self._apply(op, now)
+        self._apply(
+            op, self.set_aside[device, sha(line)]
+        )  # received when it came, and not when it was released
         return APPLIED
 
     def _fault(self, device: str, user: str, op: dict[str, Any]) -> str | None:
@@ -229,7 +231,7 @@ class Life:
             line = found.get((device, digest))
             if line is None or sha(bytes(line)) != digest:
                 raise Violation(4, f"the bytes of a line that was set aside are gone ({digest[:8]})")
-        if found.keys() - self.set_aside:
+        if found.keys() - self.set_aside.keys():
             raise Violation(5, "something was set aside that had nothing wrong")
 
     def check_wipes(self, rows: Iterable[tuple[Any, ...]]) -> None:

@@ -5,21 +5,27 @@ same again, everything pulled in pages of 500, empty pulls, and, in the first of
 fresh connections with 20 notes each, all at once. Ours does the whole road besides (custody, linkage against 100,000
 children, rules, alerts, audit). Figures are medians of the rounds; what was acknowledged is counted against what can be
 pulled. All are asked by one and the same small client (`wire.py`). A peer that answers before anything is on disk is
-marked so. Kinto is given a fifth of the notes and phones, for it takes some six milliseconds of CPU for each.
+marked so. Kinto is given a fifth of the notes and phones, for it takes some six milliseconds of CPU for each. A whole
+run ends with the end of a shift on ours with 2 million children, London's number (`--burst` measures that alone, with
+`--children`).
 
-`--burst --children 2000000` measures the end of a shift alone, of ours, with London's number of known children.
 Everything runs on this machine, clients too. PostgreSQL's programs and the network (for the peers' packages, the
-first time) are needed. On a quiet machine with two cores a whole run takes 20 to 25 minutes; what was measured of
-each is printed as it goes. `--peers rxdb "earlysign on SQLite" --only pull` measures some, and of each some parts
-(notes are pushed in any case). It ends with 1 where a bar was missed or a note of ours was lost.
+first time) are needed. On a quiet machine with two cores a whole run takes half an hour, six minutes of it to import
+2 million children, the first time. What was measured of each is printed as it goes and kept in the temporary folder: a
+run that was stopped goes on where it was, unless the code has changed or `--again` is said. `--peers rxdb "earlysign
+on SQLite" --only pull` measures some, and of each some parts (notes are pushed in any case); `--quick`, and any run
+with fewer notes or some peers only, leaves the 2 million out. It ends with 1 where a bar was missed or a note of ours
+was lost.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
@@ -29,6 +35,7 @@ from server.demo.population import write_registry_csv
 from server.importing import import_registry
 from server.storage import open_store
 from tests.bench.peers import servers
+from tests.bench.peers.kept import Kept
 from tests.bench.peers.measuring import PARTS, Burst, Measured, measure, measure_burst
 from tests.bench.peers.servers import Peer
 from tests.bench.push_postgres import execute, postmaster
@@ -45,6 +52,7 @@ BARS = (
 )
 """What ours on SQLite must reach: a figure, the peer it is held against, and the ratio to it (a time: at most)."""
 
+WHOLE_NOTES = 20_000
 CHILDREN_OF_LONDON = 2_000_000
 BURST_BARS = (("seconds", 25.0), ("p99", 10.0), ("memory", 1536.0), ("lost", 0.0))
 """What the end of a shift may take with London's number of children: seconds, seconds, MiB, notes."""
@@ -55,7 +63,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--notes", type=int, default=20_000)
+    parser.add_argument("--notes", type=int, default=WHOLE_NOTES)
     parser.add_argument("--batch", type=int, default=50)
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--children", type=int, default=100_000)
@@ -65,34 +73,72 @@ def main() -> int:
     parser.add_argument("--burst", action="store_true", help="only the end of a shift, and only ours")
     parser.add_argument("--peers", nargs="+", default=[], help="names of peers, or a piece of each")
     parser.add_argument("--only", nargs="+", default=PARTS, choices=PARTS, help="parts of the work")
+    parser.add_argument("--again", action="store_true", help="measure what was measured before, too")
     parser.add_argument("--quick", action="store_true", help="one small round, to see that everything runs")
     asked = parser.parse_args()
     if asked.quick:
         asked.rounds, asked.notes, asked.children, asked.phones = 1, 1_600, 2_000, 60
+    kept = Kept(asked)
     if asked.burst:
-        peer = Peer(OURS, True, servers.ours_on_sqlite(asked.children))
-        return report_bursts({peer.name: [measure_burst(peer, asked)]}, asked)
+        return report_bursts({OURS: [at_the_end_of_a_shift(kept, asked)]}, asked)
     with ExitStack() as stack:
-        peers = wanted(asked.peers, asked.children, stack)
-        rounds: dict[str, list[Measured]] = {peer.name: [] for peer in peers}
-        bursts: dict[str, list[Burst]] = {peer.name: [] for peer in peers}
-        print(HEAD, flush=True)
-        for number in range(asked.rounds):
-            for peer in peers:
-                began = time.monotonic()
-                rounds[peer.name].append(measure(peer, asked))
-                took = f"  round {number + 1}, {time.monotonic() - began:.0f} s"
-                print(line(peer, rounds[peer.name][-1:]) + took, flush=True)
-                if number < asked.burst_rounds and "burst" in asked.only:
-                    bursts[peer.name].append(measure_burst(peer, asked))
-                    print(burst_line(peer.name, bursts[peer.name][-1:]), flush=True)
-        failed = report(peers, rounds, asked) + report_bursts(bursts, asked)
-        return 1 if failed else 0
+        rounds, bursts = measure_rounds(asked, kept, stack)
+        failed = report(rounds, asked) + report_bursts(bursts, asked)
+    if not asked.quick and not asked.peers and "burst" in asked.only and asked.notes >= WHOLE_NOTES:
+        asked.children = CHILDREN_OF_LONDON
+        failed += report_bursts({OURS: [at_the_end_of_a_shift(Kept(asked), asked)]}, asked)
+    return 1 if failed else 0
 
 
-def wanted(pieces: list[str], children: int, stack: ExitStack) -> list[Peer]:
+Rounds = dict[Peer, list[Measured]]
+Bursts = dict[str, list[Burst]]
+
+
+def measure_rounds(asked: argparse.Namespace, kept: Kept, stack: ExitStack) -> tuple[Rounds, Bursts]:
+    """Every round of every peer, and the ends of shifts, but for what was measured before."""
+    is_missing = functools.partial(misses_some, asked, kept)
+    peers = wanted(asked.peers, asked.children, stack, is_missing)
+    rounds: Rounds = {peer: [] for peer in peers}
+    bursts: Bursts = {peer.name: [] for peer in peers}
+    print(HEAD, flush=True)
+    for number in range(1, asked.rounds + 1):
+        for peer in peers:
+            began = time.monotonic()
+            found, before = kept.get(
+                f"{peer.name} {number}", Measured, functools.partial(measure, peer, asked)
+            )
+            rounds[peer].append(found)
+            took = "measured before" if before else f"{time.monotonic() - began:.0f} s"
+            print(f"{line(peer, [found])}  round {number}, {took}", flush=True)
+            if number <= asked.burst_rounds and "burst" in asked.only:
+                bursts[peer.name].append(
+                    kept.get(
+                        f"{peer.name} burst {number}", Burst, functools.partial(measure_burst, peer, asked)
+                    )[0]
+                )
+                print(burst_line(peer.name, bursts[peer.name][-1:]), flush=True)
+    return rounds, bursts
+
+
+def misses_some(asked: argparse.Namespace, kept: Kept, name: str) -> bool:
+    """Whether some figure of a peer is still to be measured."""
+    names = [f"{name} {number}" for number in range(1, asked.rounds + 1)]
+    if "burst" in asked.only:
+        names += [f"{name} burst {number}" for number in range(1, min(asked.rounds, asked.burst_rounds) + 1)]
+    return not all(map(kept.has, names))
+
+
+def at_the_end_of_a_shift(kept: Kept, asked: argparse.Namespace) -> Burst:
+    """The end of a shift alone, of ours."""
+    peer = Peer(OURS, True, servers.ours_on_sqlite(asked.children))
+    return kept.get(f"{OURS} burst", Burst, functools.partial(measure_burst, peer, asked))[0]
+
+
+def wanted(
+    pieces: list[str], children: int, stack: ExitStack, is_missing: Callable[[str], bool]
+) -> list[Peer]:
     """Ours and the others, in the order of a round, those of whose names a piece was given. PostgreSQL runs, for as
-    long as the stack is open, where one of them needs it."""
+    long as the stack is open, where one of them needs it: `is_missing` says whether a peer is still to be measured."""
     alone = (
         Peer(OURS, True, servers.ours_on_sqlite(children)),
         Peer("FastAPI and SQLModel, SQLite", True, servers.fastapi_sqlmodel),
@@ -105,17 +151,18 @@ def wanted(pieces: list[str], children: int, stack: ExitStack) -> list[Peer]:
         return not pieces or any(piece in name for piece in pieces)
 
     peers = [peer for peer in alone if is_wanted(peer.name)]
-    if any(map(is_wanted, on_postgres)):
+    ours, kinto = on_postgres
+    if any(is_wanted(name) and is_missing(name) for name in on_postgres):
         postgres = stack.enter_context(private_server(durable=True))
         import_into(postgres, Path(stack.enter_context(tempfile.TemporaryDirectory())), children)
         master = postmaster(postgres)
-        ours, kinto = on_postgres
         more = (
             Peer(ours, True, servers.ours_on_postgres(postgres, master)),
             Peer(kinto, True, servers.kinto(postgres, master), share=0.2),
         )
-        peers += [peer for peer in more if is_wanted(peer.name)]
-    return peers
+    else:
+        more = (Peer(ours, True, servers.never), Peer(kinto, True, servers.never))
+    return peers + [peer for peer in more if is_wanted(peer.name)]
 
 
 def import_into(postgres: str, folder: Path, children: int) -> None:
@@ -162,7 +209,7 @@ def line(peer: Peer, of: list[Measured]) -> str:
     return f"{peer.name:30}{''.join(figures)}"
 
 
-def report(peers: list[Peer], rounds: dict[str, list[Measured]], asked: argparse.Namespace) -> int:
+def report(rounds: Rounds, asked: argparse.Namespace) -> int:
     """Print the table and the bars. How many bars were missed, and what was lost of ours."""
     print(
         f"\n{asked.notes} notes in batches of {asked.batch} from {asked.clients} clients; ours with"
@@ -171,15 +218,16 @@ def report(peers: list[Peer], rounds: dict[str, list[Measured]], asked: argparse
         " a note pulled, for an empty pull.\n"
     )
     print(f"{HEAD}  on disk")
-    for peer in peers:
-        print(f"{line(peer, rounds[peer.name])}  {'yes' if peer.durable else 'NO: does not fsync'}")
+    for peer, of in rounds.items():
+        print(f"{line(peer, of)}  {'yes' if peer.durable else 'NO: does not fsync'}")
     missed = 0
+    named = {peer.name: of for peer, of in rounds.items()}
     print()
     for figure, against, bar in BARS:
-        other = next((name for name in rounds if against in name), None)
-        if other is None or OURS not in rounds:
+        other = next((name for name in named if against in name), None)
+        if other is None or OURS not in named:
             continue
-        mine, theirs = middle(rounds[OURS], figure), middle(rounds[other], figure)
+        mine, theirs = middle(named[OURS], figure), middle(named[other], figure)
         if mine is None or theirs is None:
             continue
         ratio = mine / theirs
@@ -188,7 +236,7 @@ def report(peers: list[Peer], rounds: dict[str, list[Measured]], asked: argparse
         missed += not holds
         print(f"  {figure} beside {other}: {ratio:.2f} ({'at most' if at_most else 'at least'} {bar}):"
               f" {'held' if holds else 'MISSED'}")  # fmt: skip
-    lost = sum(one.lost for name, of in rounds.items() if name.startswith("earlysign") for one in of)
+    lost = sum(one.lost for name, of in named.items() if name.startswith("earlysign") for one in of)
     return (0 if asked.quick else missed) + lost
 
 

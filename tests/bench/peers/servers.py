@@ -50,6 +50,11 @@ class Peer(msgspec.Struct, frozen=True):
     share: float = 1.0
 
 
+def never(clients: int) -> AbstractContextManager[Running]:
+    """Stands for a server of which everything was measured before."""
+    raise SystemExit("This peer was measured before and is not started again. Use --again.")
+
+
 @contextmanager
 def _process(
     command: Sequence[object], address: str, folder: Path, variables: dict[str, str] | None = None
