@@ -23,6 +23,7 @@ from server.linkage.names import (
     skeleton,
     sound,
     spelling,
+    without_god,
     words_of,
 )
 from server.linkage.standardise import Record
@@ -103,6 +104,11 @@ class Comparer:
             return W_VARIANT
         if is_short_form(first, second):
             return W_SHORT
+        plain, other_plain = without_god(first), without_god(second)
+        if (plain, other_plain) != (first, second) and (
+            plain == other_plain or is_short_form(plain, other_plain)
+        ):
+            return W_SHORT
         heard = spelling if one in LISTED and other in LISTED else sound
         if len(one) > 2 and len(other) > 2 and heard(first) == heard(second):
             return W_VARIANT
@@ -111,7 +117,7 @@ class Comparer:
         if slip_between(one, other):
             # Two names that people bear and that differ by a letter are two names: twins often have such.
             ours, theirs = self._counts.is_name(one), self._counts.is_name(other)
-            apart = (ours and theirs) or one[0] != other[0] or _two_sexes(one, ours, other, theirs)
+            apart = (ours and theirs) or one[0] != other[0] or _two_sexes(one, other)
             return W_CLOSE if apart else W_TYPO
         if other.startswith(one) and len(one) > 2:
             return W_CLOSE  # the beginning of a longer name: perhaps its short form
@@ -272,11 +278,9 @@ def _main_names(names: set[str]) -> set[str]:
     return {main_words(name)[0] for name in several}
 
 
-def _two_sexes(one: str, one_is_name: bool, other: str, other_is_name: bool) -> bool:
-    """Malik and Malika: an a at the end makes another name, if the shorter is a name at all."""
-    if len(one) > len(other):
-        one, one_is_name, other = other, other_is_name, one
-    return one_is_name and other in (one + "a", one + "ah")
+def _two_sexes(one: str, other: str) -> bool:
+    """Malik and Malika: an a at the end makes another name, and is seldom a slip. Both in alphabetical order."""
+    return other in (one + "a", one + "ah")
 
 
 def _telling(family: str) -> list[str]:

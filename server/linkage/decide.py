@@ -272,7 +272,11 @@ class Decider:
         total = self._none + sum(odds)
         if odds[0] / total >= model.link_probability:
             return [one / total for one in odds]
-        meant = [one * exp2(model.bits(item[3][1])) for one, item in zip(odds, scored, strict=True)]
+        least = SHOWN_PROBABILITY_MIN * total  # what is less likely is not shown, and there may be hundreds
+        meant = [
+            one * exp2(model.bits(item[3][1])) if one >= least else one
+            for one, item in zip(odds, scored, strict=True)
+        ]
         total = self._none + sum(meant)
         return list(accumulate((one / total for one in meant), min, initial=model.unlinked_most))[1:]
 

@@ -42,13 +42,13 @@ CALIBRATION_BITS_MAX = 20
 UNDER_LINK = 0.0001
 # Cities of 20,000 to a million registered children, see README.md (`tests.linkage.fit`).
 CALIBRATION = Calibration(
-    fits=0.3,
-    fits_no_family=0.76,
-    fits_no_given=2.4,
-    fits_bare=0.45,
-    differs=-2.15,
-    differs_more=-1.5,
-    differs_doubling=0.23,
+    fits=0.23,
+    fits_no_family=1.0,
+    fits_no_given=2.9,
+    fits_bare=0.6,
+    differs=-2.3,
+    differs_more=-1.4,
+    differs_doubling=0.26,
 )
 
 

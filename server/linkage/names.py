@@ -83,6 +83,15 @@ def is_short_form(one: str, other: str) -> bool:
     return other in fulls or one in others or (len(fulls) == 1 and fulls == others)
 
 
+_GOD = re.compile("^(?:oluwa|olu|chukwu)(?=.{4})")
+
+
+def without_god(name: str) -> str:
+    """A Yoruba or Igbo name without the name of God that opens it, which those who bear it leave out: Oluwafunmilayo
+    is Funmilayo, Chukwuebuka is Ebuka. Any other name is itself."""
+    return canonical(_GOD.sub("", name)) if name[:3] in ("olu", "chu") else name
+
+
 def _roots() -> dict[str, str]:
     """Each listed name -> one name that stands for it and for its short forms, where those are few.
 
@@ -105,7 +114,7 @@ _SOUNDS = [
         ("^(kn|gn|pn)", "n"),
         ("^wr", "r"),
         ("^x(?=[aeiou])", "h"),  # Somali x is a strong h
-        ("^c(?=[bdfgjmnpqstvz])", ""),  # Somali c is the Arabic ayn
+        ("^c(?=[bdfgjmnpqstvz]|abd)", ""),  # Somali c is the Arabic ayn
         ("(?<=[aiueo]{2})x", "h"),
         ("tch", "C"),
         ("sch|sh|sz|zh", "S"),

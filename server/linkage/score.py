@@ -300,7 +300,7 @@ def _name_of_both(note: Record, child: Record) -> bool:
 
 def _same_words(note: Record, child: Record) -> bool:
     """Whether the full names are the same words, parted elsewhere: Nguyen Thi / Minh Anh and Thi Minh Anh / Nguyen."""
-    return " " in f"{note.given}{note.family}" and _all_words(note) == _all_words(child)
+    return (" " in note.given or " " in note.family) and _all_words(note) == _all_words(child)
 
 
 def _all_words(one: Record) -> list[str]:

@@ -23,11 +23,13 @@ from tests.bench.linkage.registry import SEEDS_OF_THE_PROOF
 from tests.linkage.measure import city
 from tests.linkage.strata import Case
 
-LEAST = 0.1
+LEAST = 0.4
 """Of notes whose likeliest candidate is less likely there are many, and it matters little what is said of them."""
 ROUNDS = 40
 STEP = 0.7
 """Of Newton's step, since the kinds pull at one another where a note has candidates of several."""
+STEP_MAX = 0.5
+"""Bits. A longer step could leave out all that is to be learned from, by `LEAST`."""
 KINDS = 6
 _KINDS = Calibration(fits=1, fits_no_family=2, fits_no_given=3, fits_bare=4, differs=5, differs_more=1)
 """Bits that tell the kinds apart."""
@@ -45,7 +47,7 @@ def told(decided: Iterable[tuple[Case, Decision]]) -> Iterator[Told]:
     """Notes that a calibration has to do with: such as may be the likeliest candidate's, and are not linked to it."""
     sure = default_model().link_probability
     for case, decision in decided:
-        if decision.candidates and LEAST <= decision.candidates[0].probability < sure:
+        if decision.candidates and decision.candidates[0].probability < sure:
             yield Told(
                 case.weight,
                 tuple(
@@ -73,25 +75,28 @@ def fitted(notes: Sequence[Told]) -> Calibration:
 
 
 def fitting_bits(notes: Sequence[Told]) -> list[float]:
-    """The bits, by kind, with which what is said of the candidates of each kind is true on average."""
-    true, other = [0.0] * (KINDS + 1), [0.0] * (KINDS + 1)
-    for note in notes:
-        for _, right, kind in note.candidates:
-            (true if right else other)[kind] += note.weight
+    """The bits, by kind, with which what is said of the candidates of each kind is true on average, where `LEAST` or
+    more is said of the likeliest with these very bits."""
     bits = [0.0] * (KINDS + 1)
     for _ in range(ROUNDS):
         factors = [exp2(one) for one in bits]
-        said, spread = [0.0] * (KINDS + 1), [0.0] * (KINDS + 1)
-        for note in notes:
-            odds = [(p * factors[kind], kind) for p, _, kind in note.candidates]
-            total = 1 - sum(p for p, _, _ in note.candidates) + sum(one for one, _ in odds)
-            for one, kind in odds:
+        said, true, spread = ([0.0] * (KINDS + 1) for _ in range(3))
+        wrong = [False] * (KINDS + 1)
+        for weight, candidates in notes:
+            odds = [p * factors[kind] for p, _, kind in candidates]
+            total = 1 - sum(p for p, _, _ in candidates) + sum(odds)
+            if odds[0] < LEAST * total:
+                continue
+            for (_, right, kind), one in zip(candidates, odds, strict=True):
                 p = one / total
-                said[kind] += note.weight * p
-                spread[kind] += note.weight * p * (1 - p)
+                said[kind] += weight * p
+                true[kind] += weight * right
+                wrong[kind] |= not right
+                spread[kind] += weight * p * (1 - p)
         for kind in range(1, KINDS + 1):
-            if true[kind] and other[kind]:
-                bits[kind] += STEP * (true[kind] - said[kind]) / spread[kind] / log(2)
+            if true[kind] and wrong[kind]:
+                step = STEP * (true[kind] - said[kind]) / spread[kind] / log(2)
+                bits[kind] += max(min(step, STEP_MAX), -STEP_MAX)
     return bits
 
 

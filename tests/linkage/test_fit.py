@@ -28,8 +28,8 @@ def test_each_kind_has_a_number() -> None:
 
 def test_each_kind_has_its_own_bits() -> None:
     bits = fitted(
-        alone(FITS, 0.5, 2, 3) + alone(NO_FAMILY, 0.5, 1, 3) + alone(NO_GIVEN, 0.5, 4, 5) + alone(BARE, 0.8, 1, 2)
-        + alone(DIFFERS, 0.5, 1, 9) + alone(BOTH, 0.5, 1, 17)
+        alone(FITS, 0.5, 2, 3) + alone(NO_FAMILY, 0.75, 3, 5) + alone(NO_GIVEN, 0.5, 4, 5) + alone(BARE, 0.8, 1, 2)
+        + alone(DIFFERS, 0.9, 9, 17) + alone(BOTH, 0.95, 19, 35)
     )  # fmt: skip
     assert (bits.fits, bits.fits_no_family) == pytest.approx((1.0, -1.0), abs=0.02)
     assert (bits.fits_no_given, bits.fits_bare) == pytest.approx((2.0, -2.0), abs=0.02)
@@ -43,8 +43,13 @@ def test_a_note_counts_by_its_weight() -> None:
 
 
 def test_a_kind_that_always_ends_alike_tells_nothing() -> None:
-    bits = fitted(alone(FITS, 0.5, 3, 3) + alone(DIFFERS, 0.5, 1, 9))
+    bits = fitted(alone(FITS, 0.5, 3, 3) + alone(DIFFERS, 0.9, 9, 17))
     assert (bits.fits, bits.differs_more) == (0.0, 0.0)
+
+
+def test_notes_of_which_little_is_said_are_left_out() -> None:
+    likely, unlikely = alone(FITS, 0.5, 2, 3), alone(FITS, 0.1, 0, 50)
+    assert fitted(likely + unlikely) == fitted(likely)
 
 
 def test_candidates_of_one_kind_do_not_gain_on_each_other() -> None:

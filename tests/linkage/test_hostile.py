@@ -92,6 +92,13 @@ Thivyan/Sivakumar ~ S. Thivyan/Sivakumar
 Zuzanna/Wisniewska ~ Zuzia/Wisniewska
 Malgorzata/Kowalska ~ Malgosia/Kowalska
 Mykhailo/Tkachenko ~ Mikhail/Tkachenko
+Oluwafunmilayo/Balogun ~ Funmilayo/Balogun
+Oluwafunmilayo/Balogun ~ Funmi/Balogun
+Chukwuebuka/Okafor ~ Ebuka/Okafor
+Cabdullahi/Cali ~ Abdullahi/Ali
+Abiodun/Sanni ~ Biodun/Sani
+Tadhg/O'Connor ~ Tige/OConnor
+Yaroslav/Kovalchuk ~ Jaroslaw/Kowalczuk
 """
 
 ANOTHER = """
@@ -122,6 +129,11 @@ Ruby/Harcourt ~ Ruben/Harcourt
 Ruby/Harcourt ~ Robyn/Harcourt
 Thi Minh Anh/Nguyen ~ Nguyen Thi/Minh Chau
 J. Robert/Ames ~ J. Ronan/Ames
+Arjun/Pillai ~ Arun/Pillai
+Karthik/Rajan ~ Karthika/Rajan
+Oluwafunmilayo/Coker ~ Oluwafunmibi/Coker
+Aiden/Blunt ~ Caiden/Blunt
+Minh Khoa/Dang ~ Minh Khang/Dang
 S. Thivyan/Sivakumar ~ S. Abinaya/Sivakumar
 """
 

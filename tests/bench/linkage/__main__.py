@@ -20,7 +20,7 @@ from tests.bench.linkage.registry import SEED, version
 WHOLE = Sizes(
     children=1_000_000,
     each=500,
-    natural=600_000,
+    natural=400_000,
     speed=(100_000, 1_000_000, 2_000_000),
     notes=4_000,
     times=30,
