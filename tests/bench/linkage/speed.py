@@ -3,7 +3,8 @@
 Run by the bench as a process of its own for each size, so that its peak memory is that of ours alone; Splink,
 with its copy of the registry, follows in another. Prints one JSON object.
 
-In each round some hundreds of notes are decided by ours, one after another, and then some of the very same notes by
+In each round some hundreds of notes are decided by ours, one after another: over SQLite, where the server has its
+registry, and in memory, where `earlysign link` has it, and Splink too. Then some of the very same notes are asked of
 each of Splink's queries. So either is measured as a server that links would see it, at work: note by note in turn, each
 of ours would find the processor's caches full of what DuckDB read for half a second before. Both were warmed up, both
 are timed call by call, and nothing that was found for a note before is used again. A machine that slows down between
@@ -14,19 +15,22 @@ from __future__ import annotations
 
 import argparse
 import json
+import sqlite3
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
 import duckdb
 
-from server.linkage.candidates import find
+from server.linkage.candidates import CandidateSource, find
 from server.linkage.decide import Decider
 from server.linkage.model import default_model
-from server.linkage.standardise import Description, standardise
+from server.linkage.packed import BUCKETS, PackedIndex
+from server.linkage.standardise import Description, decode_record, standardise
 from server.records.index import StoredIndex, load_frequencies
 from server.storage import StorageSettings, Transaction, open_store
 from tests.bench.linkage.accuracy import READ_SECONDS_MAX
@@ -96,40 +100,62 @@ def ours(held: Held, notes: int) -> dict[str, float]:
 
 
 def both(held: Held, settings: dict[str, Any], times: int, a_round: int) -> dict[str, Any]:
-    """Ours, `predict_between` and `score_pairs` (once `compare_records`) over the same notes, in `ROUNDS` rounds of so
-    many notes; `times` queries of each kind in all. The ratios are of medians, over all rounds and of each."""
+    """Ours, over SQLite and in memory, `predict_between` and `score_pairs` (once `compare_records`) over the same
+    notes, in `ROUNDS` rounds of so many notes; `times` queries of each kind in all. The ratios are of medians, over all
+    rounds and of each."""
     splink = _Splink(held, settings)
-    store = open_store(held.database, StorageSettings(statement_seconds_max=READ_SECONDS_MAX))
+    with _in_memory(held) as packed:
+        store = open_store(held.database, StorageSettings(statement_seconds_max=READ_SECONDS_MAX))
 
-    def measure(tx: Transaction) -> list[_Round]:
-        counts = load_frequencies(tx)
-        assert counts
-        decider, source = Decider(default_model().with_term_frequencies(counts)), StoredIndex(tx)
-        before_all, mixed = _mixed(held, ROUNDS * a_round)
-        for note in before_all:
-            decider.decide(standardise(note), source)
-        for note in before_all[:WARM_UP_QUERIES]:
-            _peer_times(splink, _asked(note, source))
-        rounds = []
-        for at in range(0, len(mixed), a_round):
-            notes = mixed[at : at + a_round]
-            asked = [_asked(note, source) for note in notes[:: -(-len(mixed) // times)]]
-            own = [_timed(lambda n=note: decider.decide(standardise(n), source)) for note in notes]  # type: ignore[misc]
-            peer = [_peer_times(splink, one) for one in asked]
-            rounds.append(_Round(own, [one for one, _ in peer], [one for _, one in peer]))
-        return rounds
+        def measure(tx: Transaction) -> list[_Round]:
+            stored = StoredIndex(tx)
+            by_stored, by_packed = _decide(held, stored), _decide(held, packed)
+            before_all, mixed = _mixed(held, ROUNDS * a_round)
+            for note in before_all:
+                by_stored(note)
+                by_packed(note)
+            for note in before_all[:WARM_UP_QUERIES]:
+                _peer_times(splink, _asked(note, stored))
+            rounds = []
+            for at in range(0, len(mixed), a_round):
+                notes = mixed[at : at + a_round]
+                asked = [_asked(note, stored) for note in notes[:: -(-len(mixed) // times)]]
+                own = [_timed(partial(by_stored, note)) for note in notes]
+                memory = [_timed(partial(by_packed, note)) for note in notes]
+                peer = [_peer_times(splink, one) for one in asked]
+                rounds.append(_Round(own, [one for one, _ in peer], [one for _, one in peer], memory))
+            return rounds
 
-    rounds = store.read_now(measure)
-    store.close_now()
-    own, between, pairs = ([ms for one in rounds for ms in one[at]] for at in range(3))
+        rounds = store.read_now(measure)
+        store.close_now()
+    own, between, pairs, memory = ([ms for one in rounds for ms in one[at]] for at in range(4))
     return {
         "ours_p50_ms": percentile(own, 0.5), "ours_p99_ms": percentile(own, 0.99),
+        "memory_p50_ms": percentile(memory, 0.5), "memory_p99_ms": percentile(memory, 0.99),
         "between_p50_ms": percentile(between, 0.5), "between_p99_ms": percentile(between, 0.99),
         "pairs_p50_ms": percentile(pairs, 0.5), "pairs_p99_ms": percentile(pairs, 0.99),
         "between_rounds": [percentile(one.between, 0.5) / percentile(one.own, 0.5) for one in rounds],
         "pairs_rounds": [percentile(one.pairs, 0.5) / percentile(one.own, 0.5) for one in rounds],
+        "memory_between_rounds": [percentile(one.between, 0.5) / percentile(one.memory, 0.5) for one in rounds],
+        "memory_pairs_rounds": [percentile(one.pairs, 0.5) / percentile(one.memory, 0.5) for one in rounds],
         "peak_mib": peak_mib(),
     }  # fmt: skip
+
+
+def _decide(held: Held, source: CandidateSource) -> Callable[[Description], object]:
+    """What decides a note, from its text, with memories of its own."""
+    decider = Decider(default_model().with_term_frequencies(held.counts))
+    return lambda note: decider.decide(standardise(note), source)
+
+
+def _in_memory(held: Held) -> PackedIndex:
+    """The same registry as `earlysign link` keeps it, each of its parts sorted, as after some thousands of notes."""
+    packed, database = PackedIndex(), sqlite3.connect(held.database)
+    for child_id, record in database.execute("SELECT child_id, record FROM child ORDER BY child_id"):
+        packed.add(str(child_id), decode_record(record))
+    database.close()
+    packed.children([bucket << 48 for bucket in range(BUCKETS)], 1)
+    return packed
 
 
 class _Round(NamedTuple):
@@ -138,6 +164,7 @@ class _Round(NamedTuple):
     own: list[float]
     between: list[float]
     pairs: list[float]
+    memory: list[float]
 
 
 def _asked(note: Description, source: StoredIndex) -> tuple[dict[str, Any], list[dict[str, Any]]]:
