@@ -1,4 +1,4 @@
-"""What README and CONTRIBUTING name is there: commands with their options, benches, make targets, files, rooms."""
+"""What the READMEs and CONTRIBUTING name is there: commands with their options, benches, make targets, files, rooms."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ from client_stub.cli import app as phone_app
 from server.cli import make_app
 
 ROOT = Path(__file__).parents[1]
-README, CONTRIBUTING = ((ROOT / name).read_text("utf-8") for name in ("README.md", "CONTRIBUTING.md"))
+README, CONTRIBUTING, BENCH = (
+    (ROOT / name).read_text("utf-8") for name in ("README.md", "CONTRIBUTING.md", "tests/bench/README.md")
+)
+ALL = README + CONTRIBUTING + BENCH
 PROGRAMS = {
     "earlysign": typer.main.get_command(make_app()),
     "earlysign-device": typer.main.get_command(phone_app),
 }
-FENCED = re.findall(r"^\s*```\w*\n(.*?)^\s*```", README + CONTRIBUTING, re.S | re.M)
+FENCED = re.findall(r"^\s*```\w*\n(.*?)^\s*```", ALL, re.S | re.M)
 LINES = [line.strip() for block in FENCED for line in block.splitlines()]
-INLINE = re.findall(r"`([^`\n]+)`", README + CONTRIBUTING)
+INLINE = re.findall(r"`([^`\n]+)`", ALL)
 SAID = [one.partition("  #")[0].strip() for one in LINES + INLINE]
 COMMANDS = sorted({one for one in SAID if one.split(" ")[0] in PROGRAMS and " " in one})
 BENCHES = sorted({one for one in SAID if one.startswith("python -m tests.")})
