@@ -17,9 +17,8 @@ def wipe(device: Device, transport: Transport) -> bool:
 
     Raises DeviceError while something is unsent (invariant 10).
     """
-    with (
-        device.store.transaction()
-    ):  # what another command of this device writes now is refused, not destroyed
+    # What another command of this device writes from here on is refused, not destroyed.
+    with device.store.transaction():
         device.require_all_sent()
         device.store.put("closed", "yes")
     talk = Conversation(device, transport, Patience(), Report())

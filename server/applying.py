@@ -3,6 +3,8 @@
 It changes nothing by halves: who calls it does so in a savepoint, and undoes what a refused op has written.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
@@ -48,6 +50,34 @@ class Trip(msgspec.Struct, frozen=True):
     """Notes that an earlier op waits for: of this push, or of those before."""
     beside: Beside
     apart: bool
+    """Whether each op has a savepoint of its own, so that one that fails costs only itself."""
+
+    @classmethod
+    def of(
+        cls,
+        tx: Transaction,
+        sender: DeviceIdentity,
+        world: World,
+        note_ids: Sequence[str],
+        beside: Beside,
+        *,
+        now: int,
+        came_at: int,
+        apart: bool,
+    ) -> Trip:
+        """A push of ops about these notes."""
+        return cls(
+            tx,
+            sender,
+            world,
+            Actor("device", sender.device_id),
+            now,
+            came_at,
+            note_ids=notes.taken_ids(tx, note_ids),
+            awaited=set(ledger.awaited(tx, note_ids)),
+            beside=beside,
+            apart=apart,
+        )
 
 
 class Refused(Exception):
@@ -58,7 +88,7 @@ class Refused(Exception):
         self.code = code
 
 
-def apart(trip: Trip, arrival: Arrival, do: Callable[[], T]) -> T | Code:
+def by_itself(trip: Trip, arrival: Arrival, do: Callable[[], T]) -> T | Code:
     """Do something of one op in a savepoint of its own: what it gives, or why all of it was undone."""
     try:
         with trip.tx.savepoint():
@@ -173,7 +203,7 @@ def _apply_parked(trip: Trip, note_id: str) -> None:
         code = arrival.fault or Code.FAILED
         if isinstance(body, Amendment | Withdrawal):
             follow_up = partial(_follow_up, trip, note, op_id, body, prepared.subjects, arrival.envelope)
-            done = apart(trip, arrival, follow_up)
+            done = by_itself(trip, arrival, follow_up)
             if not isinstance(done, Code):
                 ledger.settle(tx, op_id, Outcome.APPLIED)
                 continue

@@ -50,7 +50,7 @@ class Beside:
         self._ahead: dict[int, list[Placement]] = {}
         self._made: set[int] = set()
         """Keys of the children that this push has made."""
-        self._standing = Foresight(tx, world, foreseen) if foreseen and alone else None
+        self._foresight = Foresight(tx, world, foreseen) if foreseen and alone else None
 
     def look_ahead(self, described: Iterable[tuple[int, Sequence[Described]]]) -> None:
         """Decide (number, subjects) of each note of the push, and hold what that takes."""
@@ -76,21 +76,21 @@ class Beside:
         return placements
 
     def _decide_alone(self, number: int, subjects: Sequence[Described]) -> list[Placement]:
-        standing = self._standing
-        if standing is None:
+        foresight = self._foresight
+        if foresight is None:
             return placing.decide(self._tx, self._world, subjects)
-        placements = standing.placements(number, subjects)
+        placements = foresight.placements(number, subjects)
         if placements is None:
             placements = placing.decide(self._tx, self._world, subjects)
         for placement in placements:
             if placement.decision.outcome == NEW:
-                standing.made(blocking_keys(placement.subject.record))
+                foresight.made(blocking_keys(placement.subject.record))
         return placements
 
     def changed(self) -> None:
         """The push has changed who is who otherwise than by a new child: what was decided before may not stand."""
-        if self._standing is not None:
-            self._standing.changed()
+        if self._foresight is not None:
+            self._foresight.changed()
 
     def _may_have_changed(self, placements: Sequence[Placement]) -> bool:
         """Whether another push may have made this child before its keys were held, or this one since."""

@@ -17,12 +17,11 @@ import msgspec
 import structlog
 
 from server.access.identity import DeviceIdentity
-from server.applying import Refused, Trip, apart, apply
-from server.audit import Actor
+from server.applying import Refused, Trip, apply, by_itself
 from server.beside import Alone, Beside
 from server.foreseen import Foreseen
 from server.prepared import Prepared
-from server.records import ledger, notes, who_is_who
+from server.records import ledger, who_is_who
 from server.storage.port import StorageUnavailable, Transaction
 from server.world import World
 from sync import inbox
@@ -115,18 +114,8 @@ def _receive(
     """`alone`: no other push decides meanwhile. `apart`: each op in a savepoint of its own, so that one that
     fails costs only itself."""
     entities = list({p.arrival.envelope.entity_id for p in prepared if p.arrival.envelope})
-    trip = Trip(
-        tx,
-        sender,
-        world,
-        Actor("device", sender.device_id),
-        now,
-        now,
-        note_ids=notes.taken_ids(tx, entities),
-        awaited=set(ledger.awaited(tx, entities)),
-        beside=Beside(tx, world, alone=alone, foreseen=foreseen),
-        apart=apart,
-    )
+    beside = Beside(tx, world, alone=alone, foreseen=foreseen)
+    trip = Trip.of(tx, sender, world, entities, beside, now=now, came_at=now, apart=apart)
     if trip.awaited and not alone:
         raise Alone  # an amendment judges the children of its note anew
     streams = {
@@ -194,7 +183,7 @@ def _take(trip: Trip, stream: ledger.Stream | None, item: Prepared) -> tuple[Ver
     if fault is None and stream is not None:
         if not trip.apart:
             return apply(trip, stream, item)
-        done = apart(trip, arrival, lambda: apply(trip, stream, item))
+        done = by_itself(trip, arrival, lambda: apply(trip, stream, item))
         if not isinstance(done, Code):
             return done
         fault = done

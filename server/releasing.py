@@ -6,11 +6,11 @@ from server.access import devices, people
 from server.access.errors import NotAllowed
 from server.access.identity import DeviceIdentity, Person
 from server.access.policy import Permission
-from server.applying import Trip, apart, apply
+from server.applying import Trip, apply, by_itself
 from server.audit import Actor
 from server.beside import Beside
 from server.prepared import Prepared, prepare_alone
-from server.records import ledger, notes, quarantine, who_is_who
+from server.records import quarantine, who_is_who
 from server.records.quarantine import Decision, Held
 from server.storage.port import Transaction
 from server.world import World
@@ -137,20 +137,9 @@ def _take_again(
     """
     assert item.arrival.envelope is not None
     who_is_who.hold(tx)
-    ids = [item.arrival.envelope.entity_id]
-    trip = Trip(
-        tx,
-        sender,
-        world,
-        Actor("device", sender.device_id),
-        now,
-        came_at,
-        note_ids=notes.taken_ids(tx, ids),
-        awaited=set(ledger.awaited(tx, ids)),
-        beside=Beside(tx, world, alone=True),
-        apart=True,
-    )
-    done = apart(trip, item.arrival, lambda: apply(trip, None, item, op_id))
+    ids, beside = [item.arrival.envelope.entity_id], Beside(tx, world, alone=True)
+    trip = Trip.of(tx, sender, world, ids, beside, now=now, came_at=came_at, apart=True)
+    done = by_itself(trip, item.arrival, lambda: apply(trip, None, item, op_id))
     if isinstance(done, Code):
         raise NotReleased(done)
     return done[0]

@@ -403,6 +403,7 @@ def load_settings(environment: Mapping[str, str] | None = None, **given: object)
 def _decode(kind: type, value: object) -> object:
     if kind is Path and isinstance(value, str):
         return Path(value).expanduser()
+    # What msgspec asks of a hook that does not know the kind.
     raise NotImplementedError(f"no reading of {kind.__name__}")
 
 

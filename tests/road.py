@@ -15,19 +15,21 @@ import msgspec
 
 from server import intake
 from server.access.identity import DeviceIdentity, Person, PersonRow, person_from_row
-from server.access.policy import load_policy
+from server.access.policy import Policy, load_policy
+from server.alerts.channels import Channel
+from server.alerts.presets import Presets
 from server.audit import Actor
 from server.casework.facts import HOUR_MS, MINUTE_MS
 from server.casework.pack import Pack, default_pack
 from server.linkage.entries import encode_entry, index_entry
 from server.linkage.standardise import encode_record, standardise
 from server.prepared import prepare
-from server.records import alerts, children, links, own_notes, registry
+from server.records import alerts, children, links, own_notes, registry, spreading
 from server.records.alerts import Alert
 from server.records.changes import Place
 from server.records.child import Circumstances, Details, Standing, encode_details
 from server.records.registry_rows import Ready
-from server.storage import Store
+from server.storage import Store, Transaction
 from server.world import World, Worlds
 from sync.envelope import Change, Verdict
 from sync.note import Amendment, Note, Subject, Withdrawal
@@ -325,3 +327,11 @@ JONAS = Subject(
     postcode="SE5 8UB",
 )
 VAGUE = Subject(given_names="Jay", approximate_age=13.0, description="Red jacket, at the bus station")
+
+
+def spread_all(
+    tx: Transaction, policy: Policy, presets: Presets, channels: Sequence[Channel], *, now: int
+) -> int:
+    """What a round of delivery does first: everything that is queued for everybody becomes messages."""
+    chosen = spreading.waiting(tx, spreading.SPREAD_AT_ONCE_MAX, now=now)
+    return spreading.spread(tx, policy, presets, channels, chosen, now=now)

@@ -6,6 +6,7 @@ Reading the trail is a consultation itself, and is recorded like any other.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -138,7 +139,7 @@ def export(
     lines = 0
     position = after
     while position < last:
-        page = store.read_now(lambda tx, start=position: _export_page(tx, start, last, child_ids))  # type: ignore[misc]
+        page = store.read_now(partial(_export_page, after=position, last=last, child_ids=child_ids))
         if not page:
             break
         for entry in page:

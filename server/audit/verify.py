@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, Literal, TypeVar
 
 import msgspec
@@ -205,7 +206,7 @@ class _Walk:
         count = checksum = 0
         last: Row = ("", "", 0)
         while True:
-            page = _read(self._source, lambda tx, after=last: _subjects(tx, after))  # type: ignore[misc]
+            page = _read(self._source, partial(_subjects, after=last))
             if not page:
                 break
             for kind, one, position in page:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import msgspec
 import typer
@@ -69,6 +70,6 @@ def check(store: Store, blobs: Blobs) -> Checked:
 def known(store: Store) -> Iterator[tuple[str, int]]:
     """(digest, size) of every attachment, page by page."""
     after = ""
-    while page := store.read_now(lambda tx, after=after: attachments.everything(tx, after, PAGE)):  # type: ignore[misc]
+    while page := store.read_now(partial(attachments.everything, after=after, limit=PAGE)):
         yield from page
         after = page[-1][0]

@@ -273,13 +273,12 @@ def _moment(text: str, now: int) -> int:
     """`14:05` of today or `2026-03-01 14:05`, by London's clocks, or a time with its own offset from UTC, in
     milliseconds. Raises `CommandError`, also for a time to come, of which nobody knows anything."""
     today = datetime.datetime.fromtimestamp(now / 1000, LONDON).date()
+    given = text.strip()
     try:
-        said = datetime.datetime.fromisoformat(
-            f"{today}T{text.strip()}" if len(text.strip()) < 10 else text.strip()
-        )
-        at = int(said.timestamp() * 1000) if said.tzinfo else instant(said.date(), said.time())
-        if len(text.strip()) == 10:
+        if ":" not in given:
             raise ValueError("a day has no hour")
+        said = datetime.datetime.fromisoformat(f"{today}T{given}" if given[2:3] == ":" else given)
+        at = int(said.timestamp() * 1000) if said.tzinfo else instant(said.date(), said.time())
     except (ValueError, OverflowError):
         raise CommandError(
             f"{text[:30] or 'An empty text'} is not a time.",

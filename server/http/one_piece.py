@@ -16,7 +16,7 @@ HELD_BYTES_MAX = 64 * 1024
 class OnePiece(HttpToolsProtocol):
     """uvicorn's protocol for HTTP, over a transport that gathers."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn leaves the kind open
         super().connection_made(cast("asyncio.Transport", Gathering(transport, self.loop)))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from enum import StrEnum
+from functools import partial
 from typing import Annotated, Any, BinaryIO
 
 import msgspec
@@ -161,7 +162,7 @@ async def _blocks(blobs: Blobs, file: BinaryIO, start: int, end: int) -> AsyncIt
         await blobs.run(lambda: file.seek(start))
         while start < end:
             count = min(BLOCK_BYTES, end - start)
-            block = await blobs.run(lambda count=count: file.read(count))  # type: ignore[misc]
+            block = await blobs.run(partial(file.read, count))
             if not block:
                 return
             start += len(block)

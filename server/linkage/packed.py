@@ -80,7 +80,7 @@ class PackedIndex:
     def __init__(self) -> None:
         self._keys = _Buckets()
         self._ids = _Buckets()
-        self._file = tempfile.TemporaryFile(prefix="earlysign-link-")  # noqa: SIM115
+        self._file = tempfile.TemporaryFile(prefix="earlysign-link-")  # noqa: SIM115  # `close` ends it
         self._starts = array("Q", [0])
         self._flushed = True
 

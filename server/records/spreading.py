@@ -102,14 +102,11 @@ def spread(
     policy: Policy,
     presets: Presets,
     channels: Sequence[Channel],
-    chosen: Sequence[int] | None = None,
+    chosen: Sequence[int],
     *,
     now: int,
 ) -> int:
-    """Turn what is queued for everybody into deliveries; how many steps were dealt with. `chosen`: some of `waiting`,
-    or the first of them now."""
-    if chosen is None:
-        chosen = waiting(tx, SPREAD_AT_ONCE_MAX, now=now)
+    """Turn some of what is queued for everybody, `chosen` of `waiting`, into deliveries; how many steps there were."""
     marks: dict[str, object] = {f"d{index}": delivery_id for index, delivery_id in enumerate(chosen)}
     rows = tx.rows(
         "SELECT d.delivery_id, d.event_id, e.alert_id, e.borough, e.grade, e.kind, e.actor, e.told, e.detail, a.owner"

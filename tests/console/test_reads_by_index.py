@@ -21,13 +21,13 @@ from server.audit import Actor
 from server.checkpoints import Totals
 from server.jobs import escalation
 from server.linkage.asking import understand
-from server.records import absences, dead_letters, spreading
+from server.records import absences, dead_letters
 from server.storage.sqlite_transaction import SqliteTransaction
 from sync.cursor import Cursor
 from tests.alerts.ways import Way
 from tests.console.kit import Browser
 from tests.http.kit import Client, add_person, services_of
-from tests.road import AMARA, POLICY, Road, somebody
+from tests.road import AMARA, POLICY, Road, somebody, spread_all
 
 GROW_FOR_EVER = frozenset((
     "op", "note", "subject", "link_event", "review", "child", "child_key", "child_borough", "flag", "flag_note",
@@ -103,7 +103,7 @@ def test_what_is_asked_all_day_looks_where_it_must(
         lambda tx: pulling.page(tx, officer.identity, None, here, (), 500, now=road.now, totals=Totals())
     )
     road.store.read_now(lambda tx: dead_letters.health(tx, ("push",), now=road.now))
-    road.store.write_now(lambda tx: spreading.spread(tx, POLICY, load_presets(), [Way("push")], now=road.now))
+    road.store.write_now(lambda tx: spread_all(tx, POLICY, load_presets(), [Way("push")], now=road.now))
     road.store.write_now(lambda tx: absences.pass_on(tx, SYSTEM, POLICY, road.pack, now=road.now))
     road.store.write_now(lambda tx: escalation.run(tx, road.now, road.worlds.current(tx)))
     asked = list(statements.texts)

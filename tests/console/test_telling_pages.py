@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from server.audit import Actor
-from server.records import deliveries, spreading, telling
+from server.records import deliveries, telling
 from server.records.deliveries import Taken
 from server.storage import Transaction
 from tests.alerts.ways import Way
 from tests.console.kit import Browser, text
 from tests.http.kit import Client, add_person, assert_problem, services_of
-from tests.road import AMARA, Road
+from tests.road import AMARA, Road, spread_all
 
 TROUBLE = "the mail server refused it with 550"
 
@@ -33,7 +33,7 @@ def dead(client: Client, road: Road, rivera: Browser) -> int:
     services = services_of(client)
 
     def give_up(tx: Transaction) -> int:
-        spreading.spread(tx, services.policy, services.presets, [Way("mail")], now=road.now)
+        spread_all(tx, services.policy, services.presets, [Way("mail")], now=road.now)
         taken: list[Taken] = deliveries.take(tx, Actor("system", "tests"), "mail", now=road.now, limit=9)
         deliveries.failed(tx, taken[0], TROUBLE, now=road.now, draw=1.0, is_final=True)
         return taken[0].delivery_ids[0]

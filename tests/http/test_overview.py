@@ -11,12 +11,12 @@ from server.access.identity import person_from_row
 from server.alerts.push import Subscription
 from server.casework.facts import DAY_MS
 from server.clock import now_ms
-from server.records import spreading, telling
+from server.records import telling
 from server.storage import Transaction
 from sync.vocabulary import Category
 from tests.alerts.ways import Way
 from tests.http.kit import Client, Desk, add_person, assert_problem, services_of
-from tests.road import AMARA, CAMDEN, LAMBETH, Road, at
+from tests.road import AMARA, CAMDEN, LAMBETH, Road, at, spread_all
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_how_often_people_were_interrupted_is_told_to_their_supervisor(client: C
         row = people.by_id(tx, rivera)
         assert row is not None
         telling.subscribe(tx, person_from_row(services.policy, row), browser, now=road.now)
-        spreading.spread(tx, services.policy, services.presets, [Way("push")], now=road.now)
+        spread_all(tx, services.policy, services.presets, [Way("push")], now=road.now)
 
     services.store.write_now(tell)
     (found,) = whitfield.get("/api/interruptions").json()

@@ -22,7 +22,7 @@ from server.storage import Store, Transaction
 from sync.vocabulary import Grade
 from tests.alerts.receiver import SECRET, Receiver
 from tests.alerts.ways import Way
-from tests.road import AMARA, CAMDEN, JONAS, LAMBETH, POLICY, Road
+from tests.road import AMARA, CAMDEN, JONAS, LAMBETH, POLICY, Road, spread_all
 
 PRESETS = load_presets()
 
@@ -203,7 +203,7 @@ def test_what_was_taken_and_never_settled_comes_again(road: Road) -> None:
     """The process died between taking a message and hearing the answer."""
     road.officer().writes(AMARA)
     road.store.write_now(
-        lambda tx: spreading.spread(tx, POLICY, PRESETS, [Way("webhook:mash", hears_all=True)], now=road.now)
+        lambda tx: spread_all(tx, POLICY, PRESETS, [Way("webhook:mash", hears_all=True)], now=road.now)
     )
     taken = road.store.write_now(
         lambda tx: deliveries.take(tx, delivery.ACTOR, "webhook:mash", now=road.now, limit=10)

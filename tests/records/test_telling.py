@@ -15,12 +15,12 @@ from server.alerts.push import Subscription
 from server.audit.verify import verify
 from server.casework.facts import HOUR_MS, MINUTE_MS
 from server.jobs import escalation
-from server.records import dead_letters, deliveries, noise, spreading, telling
+from server.records import dead_letters, deliveries, noise, telling
 from server.storage import Store
 from sync.note import Subject
 from sync.vocabulary import Category, Grade
 from tests.alerts.ways import PRESETS, Way, choose, deliver, person, told
-from tests.road import AMARA, CAMDEN, JONAS, LAMBETH, POLICY, Road
+from tests.road import AMARA, CAMDEN, JONAS, LAMBETH, POLICY, Road, spread_all
 
 ZOFIA = Subject(given_names="Zofia", family_name="Wisniewska", date_of_birth=datetime.date(2013, 7, 19))
 BROWSER = Subscription("https://push.example/abc", "key", "auth")
@@ -241,7 +241,7 @@ def test_who_has_taken_their_address_back_is_a_dead_letter_and_not_a_mail(road: 
     rivera = person(road, "rivera")
     choose(road, rivera)
     road.officer().writes(AMARA, danger_now=True)
-    road.store.write_now(lambda tx: spreading.spread(tx, POLICY, PRESETS, [Way("mail")], now=road.now))
+    road.store.write_now(lambda tx: spread_all(tx, POLICY, PRESETS, [Way("mail")], now=road.now))
     choose(road, rivera, address=None)
     mail = Way("mail")
     assert deliver(road, mail) == 0 and mail.sent == []
