@@ -30,7 +30,7 @@ from server.linkage.explain import (
 )
 from server.linkage.model import Model
 from server.linkage.words import percent, signed
-from server.records import index, links
+from server.records import index, links, notes
 from server.records.links import Event
 
 BAR_CHARACTERS = 32
@@ -48,16 +48,24 @@ def register(app: typer.Typer) -> None:
 
 
 def explain_note(
-    note: Annotated[str, typer.Argument(help="The note's id.", show_default=False)], data: DataOption = None
+    note: Annotated[str, typer.Argument(help="The note's id, or its beginning.", show_default=False)],
+    data: DataOption = None,
 ) -> None:
     """Print each decision on a note, why it was not another, and the waterfall of its best candidate.
 
     It names no child and shows no field's content: what agreed, what differed, and how much that weighed, in
     bits. Ten bits are a thousand to one. In a pipe the same comes as plain lines.
     """
-    settings = settings_from(data)
+    settings, actor = settings_from(data), system("command")
     with open_database(settings) as store:
-        found = store.write_now(lambda tx: links.decisions_on_note(tx, system("command"), note, now=now_ms()))
+        found = store.write_now(lambda tx: links.decisions_on_note(tx, actor, note, now=now_ms()))
+        if not found:
+            # Phones and their lists show the beginning of an id.
+            begun = store.read_now(lambda tx: notes.ids_beginning(tx, note.strip().lower(), 2))
+            if len(begun) > 1:
+                raise CommandError("More than one note's id begins like that.", "Give more of it.", 2)
+            if begun:
+                found = store.write_now(lambda tx: links.decisions_on_note(tx, actor, begun[0], now=now_ms()))
         counts = store.read_now(index.load_frequencies)
         weights = model_of(store)
     if not found:

@@ -70,6 +70,18 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     rev: int
 
 
+@impersonal("ids of notes, by which nobody is known")
+def ids_beginning(tx: Transaction, beginning: str, most: int) -> list[str]:
+    """Ids that begin so, in hexadecimal as phones make them, at most so many. Empty for what begins no id."""
+    if not beginning or set(beginning) - set("0123456789abcdef-"):
+        return []
+    rows = tx.rows(
+        "SELECT note_id FROM note WHERE note_id >= :first AND note_id < :behind ORDER BY note_id LIMIT :most",
+        {"first": beginning, "behind": f"{beginning}g", "most": most},
+    )
+    return [note_id for (note_id,) in rows]
+
+
 @impersonal("a name of a bucket")
 def bucket(author: str) -> str:
     """The bucket that holds an officer's own notes."""

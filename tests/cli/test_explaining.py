@@ -34,6 +34,28 @@ def note_id(data: Path) -> str:
     return written
 
 
+def test_the_beginning_of_an_id_does_as_phones_show_it_and_a_doubtful_one_is_said(
+    data: Path, note_id: str
+) -> None:
+    whole = run("explain", note_id, "--data", str(data))
+    assert run("explain", f" {note_id[:8].upper()}", "--data", str(data)).out == whole.out
+    store = make_store(Settings(data=data))
+    twin = store.write_now(
+        lambda tx: tx.execute(
+            "UPDATE note SET note_id = :other WHERE note_id = :id",
+            {"id": note_id, "other": note_id[:8] + "-a"},
+        )
+    )
+    assert twin == 1
+    road = Road(store)
+    road.officer("other").writes(AMARA, note_id=note_id[:8] + "-b")
+    store.close_now()
+    doubtful = run("explain", note_id[:8], "--data", str(data))
+    assert doubtful.code == 2 and "More than one note" in doubtful.err
+    for nobody in ("ffffffff", "", "%", "a_"):
+        assert run("explain", nobody, "--data", str(data)).code != 0
+
+
 def test_in_a_pipe_each_step_is_a_line_and_the_reason_comes_first(data: Path, note_id: str) -> None:
     ran = run("explain", note_id, "--data", str(data))
     assert ran.code == 0, ran.err
