@@ -110,9 +110,9 @@ class Comparer:
             plain == other_plain or is_short_form(plain, other_plain)
         ):
             return W_SHORT
-        if len(one) > 2 and len(other) > 2:
-            if spelling == other_spelling if listed and other_listed else sound == other_sound:
-                return W_VARIANT
+        alike = spelling == other_spelling if listed and other_listed else sound == other_sound
+        if alike and len(one) > 2 and len(other) > 2:
+            return W_VARIANT
         if len(one) == 3 == len(other) and one[0] == other[0] and osa(one, other, score_cutoff=1) <= 1:
             return W_CLOSE
         if slip_between(one, other):
