@@ -73,5 +73,4 @@ def _endings(tx: Transaction, note_ids: Sequence[str]) -> dict[str, dict[str, ob
 @impersonal("ids and revisions for the phone's checksum")
 def revisions(tx: Transaction, author: str) -> list[tuple[str, str, int]]:
     """(kind, id, rev) of every note of an officer, for the checkpoint."""
-    rows = tx.rows("SELECT note_id, rev FROM note WHERE author = :author", {"author": author})
-    return [(KIND, note_id, rev) for note_id, rev in rows]
+    return tx.rows(f"SELECT '{KIND}', note_id, rev FROM note WHERE author = :author", {"author": author})
