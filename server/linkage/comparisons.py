@@ -141,7 +141,10 @@ class Comparer:
             return lv.G_PART, canonical(ours[0])
         if level == lv.G_SHORT:
             first, second = canonical(ours[0]), canonical(theirs[0])
-            own = self._counts.is_own_name(first if second in SHORT_FORMS.get(first, ()) else second)
+            # Of two short forms of one name (Jude and Judy) either may be a name of its own.
+            both = ((first, second), (second, first))
+            shorts = [one for one, full in both if full in SHORT_FORMS.get(one, ())] or [first, second]
+            own = any(map(self._counts.is_own_name, shorts))
             return (lv.G_SHORT_OWN if own else level), max(first, second, key=len)
         if level <= lv.G_VARIANT:
             return level, self._commoner_given(ours[0], theirs[0])
@@ -193,9 +196,12 @@ class Comparer:
 
     def _go_on_differently(self, ours: list[str], theirs: list[str]) -> bool:
         """Whether two full names that open alike are two names: Xin Yi and Xin Yu, Maria Elena and Maria Sofia, as
-        brothers and sisters often have. Initials tell nothing."""
-        rest = [[word for word in words[1:] if len(word) > 1] for words in (ours, theirs)]
-        return all(rest) and all(self.words(a, b) == W_DIFFER for a in rest[0] for b in rest[1])
+        brothers and sisters often have. Initials tell nothing, nor do names that open many full names."""
+        rest = [
+            [word for word in words[1:] if len(word) > 1 and canonical(word) not in LEADING]
+            for words in (ours, theirs)
+        ]
+        return all(rest) and all(self.words(a, b) >= W_CLOSE for a in rest[0] for b in rest[1])
 
     def _one_word(self, one: str, other: str) -> bool:
         """Whether two names of not as many words are one name once each is written as one word (Abdul Rahman and
