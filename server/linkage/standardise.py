@@ -153,12 +153,14 @@ _ALSO_CALLED = re.compile(
 # "Leila's brother", "twin of Leila", "not Leila", "Leila and Grace": whoever this is, the name alone does not tell.
 _NOT_ONLY_THIS = re.compile(
     r"\b(?:(?:half|step)[- ]?)?(?:brother|sister|sibling|twin|triplet|cousin|niece|nephew|friend|neighbour|girlfriend"
-    r"|boyfriend|mother|father|mum|mam|dad|parent|aunt|auntie|uncle)(?:['\u2019]?s)?\b"
-    r"|\b(?:baby|child|infant|son|daughter|unborn) of\b|^\s*not\b|\w\s*(?:\band\b|\s&(?:amp;)?\s|\+)\s*\w",
+    r"|boyfriend|mother|father|mum|mam|dad|parent|aunt|auntie|uncle|bro|sis)(?:['\u2019]?s)?\b"
+    r"|\w['\u2019]s\s+\w|\b(?:baby|child|infant|son|daughter|unborn) of\b|^\s*not\b"
+    r"|\w\s*(?:\band\b|\s&(?:amp;)?\s|\+)\s*\w",
     re.IGNORECASE,
 )
 
 
+@lru_cache(WORD_CACHE)
 def _tells_of_another(text: str) -> bool:
     return _NOT_ONLY_THIS.search(text[:NAME_LENGTH_MAX]) is not None
 

@@ -205,7 +205,7 @@ def check_out(out: Path, *others: Path | None) -> None:
     """Refuse, before hours of work, a place where `out` cannot be written, or where it would take the place of
     one of `others`: a registry, or a device. Raises TableError."""
     if out.exists() and not out.is_file():
-        raise TableError(f"{out.name}: cannot be written (it is not a file). Give the name of a file.")
+        raise TableError(f"{out.name or out}: cannot be written (it is not a file). Give the name of a file.")
     if not out.parent.is_dir():
         raise TableError(f"{out.name}: cannot be written (there is no such folder). Make the folder first.")
     for other in others:

@@ -86,7 +86,7 @@ RELATIVES = (
     "brother of Leila", "Leila\u2019s brother", "Leila's twin", "twin of Leila", "Leila (sibling)", "sister of Leila",
     "not Leila",
     "Leila and Grace", "Leila & Grace", "half-sister of Leila", "baby of Leila", "Leila (cousin)", "Leilas brother",
-    "mother of Leila",
+    "mother of Leila", "Leila's little one", "Leila sis",
 )  # fmt: skip
 
 
