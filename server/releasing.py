@@ -146,7 +146,8 @@ def _take_again(
 
 
 def refuse(tx: Transaction, actor: Actor, quarantine_id: int, reason: str, *, now: int) -> None:
-    """Say that a line that was set aside is not to be released, and why. Its bytes are kept. Raises Decided."""
+    """Say that a line that was set aside is not to be released, and why, which its officer reads on their phone. Its
+    bytes are kept. Raises Decided."""
     _undecided(tx, quarantine_id)
     quarantine.decide(tx, actor, quarantine_id, Decision.REFUSED, now=now, by=actor.id, reason=reason.strip())
 

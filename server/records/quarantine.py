@@ -9,7 +9,7 @@ from enum import StrEnum
 import msgspec
 
 from server.audit import Actor, Verb, audited, impersonal, record
-from server.records import ledger
+from server.records import decisions, ledger
 from server.storage.port import Row, Transaction
 from sync import inbox
 from sync.envelope import Code, Outcome
@@ -198,7 +198,7 @@ def decide(
     code: str | None = None,
     op_id: int | None = None,
 ) -> bool:
-    """Keep what a person decided. False where somebody has decided before."""
+    """Keep what a person decided, and let the officer's phones hear of it. False where somebody has decided before."""
     done = tx.execute(
         "UPDATE quarantine SET decision = :decision, decided_at = :now, decided_by = :by, reason = :reason,"
         " outcome = :outcome, outcome_code = :code, op_id = COALESCE(op_id, :op)"
@@ -216,6 +216,7 @@ def decide(
     )
     if done:
         record(tx, actor, Verb.ALTERATION, "quarantine", [quarantine_id], now=now, reason=decision.value)
+        decisions.made(tx, quarantine_id)
     return bool(done)
 
 
