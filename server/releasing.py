@@ -2,6 +2,7 @@
 
 import msgspec
 
+from server import dating
 from server.access import devices, people
 from server.access.errors import NotAllowed
 from server.access.identity import DeviceIdentity, Person
@@ -137,6 +138,8 @@ def _take_again(
     """
     assert item.arrival.envelope is not None
     who_is_who.hold(tx)
+    (item,) = dating.dated(tx, sender.device_id, [item], came_at)
+    assert item.arrival.envelope is not None
     ids, beside = [item.arrival.envelope.entity_id], Beside(tx, world, alone=True)
     trip = Trip.of(tx, sender, world, ids, beside, now=now, came_at=came_at, apart=True)
     done = by_itself(trip, item.arrival, lambda: apply(trip, None, item, op_id))
