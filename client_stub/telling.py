@@ -106,7 +106,8 @@ def where_of(item: Item, shown: Status) -> str:
 def refused_elsewhere_words(decision: Decision, received: str) -> str:
     """What the officer is told of an entry that was refused and is not on this device. `received`: when, as shown."""
     reason = f": {decision.reason}" if decision.reason else ""
-    return f"An entry that {decision.phone or 'another device'} handed in on {received} was not taken{reason}"
+    device = f"the device named {decision.phone}" if decision.phone else "another device"
+    return f"An entry that {device} handed in on {received} was not taken{reason}"
 
 
 def wiped_words(set_aside_there: int) -> str:

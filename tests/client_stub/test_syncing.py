@@ -372,7 +372,8 @@ def test_the_officer_hears_that_an_entry_that_was_set_aside_was_not_taken_and_wh
     (elsewhere,) = shown.refused_elsewhere
     said = telling.refused_elsewhere_words(elsewhere, "1 Nov 10:00")
     assert (
-        said == "An entry that phone 3 handed in on 1 Nov 10:00 was not taken: Written again on the new phone"
+        said == "An entry that the device named phone 3 handed in on 1 Nov 10:00 was not taken:"
+        " Written again on the new phone"
     )
     assert telling.json_of(shown)["refused_elsewhere"][0]["digest"] == other
 
