@@ -25,6 +25,7 @@ import structlog
 from server import logs
 from server.casework.pack import default_pack_text, load_pack
 from server.foreseen import Foreseen, foresee
+from server.memory import search_seldom, use_one_heap
 from server.prepared import prepare
 from server.storage import StorageSettings, Transaction, open_store
 from server.world import Worlds
@@ -35,9 +36,10 @@ log = structlog.get_logger("server.ahead")
 WAIT_SECONDS_MAX = 2.0
 """A push that has waited so long for its answer goes on without it: the process is stuck, and is begun anew."""
 
-TURNS = 16
-"""Pushes from their question to their commit at once. The others wait before they ask: what is decided on an older
-state has more new children to be held against, and stands less often."""
+TURNS = 48
+"""Pushes from their question to their commit at once: so many that there is something to decide while a group of them
+is committed. The others wait before they ask: what is decided on an older state has more new children to be held
+against, and stands less often."""
 
 BEGIN_AGAIN_SECONDS = 30.0
 """Between two beginnings, so that a process that cannot run does not keep the server busy with beginning it."""
@@ -76,6 +78,11 @@ class Ahead:
     def pid(self) -> int | None:
         """Of the process, once it can be asked."""
         return self._process.pid if self._process is not None else None
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether a question waits for its answer: then a push will soon be written."""
+        return bool(self._waiting)
 
     def begin(self) -> None:
         """Begin the process in the background, unless that was done a moment ago."""
@@ -191,6 +198,7 @@ def serve(database: str, asked: BinaryIO, said: BinaryIO) -> None:
     worlds = Worlds(load_pack(default_pack_text()))
     try:
         store.read_now(worlds.current)
+        search_seldom()
         _say(said, b"")
         while (question := _ask(asked)) is not None:
             try:
@@ -229,6 +237,7 @@ def main() -> None:
     """`python -m server.ahead DATABASE`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends this one
     logs.configure("warning", "json")
+    use_one_heap()
     with os.fdopen(os.dup(1), "wb") as said:
         os.dup2(2, 1)  # whatever else is printed must not stand between the frames
         try:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import gc
 import socket
 from typing import Annotated
 
@@ -20,16 +18,11 @@ from server.app import create_app, make_pack
 from server.cli import workers as processes
 from server.cli.common import CommandError, DataOption, examples, open_database, policy_from, say
 from server.http.one_piece import OnePiece
+from server.memory import search_seldom, use_one_heap
 from server.settings import Settings, load_settings
 
 GRACE_S = 20  # a push in flight takes a second or two; a supervisor kills after 30 or more
-# A push makes tens of thousands of short-lived objects and hardly ever a cycle: at Python's own threshold the
-# search for cycles costs a twelfth of the server's time.
-OBJECTS_BETWEEN_SEARCHES = 50_000
 KEEP_ALIVE_S = 75  # above the usual 60 s of a proxy in front, so that it never meets a closed connection
-
-
-M_ARENA_MAX = -8  # from <malloc.h>
 
 
 class Server(uvicorn.Server):
@@ -41,10 +34,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        # What is loaded by now (models, counts of names, boundaries) stays: it need not be looked through.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(OBJECTS_BETWEEN_SEARCHES, 20, 20)
+        search_seldom()
 
     def stop_soon(self) -> None:
         """Stop as on SIGTERM. From any thread."""
@@ -53,15 +43,6 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._app.state.services.hub.end_streams()
         await super().shutdown(sockets)
-
-
-def use_one_heap() -> None:
-    """Let all threads take memory from one heap, where the C library is GNU's.
-
-    It gives each thread a heap of its own, which grows and shrinks page by page: a twentieth of the writer's time.
-    """
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
 def register(app: typer.Typer) -> None:

@@ -118,7 +118,9 @@ async def _take_in(request: Request[Any, Any, Any], device: DeviceIdentity, serv
         if services.ahead is not None and must_wait:
             async with services.ahead.turns:
                 foreseen = await services.ahead.foresee(device.device_id, lines)
-                received = await services.store.write(lambda tx: take(tx, foreseen))
+                received = await services.store.write(
+                    lambda tx: take(tx, foreseen), followed=services.ahead.is_asked
+                )
         else:
             received = await services.store.write(take)
     key = request.scope.get("state", {}).get(BODY_KEY)

@@ -5,6 +5,8 @@ Comparisons of names are dear (microseconds); the Scorer remembers them.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from rapidfuzz.distance.JaroWinkler import similarity as jaro_winkler
 from rapidfuzz.distance.OSA import distance as osa
 from rapidfuzz.fuzz import token_set_ratio
@@ -14,16 +16,15 @@ from server.linkage.blocking import main_words
 from server.linkage.counts import TermFrequencies
 from server.linkage.names import (
     LEADING,
-    LISTED,
     PARTICLES,
     SHARED_FAMILY,
     SHORT_FORMS,
+    WORD_CACHE,
     canonical,
+    heard,
     is_short_form,
-    skeleton,
-    sound,
-    spelling,
-    without_god,
+    may_sound_alike,
+    stand_for_one,
     words_of,
 )
 from server.linkage.standardise import Record
@@ -99,18 +100,18 @@ class Comparer:
         """The same for two words in alphabetical order that differ."""
         if len(one) == 1 or len(other) == 1:
             return W_INITIAL if one[0] == other[0] else W_DIFFER
-        first, second = canonical(one), canonical(other)
+        first, plain, fulls, listed, sound, spelling, bones = heard(one)
+        second, other_plain, others, other_listed, other_sound, other_spelling, other_bones = heard(other)
         if first == second:
             return W_VARIANT
-        if is_short_form(first, second):
+        if (fulls or others) and stand_for_one(first, fulls, second, others):
             return W_SHORT
-        plain, other_plain = without_god(first), without_god(second)
-        if (plain, other_plain) != (first, second) and (
+        if (plain != first or other_plain != second) and (
             plain == other_plain or is_short_form(plain, other_plain)
         ):
             return W_SHORT
-        heard = spelling if one in LISTED and other in LISTED else sound
-        if len(one) > 2 and len(other) > 2 and heard(first) == heard(second):
+        alike = spelling == other_spelling if listed and other_listed else sound == other_sound
+        if alike and len(one) > 2 and len(other) > 2:
             return W_VARIANT
         if len(one) == 3 == len(other) and one[0] == other[0] and osa(one, other, score_cutoff=1) <= 1:
             return W_CLOSE
@@ -121,7 +122,7 @@ class Comparer:
             return W_CLOSE if apart else W_TYPO
         if other.startswith(one) and len(one) > 2:
             return W_CLOSE  # the beginning of a longer name: perhaps its short form
-        if jaro_winkler(one, other, score_cutoff=0.86) > 0 or skeleton(first) == skeleton(second):
+        if bones == other_bones or jaro_winkler(one, other, score_cutoff=0.86) > 0:
             return W_CLOSE
         return W_DIFFER
 
@@ -131,30 +132,33 @@ class Comparer:
             one, other = other, one
         if " " not in one and " " not in other and self.words(one, other) == W_DIFFER:
             return lv.G_DIFFER, ""  # what most pairs are
-        ours, theirs = main_words(one), main_words(other)
-        if one.replace(" ", "") == other.replace(" ", "") and len(one) > 1:
+        ours, our_names, our_word = _parts(one)
+        theirs, their_names, their_word = _parts(other)
+        if our_word == their_word and len(one) > 1:
             return lv.G_EXACT, canonical(ours[0])
         level = _GIVEN_BY_WORD[self.words(ours[0], theirs[0])]
         if level <= lv.G_SHORT and len(ours) > 1 < len(theirs) and self._go_on_differently(ours, theirs):
             return lv.G_PART, canonical(ours[0])
-        term = _commoner(self._counts.given, canonical(ours[0]), canonical(theirs[0]))
         if level == lv.G_SHORT:
             first, second = canonical(ours[0]), canonical(theirs[0])
-            own = self._counts.is_own_name(first if second in SHORT_FORMS.get(first, ()) else second)
+            # Of two short forms of one name (Jude and Judy) either may be a name of its own.
+            both = ((first, second), (second, first))
+            shorts = [one for one, full in both if full in SHORT_FORMS.get(one, ())] or [first, second]
+            own = any(map(self._counts.is_own_name, shorts))
             return (lv.G_SHORT_OWN if own else level), max(first, second, key=len)
         if level <= lv.G_VARIANT:
-            return level, term
-        shared = {canonical(w) for w in ours if len(w) > 1} & {canonical(w) for w in theirs if len(w) > 1}
+            return level, self._commoner_given(ours[0], theirs[0])
+        shared = our_names & their_names
         telling = shared - LEADING
-        if len(shared) > 1 or self._one_word(one, other) <= W_VARIANT:
-            return lv.G_VARIANT, min(telling or shared, default=term)
+        if len(shared) > 1 or (len(ours) != len(theirs) and self._one_word(our_word, their_word)):
+            return lv.G_VARIANT, min(telling or shared or [self._commoner_given(ours[0], theirs[0])])
         if level == lv.G_TYPO:
-            return level, term
+            return level, self._commoner_given(ours[0], theirs[0])
         if telling:
             return lv.G_OTHER, min(telling)
         if shared:
             return lv.G_PART, min(shared)
-        if len(ours) != len(theirs) and slip_between(one.replace(" ", ""), other.replace(" ", "")):
+        if len(ours) != len(theirs) and slip_between(our_word, their_word):
             return lv.G_TYPO, ""  # a space put in or left out, and a letter wrong
         return level, ""
 
@@ -181,7 +185,7 @@ class Comparer:
         shared = {canonical(w) for w in ours} & {canonical(w) for w in theirs}
         if len(shared) > 1 or len(shared) == len(set(ours)) == len(set(theirs)):
             return lv.F_VARIANT, self._rarest(sorted(shared))
-        if self._one_word(" ".join(ours), " ".join(theirs)) <= W_VARIANT:
+        if len(ours) != len(theirs) and self._one_word("".join(ours), "".join(theirs)):
             return lv.F_VARIANT, self._rarest([*ours, *theirs])
         if shared:
             return lv.F_HALF, self._rarest(sorted(shared))
@@ -192,16 +196,22 @@ class Comparer:
 
     def _go_on_differently(self, ours: list[str], theirs: list[str]) -> bool:
         """Whether two full names that open alike are two names: Xin Yi and Xin Yu, Maria Elena and Maria Sofia, as
-        brothers and sisters often have. Initials tell nothing."""
-        rest = [[word for word in words[1:] if len(word) > 1] for words in (ours, theirs)]
-        return all(rest) and all(self.words(a, b) == W_DIFFER for a in rest[0] for b in rest[1])
+        brothers and sisters often have. Initials tell nothing, nor do names that open many full names."""
+        rest = [
+            [word for word in words[1:] if len(word) > 1 and canonical(word) not in LEADING]
+            for words in (ours, theirs)
+        ]
+        return all(rest) and all(self.words(a, b) >= W_CLOSE for a in rest[0] for b in rest[1])
 
-    def _one_word(self, one: str, other: str) -> int:
-        """How two names compare once written as one word each, where they have not as many (Abdul Rahman and
-        Abdurrahman); W_DIFFER for any others."""
-        if one.count(" ") == other.count(" "):
-            return W_DIFFER
-        return self.words(one.replace(" ", ""), other.replace(" ", ""))
+    def _one_word(self, one: str, other: str) -> bool:
+        """Whether two names of not as many words are one name once each is written as one word (Abdul Rahman and
+        Abdurrahman). Such words are seen once, so what tells them apart at a glance comes first."""
+        if not may_sound_alike(canonical(one), canonical(other)):
+            return False
+        return self.words(one, other) <= W_VARIANT
+
+    def _commoner_given(self, one: str, other: str) -> str:
+        return _commoner(self._counts.given, canonical(one), canonical(other))
 
     def _rarest(self, words: list[str]) -> str:
         count = self._counts.family.get
@@ -248,6 +258,13 @@ class Comparer:
         if one == other:
             return lv.I_SAME
         return lv.I_NEAR if token_set_ratio(*sorted((one, other)), score_cutoff=88) else lv.I_DIFFER
+
+
+@lru_cache(WORD_CACHE)
+def _parts(given: str) -> tuple[list[str], frozenset[str], str]:
+    """Words of the given names, the one the child goes by first; the names that these are; and all in one word."""
+    words = main_words(given)
+    return words, frozenset([canonical(w) for w in words if len(w) > 1]), given.replace(" ", "")
 
 
 def _commoner(counts: dict[str, int], one: str, other: str) -> str:

@@ -14,6 +14,8 @@ from server.storage.port import Transaction
 from sync.envelope import ChangeOp
 
 KIND = "decision"
+BEFORE = "aside:"
+"""How the id of a decision begins, before its number. No note's id has a colon."""
 
 
 @impersonal("a number and an officer's name for the log of changes; what was decided is read when it is sent")
@@ -25,16 +27,17 @@ def made(tx: Transaction, quarantine_id: int) -> None:
         {"id": quarantine_id},
     )
     if author is not None:
-        changes.put(tx, bucket(author), KIND, str(quarantine_id), 1, ChangeOp.PUT)
+        changes.put(tx, bucket(author), KIND, f"{BEFORE}{quarantine_id}", 1, ChangeOp.PUT)
 
 
 @audited(Verb.DISCLOSURE)
 def send(
-    tx: Transaction, actor: Actor, author: str, numbers: Sequence[str], *, now: int
+    tx: Transaction, actor: Actor, author: str, decision_ids: Sequence[str], *, now: int
 ) -> dict[str, dict[str, Any]]:
-    """By number, what an officer's phone is told of those decisions that are about entries of its officer."""
-    if not numbers:
+    """By id, what an officer's phone is told of those decisions that are about entries of its officer."""
+    if not decision_ids:
         return {}
+    numbers = [one.removeprefix(BEFORE) for one in decision_ids]
     rows = tx.rows(
         "SELECT q.quarantine_id, q.digest, q.decision, q.decided_at, q.reason, q.received_at, d.name FROM quarantine q"
         " JOIN device d ON d.device_id = q.device_id JOIN person p ON p.id = d.person"
@@ -44,7 +47,7 @@ def send(
     ids = sorted(row[0] for row in rows)
     record(tx, actor, Verb.DISCLOSURE, "quarantine", ids, now=now, recipients=[author])
     return {
-        str(number): {
+        f"{BEFORE}{number}": {
             "sha256": digest, "decision": decision, "decided_at": decided_at, "reason": reason,
             "received_at": received_at, "phone": phone,
         }
@@ -60,4 +63,4 @@ def revisions(tx: Transaction, author: str) -> list[tuple[str, str, int]]:
         " JOIN quarantine q ON q.device_id = d.device_id WHERE p.username = :author AND q.decision IS NOT NULL",
         {"author": author},
     )
-    return [(KIND, str(number), 1) for (number,) in rows]
+    return [(KIND, f"{BEFORE}{number}", 1) for (number,) in rows]

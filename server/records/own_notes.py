@@ -28,9 +28,9 @@ def after(tx: Transaction, actor: Actor, author: str, place: Place, limit: int, 
     name = bucket(author)
     rows = changes.in_order(
         tx,
-        "SELECT c.xid, c.seq, c.id, n.rev, n.status, n.received_at, n.outcome, c.kind FROM change c"
+        "SELECT c.xid, c.seq, c.id, n.rev, n.status, n.received_at, n.outcome FROM change c"
         # The author stands here and not in the bucket's name alone: nobody else's note is sent, whatever is logged.
-        " LEFT JOIN note n ON n.note_id = c.id AND n.author = :author AND c.op = 'put' AND c.kind = 'note'"
+        " LEFT JOIN note n ON n.note_id = c.id AND n.author = :author AND c.op = 'put'"
         f" WHERE c.bucket = :bucket AND {tx.settled}",
         {"bucket": name, "author": author},
         place,
@@ -39,26 +39,21 @@ def after(tx: Transaction, actor: Actor, author: str, place: Place, limit: int, 
     more = len(rows) > limit
     if more:
         rows.pop()
-    latest = {(row[7], row[2]): row for row in rows}
-    ids = sorted([row[2] for row in latest.values() if row[3] is not None])
+    latest = {row[2]: row for row in rows}
+    ids = sorted([note_id for note_id, row in latest.items() if row[3] is not None])
     record(tx, actor, Verb.DISCLOSURE, KIND, ids, now=now, recipients=[author], index_later=True)
-    ended = _endings(tx, [row[2] for row in latest.values() if row[6] is not None])
-    decided = decisions.send(
-        tx, actor, author, [one for kind, one in latest if kind == decisions.KIND], now=now
-    )
-    logged = (
-        {(one.kind, one.id): one for one in changes.after(tx, name, *place, limit)}
-        if len(ids) < len(latest)
-        else {}
-    )
+    ended = _endings(tx, [note_id for note_id, row in latest.items() if row[6] is not None])
+    logged = {one.id: one for one in changes.after(tx, name, *place, limit)} if len(ids) < len(latest) else {}
+    asked = [one for one, was in logged.items() if was.kind == decisions.KIND]
+    decided = decisions.send(tx, actor, author, asked, now=now)
     told = []
-    for _, _, note_id, rev, status, received_at, _, kind in latest.values():
+    for _, _, note_id, rev, status, received_at, _ in latest.values():
         if rev is None:
-            was = logged[kind, note_id]
-            if kind == decisions.KIND and note_id in decided:
-                told.append(Change(bucket=name, kind=kind, id=note_id, rev=was.rev, data=decided[note_id]))
+            was = logged[note_id]
+            if note_id in decided:
+                told.append(Change(bucket=name, kind=was.kind, id=note_id, rev=1, data=decided[note_id]))
             else:
-                told.append(changes.taken_off(name, kind, note_id, was.rev, was.reason))
+                told.append(changes.taken_off(name, was.kind, note_id, was.rev, was.reason))
             continue
         data = {"status": status, "received_at": received_at}
         if note_id in ended:
@@ -84,5 +79,5 @@ def _endings(tx: Transaction, note_ids: Sequence[str]) -> dict[str, dict[str, ob
 @impersonal("ids and revisions for the phone's checksum")
 def revisions(tx: Transaction, author: str) -> list[tuple[str, str, int]]:
     """(kind, id, rev) of every note of an officer and of what was decided of others, for the checkpoint."""
-    rows = tx.rows("SELECT note_id, rev FROM note WHERE author = :author", {"author": author})
-    return [(KIND, note_id, rev) for note_id, rev in rows] + decisions.revisions(tx, author)
+    rows = tx.rows(f"SELECT '{KIND}', note_id, rev FROM note WHERE author = :author", {"author": author})
+    return rows + decisions.revisions(tx, author)

@@ -191,8 +191,12 @@ class Store(Protocol):
         """`read`, whose answer may be taken as a promise: all that it saw is on disk, and on the standby too where
         commits wait for one. So it is of whatever a glance sees."""
 
-    async def write(self, work: Callable[[Transaction], T]) -> T:
-        """Run `work`; returns its answer only after the commit is on disk."""
+    async def write(self, work: Callable[[Transaction], T], *, followed: bool = False) -> T:
+        """Run `work`; returns its answer only after the commit is on disk.
+
+        `followed`: more work like it comes within moments, so that one commit for both is worth a short wait. SQLite
+        writes each page that a commit changed, and many pushes change the same.
+        """
 
     def read_now(self, work: Callable[[Transaction], T]) -> T:
         """`read` for commands and tests: blocks the thread."""

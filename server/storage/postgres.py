@@ -118,7 +118,7 @@ class PostgresStore:
             settings.pool_connections_max, thread_name_prefix="earlysign-postgres"
         )
 
-    async def write(self, work: Callable[[Transaction], T]) -> T:
+    async def write(self, work: Callable[[Transaction], T], *, followed: bool = False) -> T:
         return await asyncio.wrap_future(self._start(self.write_now, work))
 
     async def read(self, work: Callable[[Transaction], T]) -> T:

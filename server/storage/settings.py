@@ -23,6 +23,9 @@ class StorageSettings(msgspec.Struct, frozen=True, kw_only=True):
     """A group takes in no further work after this time, so that large batches do not make the first
     caller wait for dozens of others."""
 
+    follow_seconds_max: float = 0.05
+    """How long a group waits for work that was announced as its next; it is worked on meanwhile."""
+
     readers: int = 4
     """Read connections of SQLite, each with a thread. Reads are short; a few more than the cores
     of a small server keep one long search from holding up the rest."""

@@ -82,8 +82,8 @@ class SqliteStore:
         self._glanced = 0
         self._glancer = None if self._in_memory else self._connect_glancer()
 
-    async def write(self, work: Callable[[Transaction], T]) -> T:
-        answer: T = await self._submit(Job(work, *_promise_in_loop()))
+    async def write(self, work: Callable[[Transaction], T], *, followed: bool = False) -> T:
+        answer: T = await self._submit(Job(work, *_promise_in_loop(), followed=followed))
         return answer
 
     async def read(self, work: Callable[[Transaction], T]) -> T:

@@ -38,10 +38,10 @@ class Job:
     """A piece of work on its way through the writer, and where its answer goes.
 
     `loop` is None where a thread is blocked on a `concurrent.futures.Future`. `reads` marks a read
-    that has come to the writer because the database lives in memory.
+    that has come to the writer because the database lives in memory. `followed`: see `Store.write`.
     """
 
-    __slots__ = ("answer", "error", "loop", "notes", "notices", "promise", "reads", "work")
+    __slots__ = ("answer", "error", "followed", "loop", "notes", "notices", "promise", "reads", "work")
 
     def __init__(
         self,
@@ -50,12 +50,14 @@ class Job:
         loop: asyncio.AbstractEventLoop | None,
         *,
         reads: bool = False,
+        followed: bool = False,
         notes: dict[str, Any] | None = None,
     ) -> None:
         self.work = work
         self.promise = promise
         self.loop = loop
         self.reads = reads
+        self.followed = followed
         self.notes = notes
         self.answer: Any = None
         self.error: BaseException | None = None
@@ -151,9 +153,11 @@ class Writer(threading.Thread):
                 self._changed.wait()
             return self._queue.popleft()
 
-    def _next_of_group(self) -> Job | None:
-        """The next job if one is waiting that may share the transaction under way."""
+    def _next_of_group(self, wait_seconds: float = 0.0) -> Job | None:
+        """The next job if one is waiting, or comes in that time, that may share the transaction under way."""
         with self._changed:
+            if wait_seconds > 0 and not self._queue and not self._closing:
+                self._changed.wait(wait_seconds)
             if not self._queue or isinstance(self._queue[0], Errand):
                 return None
             return self._queue.popleft()
@@ -181,8 +185,10 @@ class Writer(threading.Thread):
             if not self._run_job(job):
                 self._fail(group, f"The transaction was lost ({_cause(job.error)}). Try again.")
                 break
-            full = len(group) >= self._settings.group_jobs_max or monotonic() >= deadline
-            job = None if full else self._next_of_group()
+            left = deadline - monotonic()
+            full = len(group) >= self._settings.group_jobs_max or left <= 0
+            wait = min(left, self._settings.follow_seconds_max) if job.followed else 0.0
+            job = None if full else self._next_of_group(wait)
         if self._connection.in_transaction:
             self._commit(group)
         self._release(group)

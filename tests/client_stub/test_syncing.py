@@ -358,7 +358,7 @@ def test_the_officer_hears_that_an_entry_that_was_set_aside_was_not_taken_and_wh
 
     def decision(number: int, sha256: str, **data: object) -> Change:
         told = {"sha256": sha256, "received_at": 1_800_000_000_000, "phone": "phone 3", **data}
-        return Change(bucket="notes:okafor", kind="decision", id=str(number), rev=1, data=told)
+        return Change(bucket="notes:okafor", kind="decision", id=f"aside:{number}", rev=1, data=told)
 
     server.changes = [
         decision(1, entry.digest, decision="refused", reason="The first of them says it all"),

@@ -99,6 +99,8 @@ Cabdullahi/Cali ~ Abdullahi/Ali
 Abiodun/Sanni ~ Biodun/Sani
 Tadhg/O'Connor ~ Tige/OConnor
 Yaroslav/Kovalchuk ~ Jaroslaw/Kowalczuk
+Nguyen/Thi Bich Ngoc ~ Bich Ngoc/Nguyen
+Wei Ling/Ong ~ Weiling/Ong
 """
 
 ANOTHER = """
@@ -135,6 +137,12 @@ Oluwafunmilayo/Coker ~ Oluwafunmibi/Coker
 Aiden/Blunt ~ Caiden/Blunt
 Minh Khoa/Dang ~ Minh Khang/Dang
 S. Thivyan/Sivakumar ~ S. Abinaya/Sivakumar
+Nguyen/Thi Minh Thu ~ Minh Anh/Nguyen
+Wei Ling/Goh ~ Wei Lin/Goh
+Ming/Zhou ~ Meng/Zhou
+Jude/Whelan ~ Judy/Whelan
+Wanjiru/Kamau ~ Wanjiku/Kamau
+Noah/Peretz ~ Noa/Peretz
 """
 
 

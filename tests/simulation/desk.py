@@ -136,7 +136,7 @@ class Desk:
             "SELECT p.username FROM device d JOIN person p ON p.id = d.person WHERE d.device_id = :device",
             device=device,
         )
-        self.oracle.life.decided[str(number)] = (author, sha(line), decision)
+        self.oracle.life.decided[f"aside:{number}"] = (author, sha(line), decision)
 
     def revoke(self, phone: Phone) -> None:
         """An administrator revokes the phone (and every clone of it)."""

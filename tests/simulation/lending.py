@@ -314,5 +314,5 @@ def children_on(phone: Phone) -> set[int]:
 
 
 def _kind(bucket: str, id: str) -> str:
-    own = "decision" if id.isdigit() else "note"
+    own = "decision" if ":" in id else "note"
     return KINDS.get(bucket) or (own if bucket.startswith("notes:") else "child")

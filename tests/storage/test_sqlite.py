@@ -74,18 +74,64 @@ def orphan(tx: Transaction) -> None:
     tx.execute("INSERT INTO part (thing_id, place, label) VALUES (4711, 1, 'x')")
 
 
-def test_what_gathers_shares_a_commit(things: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes: list[int] = []
+@pytest.fixture
+def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many pieces of work each commit was for."""
+    found: list[int] = []
     commit = Writer._commit
 
     def counting(self: Writer, group: list[Any]) -> None:
-        sizes.append(len(group))
+        found.append(len(group))
         commit(self, group)
 
     monkeypatch.setattr(Writer, "_commit", counting)
+    return found
+
+
+def test_what_gathers_shares_a_commit(things: SqliteStore, sizes: list[int]) -> None:
     answers = together(things, [add(f"n{i}") for i in range(150)])
     assert len(set(answers)) == 150
     assert sum(sizes) == 151 and max(sizes) == StorageSettings().group_jobs_max
+
+
+@pytest.mark.parametrize("is_announced", [True, False])
+def test_a_commit_waits_for_work_that_was_announced(
+    tmp_path: Path, sizes: list[int], is_announced: bool
+) -> None:
+    patient = StorageSettings(group_seconds_max=WAIT_SECONDS_MAX, follow_seconds_max=WAIT_SECONDS_MAX)
+    store = SqliteStore(tmp_path / "things.db", settings=patient, migrations=SCHEMA)
+    store.migrate()
+
+    async def main() -> None:
+        loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+        def first(tx: Transaction) -> None:
+            add("first")(tx)
+            loop.call_soon_threadsafe(done.set)
+
+        writing = asyncio.create_task(store.write(first, followed=is_announced))
+        await done.wait()
+        if not is_announced:
+            await writing
+        await asyncio.gather(writing, store.write(add("next")))
+
+    asyncio.run(main())
+    assert store.read_now(names) == ["first", "next"]
+    store.close_now()
+    assert sizes == ([2] if is_announced else [1, 1])
+
+
+def test_work_that_was_announced_and_does_not_come_is_not_waited_for_long(
+    tmp_path: Path, sizes: list[int]
+) -> None:
+    store = SqliteStore(
+        tmp_path / "things.db", settings=StorageSettings(follow_seconds_max=0.01), migrations=SCHEMA
+    )
+    store.migrate()
+    asyncio.run(asyncio.wait_for(store.write(add("alone"), followed=True), WAIT_SECONDS_MAX))
+    assert store.read_now(names) == ["alone"]
+    store.close_now()
+    assert sizes == [1]
 
 
 def test_a_failing_commit_fails_all_of_its_group_and_keeps_nothing(things: SqliteStore) -> None:

@@ -360,7 +360,7 @@ def holding_cases() -> Vectors:
                 Change(
                     bucket="own",
                     kind="decision",
-                    id="7",
+                    id="aside:7",
                     rev=1,
                     data={
                         "sha256": digest(b"{broken"),
