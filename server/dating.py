@@ -29,14 +29,11 @@ from sync.note import Note
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
-def dated(
-    tx: Transaction, device_id: str, prepared: Sequence[Prepared], received_at: int
-) -> Sequence[Prepared]:
+def dated(tx: Transaction, device_id: str, prepared: Sequence[Prepared], received_at: int) -> list[Prepared]:
     """The lines of a push, those notes dated anew whose own time cannot be: their subjects are as old as described on
     the day that is taken instead. Most pushes come back as they are, and cost no look at the database."""
     found = list(prepared)
     empty_at: int | None = None
-    changed = False
     for place, item in enumerate(prepared):
         note = item.arrival.body
         if not isinstance(note, Note):
@@ -49,8 +46,8 @@ def dated(
             since = empty_at
         when = believed(seen_at, written_at, received_at, since)
         if when is not None:
-            found[place], changed = again(item, note, when), True
-    return found if changed else prepared
+            found[place] = again(item, note, when)
+    return found
 
 
 def believed(seen_at: int, written_at: int, received_at: int, since: int = 0) -> When | None:

@@ -136,7 +136,6 @@ def _take_again(
 
     Raises NotReleased where it cannot apply; then nothing of it stays.
     """
-    assert item.arrival.envelope is not None
     who_is_who.hold(tx)
     (item,) = dating.dated(tx, sender.device_id, [item], came_at)
     assert item.arrival.envelope is not None

@@ -120,8 +120,7 @@ def weekly(
     tx: Transaction, person: Person, *, from_ms: int, now: int, weeks: int = WEEKS_SHOWN
 ) -> dict[str, list[Week]]:
     """For each borough of this person's that had a duty, or whose officers had something set aside, since `from_ms`:
-    its weeks from then on, in order, those
-    with nothing in them too."""
+    its weeks from then on, in order, those with nothing in them too."""
     if not person.may(Permission.SUPERVISE):
         return {}
     found: dict[str, list[Week]] = {}

@@ -56,7 +56,7 @@ class SqliteTransaction(TransactionState):
         self._cursor: sqlite3.Cursor | _Refusal = cursor
 
     def may_be_written(self) -> bool:
-        ((_, _, file),) = self.rows("PRAGMA database_list")
+        file = next(file for _, name, file in self.rows("PRAGMA database_list") if name == "main")
         # The folder as well: beside the database stand its log, the secret key and the attachments.
         return not file or all(os.access(path, os.W_OK) for path in (file, os.path.dirname(file)))
 
