@@ -4,6 +4,7 @@ Pure, so that an import can do it in other processes.
 """
 
 import hashlib
+import re
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
@@ -30,6 +31,8 @@ REGISTRY_ID_LENGTH_MAX = 200  # an id is some dozen characters; more is another 
 DIGEST_BYTES = 16
 _APART = "\x1f"
 _DECIDES_WHAT_IS_STORED = ("standardise.py", "blocking.py", "names.py", "letters.py", "postcodes.py")
+_AUTHORITY = re.compile(r"(?:E0[6-9]|E10|W06|S12|N09)[0-9]{6}")
+"""The ONS code of a local authority. A name in its place would send the child's alerts to another force."""
 _YES_NO = {"yes": True, "no": False}
 
 
@@ -115,9 +118,9 @@ def read_row(columns: Sequence[str], cells: Sequence[str]) -> tuple[str, Details
         nhs_number=said.nhs_number,
     )
     circumstances = Circumstances(
-        home_borough=row.get("home_borough"),
-        school_borough=row.get("school_borough"),
-        responsible_authority=row.get("responsible_authority"),
+        home_borough=_authority(row, "home_borough"),
+        school_borough=_authority(row, "school_borough"),
+        responsible_authority=_authority(row, "responsible_authority"),
         looked_after=_yes(row, "looked_after"),
         restricted=_yes(row, "restricted"),
     )
@@ -162,6 +165,15 @@ def make_many_ready(columns: Sequence[str], cells: bytes) -> bytes:
 def unpack(packed: bytes) -> Batch:
     """The rows that another process made ready."""
     return _decode(packed)
+
+
+def _authority(row: dict[str, str], column: str) -> str | None:
+    code = row.get(column)
+    if code is not None and _AUTHORITY.fullmatch(code) is None:
+        raise BadCell(
+            column, "is not the ONS code of a local authority. Write it as E09000028, or leave it empty."
+        )
+    return code
 
 
 def _yes(row: dict[str, str], column: str) -> bool:

@@ -132,6 +132,20 @@ def test_a_file_cut_off_marks_nobody_unless_told_so(tmp_path: Path, registry: Pa
     assert counted(data, "child") == 60
 
 
+def test_what_a_night_leaves_out_is_said(tmp_path: Path) -> None:
+    file, data = tmp_path / "registry.csv", str(tmp_path / "data")
+    rows = [f"R{n},Ada{n:04}\n" for n in range(400)]
+    header = "child_id,given_names\n"
+    file.write_text(header + "".join(rows))
+    assert "Writing: 400 of 400" in run("import-children", str(file), "--data", data).err
+    file.write_text(header + "".join(rows[21:]))
+    told = run("import-children", str(file), "--data", data)
+    assert "21 no longer in the registry" in told.out and "5.2% of the children who were" in told.out
+    file.write_text(header + "".join(rows[:50]) + "R50")
+    told = run("import-children", str(file), "--data", data)
+    assert told.code == 3 and "0 no longer in the registry" in told.out and "it was cut off" in told.out
+
+
 def test_areas_are_loaded_and_take_the_place_of_those_before(tmp_path: Path) -> None:
     file = tmp_path / "areas.geojson"
     file.write_text(json.dumps(SQUARE))
