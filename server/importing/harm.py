@@ -69,9 +69,8 @@ def _refuse_emptied(path: Path, filled: Mapping[str, int], before: Mapping[str, 
             raise TableError(
                 f"{path.name}: has no column {column}, which {was:,} rows of the last import filled. {IF_RIGHT}"
             )
-        expected = (
-            was * still_here
-        )  # a shorter file says less in each column; what it leaves out was judged before
+        # A shorter file says less in each column; what it leaves out was judged before.
+        expected = was * still_here
         lost = expected - filled.get(column, 0)
         if lost > EMPTIED_CELLS_MAX and lost > EMPTIED_SHARE_MAX * expected:
             raise TableError(
