@@ -19,6 +19,7 @@ from server.linkage.letters import LATIN
 from server.linkage.loose import in_their_columns, plain
 from server.linkage.names import ABBREVIATIONS, NOT_NAMES, WORD_CACHE, words_of
 from server.linkage.postcodes import postcode_of
+from server.linkage.scripts import in_latin
 
 # Bounds, so that a field of any length costs the same: longer text is cut, which loses nothing of a name.
 NAME_LENGTH_MAX = 120
@@ -107,7 +108,7 @@ def fold(text: str, length_max: int) -> list[str]:
     text = text.translate(_APOSTROPHES)
     if text.isascii():
         return _ASCII_WORDS.findall(text.lower())
-    latin = unicodedata.normalize("NFKD", text).casefold().translate(LATIN)
+    latin = unicodedata.normalize("NFKD", in_latin(text)).casefold().translate(LATIN)
     kept = (c if c.isalnum() or unicodedata.category(c)[0] == "M" else " " for c in latin if not _accent(c))
     return "".join(kept)[: 2 * length_max].split()
 

@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from functools import cache
+from importlib.metadata import version
 from importlib.resources import files
 
 import msgspec
@@ -30,7 +31,9 @@ REGISTRY_ID_LENGTH_MAX = 200  # an id is some dozen characters; more is another 
 
 DIGEST_BYTES = 16
 _APART = "\x1f"
-_DECIDES_WHAT_IS_STORED = ("standardise.py", "blocking.py", "names.py", "letters.py", "postcodes.py")
+_DECIDES_WHAT_IS_STORED = (
+    "standardise.py", "blocking.py", "names.py", "letters.py", "scripts.py", "postcodes.py"
+)  # fmt: skip
 _AUTHORITY = re.compile(r"(?:E0[6-9]|E10|W06|S12|N09)[0-9]{6}")
 """The ONS code of a local authority. A name in its place would send the child's alerts to another force."""
 _YES_NO = {"yes": True, "no": False}
@@ -80,7 +83,8 @@ def made_by() -> bytes:
         (one for one in (folder / "data").iterdir() if one.name.endswith(".txt")), key=lambda one: one.name
     )
     parts = [*(folder / name for name in _DECIDES_WHAT_IS_STORED), *tables]
-    return hashlib.sha256(b"".join(part.read_bytes() for part in parts)).digest()
+    others = version("anyascii").encode()
+    return hashlib.sha256(b"".join(part.read_bytes() for part in parts) + others).digest()
 
 
 @impersonal("reads a file's row and no database")
