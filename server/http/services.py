@@ -75,6 +75,14 @@ async def look(services: Services, work: Callable[[Transaction], T], *, durable:
     return await (services.store.read_durable(work) if durable else services.store.read(work))
 
 
+async def show(services: Services, work: Callable[[Transaction], T]) -> T:
+    """Read what is shown to somebody, and record that it is: in the turn of whoever writes, unless pushes wait
+    for theirs."""
+    if services.notes_first.under_way:
+        return await services.store.read(work)
+    return await services.store.read_recorded(work)
+
+
 def services_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Services:
     """The services of the application that this connection came to."""
     return cast("Services", connection.app.state.services)

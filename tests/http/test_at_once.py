@@ -223,6 +223,18 @@ def test_while_pushes_are_under_way_or_no_glance_is_to_be_had_a_thread_looks(
     assert asked.call_count == 1
 
 
+def test_a_page_is_read_in_the_turn_of_the_writer_unless_pushes_wait_for_it(
+    client: Client, sender: Sender
+) -> None:
+    sender.push(*(sender.line() for _ in range(2)))
+    services = services_of(client)
+    with mock.patch.object(type(services.store), "read_recorded", side_effect=StorageBusy("in turn")) as turn:
+        answer = client.post("/api/sync/pull", json={}, headers=sender.headers)
+        assert answer.status_code == 503 and turn.called
+        with services.notes_first.pushing():
+            assert len(own(sender.pull())) == 2
+
+
 # A push that came before --------------------------------------------------------------------------------
 
 
