@@ -80,7 +80,7 @@ class AtOnce:
             return
         await _say(scope, send, 200, answer, [(b"content-type", b"application/json")])
 
-    def first(self, scope: HTTPScope, body: bytes) -> bytes | None:
+    def first(self, scope: HTTPScope, body: bytes | bytearray) -> bytes | None:
         """The whole answer to a pull that brings nothing new, where a glance at the database says so: `one_piece` asks
         before there is so much as a task. None: the application is asked."""
         if scope["path"] != PULL or scope["method"] != "POST":
@@ -96,7 +96,7 @@ class AtOnce:
             scope["path_template"] = PULL
         return answer
 
-    def _nothing_new(self, headers: dict[bytes, bytes], body: bytes) -> bytes | None:
+    def _nothing_new(self, headers: dict[bytes, bytes], body: bytes | bytearray) -> bytes | None:
         token = _token(headers)
         asked = _pull_of(body) if _is_plain_pull(headers) else None
         if token is None or asked is None:
@@ -230,7 +230,7 @@ def _is_plain_pull(headers: dict[bytes, bytes]) -> bool:
     return is_json and _announces(headers, SMALL_BYTES_MAX)
 
 
-def _pull_of(body: bytes) -> PullRequest | None:
+def _pull_of(body: bytes | bytearray) -> PullRequest | None:
     """What is asked, or None where the door is to say what is wrong with it."""
     try:
         return _decoder.decode(body)

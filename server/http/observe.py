@@ -55,8 +55,10 @@ class Observe:
         self.app = app
         self._at_once = at_once
         self.metrics = metrics
-        self.headers = [*SECURITY_HEADERS, STRICT_TRANSPORT] if behind_tls else list(SECURITY_HEADERS)
-        self._fixed = b"".join(b"%s: %s\r\n" % pair for pair in (*self.headers, NO_STORE, JSON))
+        # What is shown here is personal unless a door says otherwise, as the static files do.
+        self.headers = [*SECURITY_HEADERS, *([STRICT_TRANSPORT] if behind_tls else []), NO_STORE]
+        self._names = frozenset(name for name, _ in self.headers)
+        self._fixed = b"".join(b"%s: %s\r\n" % pair for pair in (*self.headers, JSON))
         # By their labels, of which there are as many as doors: looking them up costs more than counting.
         self._counters = functools.cache(metrics.requests.labels)
         self._timers = functools.cache(metrics.seconds.labels)
@@ -75,9 +77,8 @@ class Observe:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = list(message.get("headers", []))
-                present = {name.lower() for name, _ in headers}
-                # What is shown here is personal unless a door says otherwise, as the static files do.
-                headers += [pair for pair in (*self.headers, NO_STORE) if pair[0] not in present]
+                said = self._names.intersection([name.lower() for name, _ in headers])
+                headers += [pair for pair in self.headers if pair[0] not in said] if said else self.headers
                 headers.append((b"x-request-id", number.encode()))
                 message["headers"] = headers
             await send(message)
@@ -91,7 +92,7 @@ class Observe:
             self._note(scope, scope["method"], status, time.perf_counter() - started, number)
             structlog.contextvars.unbind_contextvars("request")
 
-    def first(self, scope: HTTPScope, body: bytes) -> bytes | None:
+    def first(self, scope: HTTPScope, body: bytes | bytearray) -> bytes | None:
         """All of an answer behind its first line, where it can be given before the application is asked: with the same
         headers, counted and logged alike. None: ask the application."""
         started = time.perf_counter()

@@ -25,7 +25,7 @@ HELD_BYTES_MAX = 64 * 1024
 SMALL_BYTES_MAX = 4_096
 """A cursor and a number or two; a body that is announced as longer is taken in by the application, as it comes."""
 
-First = Callable[["HTTPScope", bytes], bytes | None]
+First = Callable[["HTTPScope", bytes | bytearray], bytes | None]
 """Is asked of a request that has come whole. It answers all of a 200 that follows its first line and date, or None:
 then the application is asked. It is asked on the event loop, which stands still meanwhile."""
 
@@ -58,7 +58,7 @@ class OnePiece(HttpToolsProtocol):
         if self._waits is None:
             return
         cycle, _ = self._waits
-        answer = self._first(cast("HTTPScope", cycle.scope), bytes(cycle.body)) if cycle.keep_alive else None
+        answer = self._first(cast("HTTPScope", cycle.scope), cycle.body) if cycle.keep_alive else None
         if answer is None:
             self._begin()
             return

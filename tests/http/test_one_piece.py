@@ -148,7 +148,7 @@ def spoken(pieces: list[bytes], first: First | None = None) -> tuple[Recording, 
         )
         await send({"type": "http.response.body", "body": body})
 
-    def answers(scope: Any, body: bytes) -> bytes | None:
+    def answers(scope: Any, body: bytes | bytearray) -> bytes | None:
         return b"content-length: 5\r\n\r\nfirst" if scope["path"] == "/first" else None
 
     async def speak() -> tuple[Recording, list[str], OnePiece]:
