@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from server.access import devices
 from server.access.identity import DeviceIdentity
 from server.audit import Actor
 from server.checkpoints import Known, Totals
@@ -78,7 +79,12 @@ def page(
     tx: Transaction, device: DeviceIdentity, asked: Cursor | None, start: Cursor, emptied: Sequence[str],
     limit: int, *, now: int, totals: Totals,
 ) -> Page:  # fmt: skip
-    """The changes after `asked`, or from `start` (a cursor at the beginning) where there is none that is good."""
+    """The changes after `asked`, or from `start` (a cursor at the beginning) where there is none that is good.
+
+    Raises DeviceRevoked where the phone may not read any more: between the look at its token and this one a
+    revocation may have come first.
+    """
+    device = devices.still_reading(tx, device)
     position = asked or start
     lease = leases.running(tx, device.device_id, now=now)
     scope = _scope(tx, device, lease, now)

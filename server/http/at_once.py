@@ -22,7 +22,7 @@ from litestar.enums import ScopeType
 
 from server import pulling
 from server.access import devices
-from server.access.errors import TokenRefused
+from server.access.errors import DeviceRevoked, TokenRefused
 from server.access.identity import DeviceIdentity
 from server.clock import now_ms
 from server.http import problems
@@ -187,7 +187,7 @@ async def page_of(services: Services, token: str, asked: PullRequest) -> bytes |
             return None
         services.answered.met(token)
         return _encoder.encode(await page_for(services, device, asked))
-    except (TokenRefused, StorageError):
+    except (TokenRefused, DeviceRevoked, StorageError):
         return None
 
 

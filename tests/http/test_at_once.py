@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import uuid
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 from unittest import mock
 
@@ -19,7 +20,7 @@ from server.http import answered, at_once
 from server.http.answered import Answered
 from server.http.at_once import AtOnce
 from server.records import ledger
-from server.storage import StorageBusy, WouldWait
+from server.storage import StorageBusy, Transaction, WouldWait
 from sync import cursor as cursors
 from sync import receipts
 from sync.envelope import Outcome, PullAnswer, PushAnswer
@@ -185,6 +186,35 @@ def test_a_token_that_is_over_an_account_that_is_closed_and_a_wipe_are_seen_at_o
     services_of(client).store.write_now(lambda tx: tx.execute(spoil))
     answer = client.post("/api/sync/pull", json={"cursor": cursor}, headers=sender.headers)
     assert answer.status_code in (401, 403) and "checkpoint" not in answer.text
+
+
+@pytest.mark.invariant(8)
+@pytest.mark.parametrize("layered", [True, False])
+@pytest.mark.parametrize("ends", ["revoked", "closed"])
+def test_invariant_8_a_phone_whose_end_comes_before_its_page_is_sent_none(
+    client: Client, sender: Sender, ends: str, layered: bool
+) -> None:
+    """The look at its token is one, and its page another, perhaps behind others in the turn of whoever writes."""
+    sender.push(sender.line())
+    store, device_id = services_of(client).store, sender.phone.device_id
+
+    def end(tx: Transaction) -> None:
+        if ends == "revoked":
+            devices.revoke(tx, device_id, actor=Actor("system", "t"), now=now_ms())
+        else:
+            tx.execute("UPDATE person SET active = 0 WHERE username = 'okafor'")
+
+    recorded = type(store).read_recorded
+
+    async def in_turn(self: Any, work: Any) -> Any:
+        await self.write(end)
+        return await recorded(self, work)
+
+    with mock.patch.object(type(store), "read_recorded", in_turn), nullcontext() if layered else no_layer():
+        answer = client.post("/api/sync/pull", json={}, headers=sender.headers)
+    assert answer.status_code == 403 and "checkpoint" not in answer.text
+    disclosed = "SELECT COUNT(*) FROM audit_entry WHERE verb = 'disclosure'"
+    assert store.read_now(lambda tx: tx.value(disclosed)) == 0
 
 
 @pytest.mark.invariant(8)
