@@ -48,9 +48,45 @@ class Became(msgspec.Struct, frozen=True):
         return f"{said}: {self.outcome_words}" if self.outcome_words else said
 
 
-def set_aside(item: Item, became: Became | None) -> bool:
-    """Whether an entry waits at the server for a person. A note of which the server says what became of it has been
-    released since; only where another note has its id is that said of the other one."""
+class Decision(msgspec.Struct, frozen=True):
+    """What a person decided of an entry that was set aside, known by the digest of its bytes. Times in ms; `phone` is
+    what the device that handed it in is called."""
+
+    digest: str
+    refused: bool
+    reason: str = ""
+    decided_at: int = 0
+    received_at: int = 0
+    phone: str = ""
+
+    @classmethod
+    def of(cls, data: Mapping[str, object]) -> Decision:
+        """From the row that the phone was sent."""
+        reason, phone = data.get("reason"), data.get("phone")
+        times = (data.get("decided_at"), data.get("received_at"))
+        decided_at, received_at = (at if isinstance(at, int) else 0 for at in times)
+        return cls(
+            str(data.get("sha256", "")),
+            data.get("decision") == "refused",
+            reason if isinstance(reason, str) else "",
+            decided_at,
+            received_at,
+            phone if isinstance(phone, str) else "",
+        )
+
+    @property
+    def sentence(self) -> str:
+        """In words for the officer whose entry it is."""
+        if not self.refused:
+            return "Received, released by a person"
+        return f"Received, not taken: {self.reason}" if self.reason else "Received, not taken"
+
+
+def set_aside(item: Item, became: Became | None, decided: Decision | None = None) -> bool:
+    """Whether an entry waits at the server for a person to decide about it. A note of which the server says
+    what became of it has been released since; only where another note has its id is that said of the other one."""
     if item.outcome != Outcome.QUARANTINED:
         return False
-    return became is None or item.kind != Kind.NOTE_WRITE or item.code == Code.ENTITY_TAKEN
+    return decided is None and (
+        became is None or item.kind != Kind.NOTE_WRITE or item.code == Code.ENTITY_TAKEN
+    )

@@ -16,26 +16,21 @@ from pathlib import Path
 import msgspec
 
 from client_stub import album, keys
-from client_stub.album import Album, AttachmentState, Picture
-from client_stub.became import Became, set_aside
-from client_stub.keys import ServerKey
-from client_stub.protection import Protection
+from client_stub.album import Album, AttachmentState
+from client_stub.standing import Identity, Status, look
 from client_stub.store import Item, Store
 from client_stub.transport import ClockWrong, Enrolled, Transport
 from sync import inbox
-from sync.holdings import Clocks, Kept
+from sync.holdings import Clocks
 from sync.limits import ATTACHMENT_BYTES_MAX, OP_BYTES_MAX
 from sync.note import Amendment, Note, Withdrawal
 from sync.operations import Body, Kind, digest, freeze, renumbered
-from sync.outbox import SyncState, sync_state
+from sync.outbox import sync_state
 from sync.timing import Heard, time_known
 
 EPOCH_BYTES = 12
 """96 random bits: no two installations ever share an epoch."""
 
-
-BRIEFING, OWN_NOTES = "briefing:", "notes:"
-"""How the names of buckets begin."""
 MONOTONIC = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 BOOT_ID_FILE = Path("/proc/sys/kernel/random/boot_id")
 
@@ -75,45 +70,6 @@ class DeviceError(Exception):
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
         self.hint = hint
-
-
-class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """Who this device is, once enrolled."""
-
-    server: str
-    device_id: str
-    user: str
-    audience: str
-    server_key: ServerKey
-    name: str = ""
-    officer_name: str | None = None
-    ward: str | None = None
-    borough: str | None = None
-    ca_file: str | None = None
-
-
-class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """What the first screen shows. Times in milliseconds since the epoch, by this device's clock."""
-
-    identity: Identity | None
-    protection: Protection
-    state: SyncState
-    items: list[Item]
-    attachments: list[Picture]
-    lent_rows: int
-    children_held: int
-    lease_until: int | None
-    """When the briefing is erased, by the server's clock; None where there is none."""
-    became: dict[str, Became]
-    """By note: what the server last said has become of it."""
-    last_sync_at: int | None
-
-    @property
-    def all_sent(self) -> bool:
-        """Notes and what they name: everything receipted (invariant 16)."""
-        return self.state.all_sent and all(
-            one.state is not AttachmentState.WAITING for one in self.attachments
-        )
 
 
 class Device:
@@ -334,33 +290,7 @@ class Device:
 
     def status(self) -> Status:
         """What the officer is told: read from disk, never from hope."""
-        last = self.store.get("last_sync_at")
-        holdings = self.store.holdings()
-        lease = self.store.get("lease")
-        kept = msgspec.json.decode(lease, type=Kept | None) if lease else None
-        became = {
-            row_id: Became.of(held.data)
-            for name, rows in holdings.items()
-            if name.startswith(OWN_NOTES)
-            for (_, row_id), held in rows.items()
-        }
-        items = [item for item in self.store.items() if not item.reissued]
-        state = msgspec.structs.replace(
-            sync_state(self.store.all_entries()),
-            quarantined=sum(set_aside(item, became.get(item.entity_id)) for item in items),
-        )
-        return Status(
-            identity=self.identity(),
-            protection=self.store.protection,
-            state=state,
-            attachments=Album(self.store).all(),
-            items=items,
-            lent_rows=sum(len(rows) for rows in holdings.values()),
-            children_held=sum(len(rows) for name, rows in holdings.items() if name.startswith(BRIEFING)),
-            lease_until=kept.until if kept else None,
-            became=became,
-            last_sync_at=None if last is None else int(last),
-        )
+        return look(self.store, self.identity())
 
     def attachments_waiting(self) -> int:
         """How many photographs and recordings the server has not signed for."""

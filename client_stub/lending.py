@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from client_stub.device import BRIEFING, Device
+from client_stub.device import Device
+from client_stub.standing import BRIEFING
 from sync.envelope import Lease
 from sync.holdings import Clocks, Held, Holdings, Kept, lease_is_over
 

@@ -37,6 +37,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     settled_at: int | None
     line: bytes | None
     reissued: bool
+    digest: str
 
 
 class Store(Database):
@@ -162,7 +163,7 @@ class Store(Database):
         """The ops as the officer may see them, oldest first; those of one note where it is named."""
         rows = self.every(
             "SELECT position, epoch, seq, kind, entity_id, state, outcome, code, at, written_at, "
-            "settled_at, line, reissued_as IS NOT NULL "
+            "settled_at, line, reissued_as IS NOT NULL, digest "
             "FROM outbox WHERE COALESCE(?, entity_id) = entity_id ORDER BY position",
             entity_id,
         )

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from client_stub.album import AttachmentState, Picture
-from client_stub.became import Became, set_aside
-from client_stub.device import Status
+from client_stub.became import Became, Decision, set_aside
+from client_stub.standing import Status
 from client_stub.store import Item
 from sync.envelope import Code, Outcome
 from sync.note import Amendment, Note
@@ -75,14 +75,17 @@ def _of_notes(state: SyncState, attachments: Sequence[Picture]) -> str:
     return sentence
 
 
-def sentence_of(item: Item, became: Became | None = None) -> str:
-    """Where one entry is; `became` is what the server last said of the note that it writes."""
+def sentence_of(item: Item, became: Became | None = None, decided: Decision | None = None) -> str:
+    """Where one entry is; `became` is what the server last said of the note that it writes, `decided` what a person
+    decided of it where it was set aside."""
     if item.state is State.QUEUED:
         return "On this device"
     if item.state is State.SENT:
         return "On this device (sent, no answer yet)"
     if item.state is State.SETTLED:
         return "Received, not signed for yet"
+    if decided is not None and (decided.refused or item.kind != Kind.NOTE_WRITE or became is None):
+        return decided.sentence
     if set_aside(item, became):
         reason = REASONS.get(item.code or "", "a person will look at it")
         place = f" ({item.at.removeprefix('$.')})" if item.at and item.at != "$" else ""
@@ -93,6 +96,18 @@ def sentence_of(item: Item, became: Became | None = None) -> str:
     if item.code in REASONS and item.outcome != Outcome.QUARANTINED:
         return f"{said}, but {REASONS[item.code]}"
     return said
+
+
+def where_of(item: Item, shown: Status) -> str:
+    """Where an entry of this device is, by all that the device knows."""
+    return sentence_of(item, shown.became.get(item.entity_id), shown.decisions.get(item.digest))
+
+
+def refused_elsewhere_words(decision: Decision, received: str) -> str:
+    """What the officer is told of an entry that was refused and is not on this device. `received`: when, as shown."""
+    reason = f": {decision.reason}" if decision.reason else ""
+    device = f"the device named {decision.phone}" if decision.phone else "another device"
+    return f"An entry that {device} handed in on {received} was not taken{reason}"
 
 
 def wiped_words(set_aside_there: int) -> str:
@@ -161,9 +176,10 @@ def json_of(shown: Status) -> dict[str, Any]:
                 "state": item.state.value,
                 "outcome": item.outcome,
                 "code": item.code,
-                "where": sentence_of(item, shown.became.get(item.entity_id)),
+                "where": where_of(item, shown),
                 "became": msgspec.to_builtins(shown.became.get(item.entity_id)),
             }
             for item in shown.items
         ],
+        "refused_elsewhere": [msgspec.to_builtins(one) for one in shown.refused_elsewhere],
     }

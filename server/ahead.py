@@ -238,12 +238,13 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends this one
     logs.configure("warning", "json")
     use_one_heap()
-    with os.fdopen(os.dup(1), "wb") as said:
+    # The pipe breaks where the server has ended: in an answer, and once more where the rest of it is thrown away.
+    with contextlib.suppress(BrokenPipeError), os.fdopen(os.dup(1), "wb") as said:
         os.dup2(2, 1)  # whatever else is printed must not stand between the frames
         try:
             serve(sys.argv[1], sys.stdin.buffer, said)
         except BrokenPipeError:
-            return  # the server has ended
+            raise
         except Exception as error:
             log.warning("linkage_ahead_stopped", error=type(error).__name__)
             raise SystemExit(1) from None

@@ -12,21 +12,20 @@ from typing import TypeVar
 import msgspec
 import structlog
 
-from server import placing
+from server import dating, placing
 from server.access.identity import DeviceIdentity
 from server.audit import Actor
 from server.beside import Beside
 from server.casework.facts import NoteFact, milliseconds, note_fact
 from server.placing import Described
-from server.prepared import Prepared, prepare
+from server.prepared import Prepared, When, prepare
 from server.records import attachments, cases, ledger, note_subjects, notes, who_is_who
 from server.storage.port import StorageUnavailable, Transaction
 from server.world import World
-from sync import limits
 from sync.envelope import Code, Outcome, Verdict
 from sync.inbox import Arrival
 from sync.note import Amendment, Note, Withdrawal
-from sync.operations import Envelope, attachments_of, parse_envelope
+from sync.operations import Envelope, attachments_of, body_of, parse_envelope
 
 log = structlog.get_logger()
 
@@ -120,10 +119,10 @@ def apply(
     arrival, envelope, body = item.arrival, item.arrival.envelope, item.arrival.body
     assert envelope is not None and body is not None
     if isinstance(body, Note):
-        observed_at, doubtful = _observed(body, trip.came_at)
-        code = Code.OBSERVED_OUT_OF_RANGE if doubtful else None
+        when = item.when or When(milliseconds(body.observed_at), milliseconds(body.recorded_at), False)
+        code = Code.OBSERVED_OUT_OF_RANGE if when.doubtful else None
         kept = keep(Outcome.APPLIED, code, 1)
-        _write(trip, item, envelope, kept, body, observed_at, doubtful)
+        _write(trip, item, envelope, kept, body, when)
         trip.note_ids.add(envelope.entity_id)
         return arrival.verdict(Outcome.APPLIED, code, rev=1), kept
     note = notes.stored(trip.tx, envelope.entity_id)
@@ -144,18 +143,18 @@ def _write(
     envelope: Envelope,
     op_id: int,
     note: Note,
-    observed_at: int,
-    doubtful: bool,
+    when: When,
 ) -> None:
     """A note comes in: store it, find its children, and see that somebody has the duty."""
     tx, sender, now = trip.tx, trip.sender, trip.now
     if envelope.entity_id in trip.note_ids:
         raise Refused(Code.ENTITY_TAKEN)
+    observed_at = when.seen_at
     found_borough = trip.world.borough_of(note, observed_at)
     cause = cases.Arrival(
         note_id=envelope.entity_id,
         observed_at=observed_at,
-        recorded_at=milliseconds(note.recorded_at),
+        recorded_at=when.written_at,
         received_at=trip.came_at,
         found_borough=found_borough,
         author_borough=sender.borough,
@@ -174,8 +173,8 @@ def _write(
             author_borough=sender.borough,
             found_borough=found_borough,
             observed_at=observed_at,
-            observed_doubtful=doubtful,
-            recorded_at=milliseconds(note.recorded_at),
+            observed_doubtful=when.doubtful,
+            recorded_at=when.written_at,
             received_at=trip.came_at,
             status=placing.status_of(placements),
         ),
@@ -231,7 +230,9 @@ def _follow_up(
         attachments.name(tx, note.note_key, attachments_of(envelope.blobs, body))
         if body.note is not None:
             received_at = note.received_at
-            observed_at, _ = _observed(body.note, received_at)
+            observed_at = _seen_at(tx, note, body.note)
+            if observed_at != milliseconds(body.note.observed_at):
+                subjects = placing.describe(dating.seen(body.note, observed_at))
             found_borough = trip.world.borough_of(body.note, observed_at)
             facts = _facts(trip, note.note_id, body.note, found_borough, received_at, observed_at)
             note_subjects.recount(tx, note.note_key, facts)
@@ -264,15 +265,13 @@ def _facts(
     return found
 
 
-def _observed(note: Note, received_at: int) -> tuple[int, bool]:
-    """When the note was observed as the rules take it, and whether the phone's word for it is doubtful.
-
-    A phone's clock may be wrong by years and must not keep a worry from anyone (invariant 13): what cannot
-    be is taken as observed when it was received, and both times stay on record.
-    """
-    said = milliseconds(note.observed_at)
-    if said > received_at:
-        return received_at, said > received_at + limits.CLOCK_AHEAD_MS_MAX
-    if said < received_at - limits.OBSERVED_BEFORE_MS_MAX:
-        return received_at, True
-    return said, False
+def _seen_at(tx: Transaction, stored: notes.Stored, anew: Note) -> int:
+    """When a note was seen that its author describes anew. Where the note could not be believed, and the author only
+    repeats what it said, what was taken instead stands."""
+    said = milliseconds(anew.observed_at)
+    if stored.observed_doubtful:
+        first = body_of(parse_envelope(ledger.line_of(tx, stored.op_id)))
+        if isinstance(first, Note) and milliseconds(first.observed_at) == said:
+            return stored.observed_at
+    when = dating.believed(said, milliseconds(anew.recorded_at), stored.received_at)
+    return said if when is None else when.seen_at

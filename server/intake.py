@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import msgspec
 import structlog
 
+from server import dating
 from server.access.identity import DeviceIdentity
 from server.applying import Refused, Trip, apply, by_itself
 from server.beside import Alone, Beside
@@ -114,7 +115,8 @@ def _receive(
     """`alone`: no other push decides meanwhile. `apart`: each op in a savepoint of its own, so that one that
     fails costs only itself."""
     entities = list({p.arrival.envelope.entity_id for p in prepared if p.arrival.envelope})
-    beside = Beside(tx, world, alone=alone, foreseen=foreseen)
+    prepared = dating.dated(tx, sender.device_id, prepared, now)
+    beside = Beside(tx, world, alone=alone, foreseen=dating.still_foreseen(foreseen, prepared))
     trip = Trip.of(tx, sender, world, entities, beside, now=now, came_at=now, apart=apart)
     if trip.awaited and not alone:
         raise Alone  # an amendment judges the children of its note anew

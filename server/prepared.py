@@ -12,11 +12,21 @@ from sync.note import Amendment, Note
 from sync.operations import parse_envelope
 
 
+class When(msgspec.Struct, frozen=True):
+    """When a note was seen and written (ms), as it is taken, and whether its phone's word for it is doubtful."""
+
+    seen_at: int
+    written_at: int
+    doubtful: bool
+
+
 class Prepared(msgspec.Struct, frozen=True):
     """One line, read as far as it can be without the database."""
 
     arrival: Arrival
     subjects: tuple[Described, ...] = ()
+    when: When | None = None
+    """Where a note is dated otherwise than it says (`server/dating.py`)."""
 
 
 def prepare(lines: Sequence[bytes], device_id: str) -> list[Prepared]:

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from server import dating
 from server.access import devices, people
 from server.access.errors import NotAllowed
 from server.access.identity import DeviceIdentity, Person
@@ -135,8 +136,9 @@ def _take_again(
 
     Raises NotReleased where it cannot apply; then nothing of it stays.
     """
-    assert item.arrival.envelope is not None
     who_is_who.hold(tx)
+    (item,) = dating.dated(tx, sender.device_id, [item], came_at)
+    assert item.arrival.envelope is not None
     ids, beside = [item.arrival.envelope.entity_id], Beside(tx, world, alone=True)
     trip = Trip.of(tx, sender, world, ids, beside, now=now, came_at=came_at, apart=True)
     done = by_itself(trip, item.arrival, lambda: apply(trip, None, item, op_id))
@@ -146,7 +148,8 @@ def _take_again(
 
 
 def refuse(tx: Transaction, actor: Actor, quarantine_id: int, reason: str, *, now: int) -> None:
-    """Say that a line that was set aside is not to be released, and why. Its bytes are kept. Raises Decided."""
+    """Say that a line that was set aside is not to be released, and why, which its officer reads on their phone. Its
+    bytes are kept. Raises Decided."""
     _undecided(tx, quarantine_id)
     quarantine.decide(tx, actor, quarantine_id, Decision.REFUSED, now=now, by=actor.id, reason=reason.strip())
 

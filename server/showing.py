@@ -9,6 +9,7 @@ import msgspec
 
 from server.access.identity import Person
 from server.access.policy import Permission
+from server.dating import seen
 from server.explaining import Compared, Explained, Weighing, compared, evidence_for, explained
 from server.linkage.decide import Decider
 from server.linkage.model import Model
@@ -180,7 +181,10 @@ def _weighing(decider: Decider, note: Written, at: int, closed: frozenset[int] =
 
 def described(note: Written) -> Details:
     """The subject of a note as its author describes it now: the newest amendment that says it anew counts."""
-    return details_of(newest(note), note.ordinal)
+    said = newest(note)
+    # Where its own time could not be believed, the described age is of the day that was taken instead.
+    moved = note.observed_doubtful and said.observed_at == note.body.observed_at
+    return details_of(seen(said, note.observed_at) if moved else said, note.ordinal)
 
 
 def newest(note: Written) -> Note:

@@ -219,23 +219,36 @@ def test_one_that_cannot_begin_leaves_everything_to_the_writer(tmp_path: Path) -
     run(place, work)
 
 
-def test_it_ends_with_the_server_however_that_ends(place: Place) -> None:
+def test_it_ends_with_the_server_however_that_ends_and_without_a_trace(place: Place) -> None:
+    """The server is killed while it waits for an answer, which then nobody takes."""
     begins = (
         "import asyncio, os, sys\n"
         "from server.ahead import Ahead\n"
         "async def main():\n"
         "    asked = Ahead(sys.argv[1]); asked.begin(); await asked.ready()\n"
-        "    print(asked.pid, flush=True); await asyncio.sleep(60)\n"
+        "    print(asked.pid, flush=True); sys.stdin.readline()\n"
+        "    question = asyncio.create_task(asked.foresee('device', [b'x'])); await asyncio.sleep(0)\n"
+        "    print('asked', flush=True); await asyncio.sleep(60)\n"
         "asyncio.run(main())\n"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", begins, place.database], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", begins, place.database],
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     ) as server:
-        assert server.stdout is not None
+        assert server.stdin is not None and server.stdout is not None and server.stderr is not None
         pid = int(server.stdout.readline())
+        os.kill(pid, signal.SIGSTOP)
+        server.stdin.write("\n")
+        server.stdin.flush()
+        assert server.stdout.readline() == "asked\n"
         server.send_signal(signal.SIGKILL)
         server.wait(WAIT_SECONDS)
-    assert has_ended(pid)
+        os.kill(pid, signal.SIGCONT)
+        assert has_ended(pid)
+        assert server.stderr.read() == ""
     place.store.close_now()
 
 

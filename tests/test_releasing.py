@@ -9,13 +9,14 @@ from server import releasing
 from server.access.sessions import SessionRules
 from server.access.throttle import Limits
 from server.jobs import housekeeping
-from server.records import owing, quarantine
+from server.records import notes, owing, quarantine
 from server.releasing import Decided, NotReleased
 from server.storage import Store
 from sync.envelope import Code, Verdict
 from sync.operations import Kind, digest
 from tests.phones import enrolled
 from tests.road import AMARA, LAMBETH, REGISTRY, Officer, Road
+from tests.test_pulling import Phone
 
 
 @pytest.fixture
@@ -122,6 +123,31 @@ def test_what_cannot_be_read_cannot_be_released_and_its_bytes_are_kept(
     # Sent again it is the same line, decided already.
     officer.push(line)
     assert waiting(road) == []
+
+
+def test_the_officers_phones_hear_what_was_decided_and_nobody_elses_do(road: Road, officer: Officer) -> None:
+    phone, other = Phone(officer), Phone(enrolled(road, "banks", LAMBETH))
+    officer.push(officer.note(AMARA)[1])
+    phone.pulls()
+    refused, taken = b"{broken", officer.note(AMARA)[1]
+    officer.push(refused)
+    revoked(officer, taken)
+    road.store.write_now(lambda tx: releasing.refuse(tx, REGISTRY, 1, "Please write it anew", now=road.now))
+    release(road, 2)
+    for limit in (1, 500):
+        phone.pulls(limit)
+        other.pulls(limit)
+    told = [row.data for (kind, _), row in phone.held[notes.bucket("okafor")].items() if kind == "decision"]
+    assert [(one["sha256"], one["decision"], one["reason"]) for one in told] == [
+        (digest(refused), "refused", "Please write it anew"),
+        (digest(taken), "released", None),
+    ]
+    assert notes.bucket("banks") not in other.held and len(phone.held[notes.bucket("okafor")]) == 4
+    new = Phone(officer)  # and a phone that begins anew is told the same
+    new.pulls()
+    assert new.held[notes.bucket("okafor")] == phone.held[notes.bucket("okafor")]
+    told_of = road.rows("SELECT count(*) FROM audit_entry WHERE kind = 'quarantine' AND verb = 'disclosure'")
+    assert told_of == [(3,)]
 
 
 def test_other_bytes_under_a_taken_number_are_released_under_one_of_their_own(

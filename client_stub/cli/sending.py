@@ -17,11 +17,18 @@ from client_stub import protection, syncing
 from client_stub.album import AttachmentState
 from client_stub.cli.common import ALL_SENT, STILL_WAITING, AsJson, StoreFolder, err, open_device, out
 from client_stub.conversation import Patience
-from client_stub.device import Status
 from client_stub.keys import read_key
 from client_stub.lending import Child, Lending
 from client_stub.proof import check
-from client_stub.telling import headline, json_of, sentence_of, summary_of, wiped_words
+from client_stub.standing import Status
+from client_stub.telling import (
+    headline,
+    json_of,
+    refused_elsewhere_words,
+    summary_of,
+    where_of,
+    wiped_words,
+)
 from client_stub.transport import Transport
 from sync.operations import Kind
 
@@ -181,6 +188,8 @@ def _print_status(shown: Status) -> None:
             f"Briefing of your ward: {shown.children_held} children, erased {_when(shown.lease_until)}."
         )
     out.print(protection.SENTENCES[shown.protection], soft_wrap=True)
+    for decision in shown.refused_elsewhere:
+        out.print(escape(refused_elsewhere_words(decision, _when(decision.received_at))), soft_wrap=True)
     if not shown.items:
         return
     table = Table("Note", "Written", "What", "Where it is")
@@ -195,10 +204,7 @@ def _print_status(shown: Status) -> None:
             item.entity_id[:8],
             written.strftime("%d %b %H:%M"),
             escape(what + summary_of(item)),
-            escape(
-                sentence_of(item, shown.became.get(item.entity_id))
-                + _files(named[item.entity_id], arrived[item.entity_id], item.kind)
-            ),
+            escape(where_of(item, shown) + _files(named[item.entity_id], arrived[item.entity_id], item.kind)),
         )
     out.print(table)
 

@@ -133,7 +133,10 @@ def release(number: Number, data: DataOption = None) -> None:
 
 def refuse(
     number: Number,
-    reason: Annotated[str, typer.Option(help="Why it is not released.", show_default=False)],
+    reason: Annotated[
+        str,
+        typer.Option(help="Why it is not released; the officer reads it on their phone.", show_default=False),
+    ],
     data: DataOption = None,
 ) -> None:
     """Say that one line is not to be released, and why. Its bytes are kept."""
@@ -148,4 +151,4 @@ def refuse(
             raise CommandError("That was decided before, or there is nothing of that number.") from None
 
     in_database(settings_from(data), work)
-    say("Refused. The bytes are kept.")
+    say("Refused. The bytes are kept, and the officer reads the reason on their phone after the next sync.")

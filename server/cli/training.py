@@ -37,7 +37,7 @@ from server.linkage.csv_rows import TableError
 from server.linkage.model import Model, default_model
 from server.linkage.splink_settings import model_to_json
 from server.linkage.standardise import Record
-from server.linkage.table import KNOWN_COLUMNS, NOTE_COLUMNS, read_records, write_rows
+from server.linkage.table import KNOWN_COLUMNS, NOTE_COLUMNS, check_out, read_records, whole_file, write_rows
 from server.linkage.train import Learned, report_rows
 
 SEED = 20260302
@@ -101,6 +101,7 @@ def train_command(
     Needs the extra train. What was learned is printed level by level; it holds no personal data, and neither
     does the model.
     """
+    _check_out(out, known, notes)
     _, children = _records(known, KNOWN_COLUMNS)
     described = None if notes is None else _records(notes, NOTE_COLUMNS)[1]
     with _steps() as bar:
@@ -113,8 +114,12 @@ def train_command(
             learned = train(children, described, seed=seed, progress=progress)
         except BatchError as error:
             raise CommandError(str(error), error.hint) from None
-    out.write_bytes(model_to_json(learned.model))
     _report(learned, seed)
+    try:
+        with whole_file(out) as file:
+            file.write(model_to_json(learned.model).decode())
+    except TableError as error:
+        raise CommandError(str(error)) from None
     say(f"Written to {escape(str(out))}: {learned.model.version}")
 
 
@@ -181,6 +186,7 @@ def relink_command(
         raise CommandError(
             "A file of children is looked through for a file of pairs.", "Give --out FILE.", USAGE
         )
+    _check_out(out, known, model)
     names, records = _records(known, KNOWN_COLUMNS)
     with _steps() as bar:
         pairs = _look(bar, records, chosen or default_model(), threshold, engine)
@@ -261,6 +267,13 @@ def _pair_row(pair: Pair, names: Sequence[object]) -> list[str]:
         "yes" if proposal.could_be_siblings else "no",
         proposal.reason,
     ]
+
+
+def _check_out(out: Path, *others: Path | None) -> None:
+    try:
+        check_out(out, *others)
+    except TableError as error:
+        raise CommandError(str(error)) from None
 
 
 def _records(path: Path, columns: tuple[str, ...]) -> tuple[list[str], list[Record]]:

@@ -19,7 +19,7 @@ from server.http.problems import NOT_ALLOWED, Problem, documented
 from server.http.services import Services
 from server.records import dead_letters, quarantine, reviewing
 from server.settings import LOOPBACK
-from server.storage.port import StorageUnavailable
+from server.storage.port import StorageUnavailable, Transaction
 
 WRITABLE_BYTES_MIN = 1024 * 1024
 """With less than that left, one push may already fail."""
@@ -45,8 +45,8 @@ async def live() -> Health:
     summary="Can it take requests",
 )
 async def ready(services: NamedDependency[Services]) -> Health:
-    """Reads from the database, and looks whether SQLite's disk has room. 503 means: send requests to another process,
-    or wait.
+    """Reads from the database, and looks whether it may be written to and whether SQLite's disk has room. 503 means:
+    send requests to another process, or wait.
 
     A channel of alerts that fails is no reason to turn notes away: `/metrics` and `earlysign doctor` say so instead.
     """
@@ -57,8 +57,19 @@ async def ready(services: NamedDependency[Services]) -> Health:
             "The server's disk is full: no note can be taken.",
             hint="Make room on the disk of the data folder.",
         )
-    await services.store.read(lambda tx: tx.value("SELECT count(*) FROM person WHERE id = 0"))
+    if not await services.store.read(_can_write):
+        raise Problem(
+            problems.UNAVAILABLE,
+            "The database can be read only: no note can be taken.",
+            hint="Look whether its disk was remounted to be read only, or to whom the data folder belongs; with"
+            " PostgreSQL, whether this is the primary.",
+        )
     return Health()
+
+
+def _can_write(tx: Transaction) -> bool:
+    tx.value("SELECT count(*) FROM person WHERE id = 0")
+    return tx.may_be_written()
 
 
 @get(
@@ -93,7 +104,7 @@ async def metrics(request: Request[Any, Any, Any], services: NamedDependency[Ser
             lambda tx: (
                 reviewing.totals(tx),
                 dead_letters.health(tx, (EVERYBODY, *services.ways), now=now),
-                quarantine.count(tx),
+                quarantine.standing(tx),
             )
         )
     except StorageUnavailable:

@@ -10,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from server.records.dead_letters import Health as ChannelHealth
+from server.records.quarantine import Standing
 
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """The library's own variable: the folder in which workers count together (`server/cli/workers.py` makes it)."""
@@ -59,14 +60,14 @@ class Metrics:
         linked: Sequence[tuple[str, bool, int]] = (),
         channels: Sequence[ChannelHealth] = (),
         now: int = 0,
-        set_aside: int | None = None,
+        set_aside: Standing | None = None,
     ) -> bytes:
         """All of them, as Prometheus reads them; with what is counted in the database and so by every process: what
         linkage made of the subjects of notes (outcome, identifiable, how many), how the channels of alerts fare, and
-        how many entries were set aside for a person."""
+        how what was set aside for a person stands."""
         kept = CollectorRegistry()
         if set_aside is not None:
-            kept.register(_SetAside(set_aside))
+            kept.register(_SetAside(set_aside, now))
         kept.register(_Linked(linked))
         kept.register(_Channels(channels, now))
         return generate_latest(self._counted()) + generate_latest(kept)
@@ -98,14 +99,21 @@ class _Linked:
 
 
 class _SetAside:
-    """How many entries wait in quarantine: an alert on it tells an operator that a note may wait unread."""
+    """How many entries wait in quarantine, and for how long: an alert on it tells an operator that a note may wait
+    unread."""
 
-    def __init__(self, waiting: int) -> None:
-        self._waiting = waiting
+    def __init__(self, standing: Standing, now: int) -> None:
+        self._standing = standing
+        self._oldest_ms = 0 if standing.oldest_at is None else max(0, now - standing.oldest_at)
 
-    def collect(self) -> Iterable[GaugeMetricFamily]:
+    def collect(self) -> Iterable[Metric]:
         said = "Entries of phones that were set aside and wait for a person to decide."
-        yield GaugeMetricFamily("earlysign_set_aside_waiting", said, value=self._waiting)
+        yield GaugeMetricFamily("earlysign_set_aside_waiting", said, value=self._standing.waiting)
+        said = "How long the oldest of them has waited."
+        yield GaugeMetricFamily("earlysign_set_aside_oldest_seconds", said, value=self._oldest_ms / 1000)
+        said = "How long the entries that a person released had stood in quarantine, all together."
+        stood = self._standing.released_ms / 1000
+        yield CounterMetricFamily("earlysign_set_aside_released_seconds", said, value=stood)
 
 
 class _Channels:

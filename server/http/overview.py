@@ -71,7 +71,8 @@ class WeekView(View, frozen=True, kw_only=True):
     """A borough's duties that began in the week from a Monday.
 
     Hours lost before writing were gone before the officer wrote the note, hours lost to late sync passed on the phone,
-    hours lost to inaction ran after the deadline: do not add them together. The last four count interruptions: alerts
+    hours lost to inaction ran after the deadline, hours set aside passed in quarantine before a person released what
+    this borough's officers handed in that week: do not add them together. The last four count interruptions: alerts
     raised, grown, escalated, and copies of other boroughs' alerts.
     """
 
@@ -84,6 +85,7 @@ class WeekView(View, frozen=True, kw_only=True):
     hours_lost_to_late_sync: float
     answered_after_deadline: int
     hours_lost_to_inaction: float
+    hours_set_aside: float
     raised: int
     grew: int
     escalated: int
@@ -211,6 +213,7 @@ def _week(week: Week, code: str, name: str, monday: datetime.date) -> WeekView:
         hours_lost_to_late_sync=round(week.late_ms / HOUR_MS, 2),
         answered_after_deadline=week.idle,
         hours_lost_to_inaction=round(week.idle_ms / HOUR_MS, 2),
+        hours_set_aside=round(week.aside_ms / HOUR_MS, 2),
         raised=week.told,
         grew=week.grown,
         escalated=week.escalated,

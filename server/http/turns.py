@@ -38,7 +38,8 @@ class Turn:
     def ask(self) -> None:
         """Ask whoever is at the upload to end."""
         self.asked = True
-        if self._reading is not None:
+        # A wait that is over already cannot be ended once more, though whoever waited has not heard of it yet.
+        if self._reading is not None and not self._reading.expired():
             self._reading.reschedule(asyncio.get_running_loop().time())
 
 

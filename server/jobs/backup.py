@@ -221,7 +221,8 @@ def restore(folder: Path, database: str, data: Path, *, replace: bool, now: int)
         if replace:
             raise
         raise BackupError(
-            str(error), "Give --replace to put the backup in its place; it is moved aside."
+            str(error),
+            "Give --replace to put the backup in its place: a file is moved aside, tables of PostgreSQL are gone then.",
         ) from None
     except OSError as error:
         raise BackupError(

@@ -21,7 +21,7 @@ from server.linkage.names import (
     SHORT_FORMS,
     WORD_CACHE,
     canonical,
-    heard,
+    compared_by,
     is_short_form,
     may_sound_alike,
     stand_for_one,
@@ -100,8 +100,10 @@ class Comparer:
         """The same for two words in alphabetical order that differ."""
         if len(one) == 1 or len(other) == 1:
             return W_INITIAL if one[0] == other[0] else W_DIFFER
-        first, plain, fulls, listed, sound, spelling, bones = heard(one)
-        second, other_plain, others, other_listed, other_sound, other_spelling, other_bones = heard(other)
+        first, plain, fulls, listed, sound, spelling, bones = compared_by(one)
+        second, other_plain, others, other_listed, other_sound, other_spelling, other_bones = compared_by(
+            other
+        )
         if first == second:
             return W_VARIANT
         if (fulls or others) and stand_for_one(first, fulls, second, others):

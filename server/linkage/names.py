@@ -164,7 +164,6 @@ def sound(word: str) -> str:
     return _REPEATED.sub(r"\1", heard) or word
 
 
-@lru_cache(WORD_CACHE)
 def spelling(word: str) -> str:
     """A word with long vowels and double letters written short: Tasneem and Tasnim are one, Dean is not Deen."""
     if not word.isascii():
@@ -188,15 +187,15 @@ def skeleton(word: str) -> str:
 def remember(words: Iterable[str]) -> None:
     """Work out the sounds of these words now, so that the first notes of the day do not wait for them."""
     for word in islice(words, WORD_CACHE // 2):
-        heard(word)
+        compared_by(word)
         block_code(word)
 
 
-Heard = tuple[str, str, frozenset[str], bool, str, str, str]
+ComparedBy = tuple[str, str, frozenset[str], bool, str, str, str]
 
 
 @lru_cache(WORD_CACHE)
-def heard(word: str) -> Heard:
+def compared_by(word: str) -> ComparedBy:
     """What comparing a word needs of it: its name, that without the name of God, the names that it may be short for,
     whether it is listed, and of the name the sound, the spelling where the word is listed, and the skeleton."""
     name, listed = canonical(word), word in LISTED

@@ -150,12 +150,32 @@ _ALSO_CALLED = re.compile(
 )
 
 
+# "Leila's brother", "twin of Leila", "not Leila", "Leila and Grace": whoever this is, the name alone does not tell.
+_NOT_ONLY_THIS = re.compile(
+    r"\b(?:(?:half|step)[- ]?)?(?:brother|sister|sibling|twin|triplet|cousin|niece|nephew|friend|neighbour|girlfriend"
+    r"|boyfriend|mother|father|mum|mam|dad|parent|aunt|auntie|uncle|bro|sis)(?:['\u2019]?s)?\b"
+    r"|\w['\u2019]s\s+\w|\b(?:baby|child|infant|son|daughter|unborn) of\b|^\s*not\b"
+    r"|\w\s*(?:\band\b|\s&(?:amp;)?\s|\+)\s*\w",
+    re.IGNORECASE,
+)
+
+
+@lru_cache(WORD_CACHE)
+def _tells_of_another(text: str) -> bool:
+    return _NOT_ONLY_THIS.search(text[:NAME_LENGTH_MAX]) is not None
+
+
 def _names(given: str | None, family: str | None) -> tuple[str | None, str | None, str]:
     """(given names, family name, another name the child is called by), each field's text in its place.
 
-    "Okonjo, Leila" in one field, with the other empty, is both names.
+    "Okonjo, Leila" in one field, with the other empty, is both names. Where a given name is told as a relative's, none
+    is taken: without one nobody is linked.
     """
     also = ""
+    if given and _tells_of_another(given):
+        return None, family, ""
+    if family and not given and _tells_of_another(family):
+        return None, family[:NAME_LENGTH_MAX].split()[-1], ""
     if given and not family and given.count(",") == 1:
         family, given = (
             given[:NAME_LENGTH_MAX].split(",") if "," in given[:NAME_LENGTH_MAX] else (family, given)
@@ -301,7 +321,8 @@ def standardise(description: Description) -> Record:
     given, family, also = _names(description.given_names, description.family_name)
     aliases = ""
     if also or description.aliases:
-        aliases = "|".join(filter(None, map(_name, (also, *description.aliases)[:ALIASES_MAX])))
+        told = (also, *(alias for alias in description.aliases if not _tells_of_another(alias)))
+        aliases = "|".join(filter(None, map(_name, told[:ALIASES_MAX])))
     return Record(
         _name(given),
         _family_words(family[:NAME_LENGTH_MAX]) if family else "",

@@ -12,6 +12,7 @@ from array import array
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 import msgspec
 
@@ -159,8 +160,11 @@ def link_tables(
 
     `model` defaults to the weights set by hand; its term frequencies are always counted over `known`.
     `candidates`: a second file, every known child that was compared with each note. A file appears under its
-    name only when it is complete. Raises TableError.
+    name only when it is complete, and never in the place of one that is read. Raises TableError.
     """
+    check_out(out, known, notes, candidates)
+    if candidates:
+        check_out(candidates, known, notes)
     tally = {"link": 0, "review": 0, "new": 0}
     done, unread = 0, Unread()
     with ExitStack() as files:
@@ -197,15 +201,29 @@ def _candidate_rows(
         yield [own, index.own_id(child_id), "", f"{weighed.weight:.3f}" if weighed else ""]
 
 
+def check_out(out: Path, *others: Path | None) -> None:
+    """Refuse, before hours of work, a place where `out` cannot be written, or where it would take the place of
+    one of `others`: a registry, or a device. Raises TableError."""
+    if out.exists() and not out.is_file():
+        raise TableError(f"{out.name or out}: cannot be written (it is not a file). Give the name of a file.")
+    if not out.parent.is_dir():
+        raise TableError(f"{out.name}: cannot be written (there is no such folder). Make the folder first.")
+    for other in others:
+        if other and (
+            out.absolute() == other.absolute() or (out.exists() and other.exists() and out.samefile(other))
+        ):
+            raise TableError(
+                f"{out.name}: would be written over another file of this command. Give it another name."
+            )
+
+
 @contextmanager
-def _written(path: Path, columns: tuple[str, ...]) -> Iterator[Callable[[list[str]], object]]:
-    """A function that writes rows of a CSV file, which appears under its name when all went well."""
+def whole_file(path: Path) -> Iterator[TextIO]:
+    """A text file to write, which appears under its name when all went well. Raises TableError."""
     part = path.with_name(path.name + ".part")
     try:
         with part.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(columns)
-            yield writer.writerow
+            yield file
         os.replace(part, path)
     except OSError as error:
         hint = "Check the folder and the free space."
@@ -213,6 +231,15 @@ def _written(path: Path, columns: tuple[str, ...]) -> Iterator[Callable[[list[st
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _written(path: Path, columns: tuple[str, ...]) -> Iterator[Callable[[list[str]], object]]:
+    """A function that writes rows of a CSV file, which appears under its name when all went well."""
+    with whole_file(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        yield writer.writerow
 
 
 def read_records(path: Path, columns: tuple[str, ...]) -> tuple[list[str], list[Record]]:

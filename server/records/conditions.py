@@ -30,11 +30,12 @@ _COLUMNS = ", ".join(Said.__struct_fields__)
 def said(tx: Transaction, device_id: str, condition: Condition, *, now: int) -> None:
     """Keep what a phone says of itself. That it wipes itself ends what the ledger says is on it."""
     tx.execute(
-        f"INSERT INTO device_report ({_COLUMNS}) VALUES (:device, :now, :wall, :monotonic, :boot, :offset,"
-        " :round_trip, :waiting, :holds) ON CONFLICT (device_id) DO UPDATE SET"
+        f"INSERT INTO device_report ({_COLUMNS}, empty_at) VALUES (:device, :now, :wall, :monotonic, :boot, :offset,"
+        " :round_trip, :waiting, :holds, :empty) ON CONFLICT (device_id) DO UPDATE SET"
         " received_at = excluded.received_at, wall_at = excluded.wall_at,"
         " monotonic_ms = excluded.monotonic_ms, boot_id = excluded.boot_id, offset_ms = excluded.offset_ms,"
-        " round_trip_ms = excluded.round_trip_ms, waiting = excluded.waiting, holds = excluded.holds",
+        " round_trip_ms = excluded.round_trip_ms, waiting = excluded.waiting, holds = excluded.holds,"
+        " empty_at = COALESCE(excluded.empty_at, device_report.empty_at)",
         {
             "device": device_id,
             "now": now,
@@ -45,6 +46,7 @@ def said(tx: Transaction, device_id: str, condition: Condition, *, now: int) -> 
             "round_trip": condition.round_trip,
             "waiting": condition.waiting,
             "holds": condition.holds,
+            "empty": None if condition.waiting else now,
         },
     )
     devices.seen(tx, device_id, now=now, app_version=condition.version or None)
@@ -56,6 +58,18 @@ def said(tx: Transaction, device_id: str, condition: Condition, *, now: int) -> 
     if condition.wipe is Wipe.DONE or (condition.wipe is Wipe.BEGINS and condition.holds == 0):
         # What was lent goes first, and a phone that begins to wipe itself is sent nothing more.
         leases.confirm(tx, device_id, None, sent_until=now, now=now)
+
+
+@impersonal("a time of a phone, nothing of a child")
+def empty_at(tx: Transaction, device_id: str, *, by: int) -> int:
+    """The last time up to `by` (ms) at which nothing can have waited on a phone: when it was enrolled, or last said so.
+    0 for a phone that is not known."""
+    row = tx.row(
+        "SELECT d.enrolled_at, r.empty_at FROM device d LEFT JOIN device_report r ON r.device_id = d.device_id"
+        " WHERE d.device_id = :device",
+        {"device": device_id},
+    )
+    return max((at for at in row or () if at is not None and at <= by), default=0)
 
 
 @impersonal("phones' clocks and counts")

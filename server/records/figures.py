@@ -2,7 +2,8 @@
 
 Counts and hours by borough and week, never by person. Hours lost to late sync passed on the phone, after
 the note was written and its clock spent; hours lost before writing passed before that; hours lost to inaction ran after
-the deadline of a duty that had arrived. They are never added together.
+the deadline of a duty that had arrived; hours set aside passed in quarantine, until a person released an entry. They
+are never added together.
 """
 
 import datetime
@@ -14,6 +15,7 @@ from server.access.identity import Person
 from server.access.policy import Permission
 from server.audit import impersonal
 from server.casework.days import day_of, instant
+from server.records import quarantine
 from server.storage.port import Transaction
 from sync.vocabulary import Grade
 
@@ -36,7 +38,8 @@ class Waiting(msgspec.Struct, kw_only=True):
 
 class Week(msgspec.Struct, kw_only=True):
     """One borough's duties that began in one week. `unwritten_ms` was lost before an officer wrote the note,
-    `late_ms` on the phone, `idle_ms` at the desk.
+    `late_ms` on the phone, `idle_ms` at the desk; `aside_ms` in quarantine, of what its officers' phones handed in
+    that week.
 
     `told`, `grown`, `escalated`, `copied`: how often the borough's people were interrupted about them.
     """
@@ -49,6 +52,7 @@ class Week(msgspec.Struct, kw_only=True):
     unwritten_ms: int = 0
     idle: int = 0
     idle_ms: int = 0
+    aside_ms: int = 0
     told: int = 0
     grown: int = 0
     escalated: int = 0
@@ -115,8 +119,8 @@ def waiting(
 def weekly(
     tx: Transaction, person: Person, *, from_ms: int, now: int, weeks: int = WEEKS_SHOWN
 ) -> dict[str, list[Week]]:
-    """For each borough of this person's that had a duty since `from_ms`: its weeks from then on, in order, those
-    with nothing in them too."""
+    """For each borough of this person's that had a duty, or whose officers had something set aside, since `from_ms`:
+    its weeks from then on, in order, those with nothing in them too."""
     if not person.may(Permission.SUPERVISE):
         return {}
     found: dict[str, list[Week]] = {}
@@ -143,6 +147,9 @@ def weekly(
             name = _KINDS[kind]
             week = of(borough, int(number))
             setattr(week, name, getattr(week, name) + int(times))
+    for borough, number, stood_ms in quarantine.weekly(tx, from_ms=from_ms, now=now, week_ms=WEEK_MS):
+        if person.sees_borough(borough):
+            of(borough, number).aside_ms += stood_ms
     return dict(sorted(found.items()))
 
 

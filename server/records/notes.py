@@ -65,6 +65,8 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     author: str
     author_borough: str | None
     found_borough: str | None
+    observed_at: int
+    observed_doubtful: bool
     received_at: int
     withdrawn: bool
     rev: int
@@ -124,8 +126,8 @@ def add(tx: Transaction, actor: Actor, note: NewNote) -> int:
 def stored(tx: Transaction, note_id: str) -> Stored | None:
     """A note by its id."""
     row = tx.row(
-        "SELECT note_key, note_id, op_id, author, author_borough, found_borough, received_at,"
-        " withdrawn_at, rev FROM note"
+        "SELECT note_key, note_id, op_id, author, author_borough, found_borough, observed_at,"
+        " observed_doubtful, received_at, withdrawn_at, rev FROM note"
         " WHERE note_id = :note",
         {"note": note_id},
     )
@@ -138,9 +140,11 @@ def stored(tx: Transaction, note_id: str) -> Stored | None:
         author=row[3],
         author_borough=row[4],
         found_borough=row[5],
-        received_at=row[6],
-        withdrawn=row[7] is not None,
-        rev=row[8],
+        observed_at=row[6],
+        observed_doubtful=bool(row[7]),
+        received_at=row[8],
+        withdrawn=row[9] is not None,
+        rev=row[10],
     )
 
 

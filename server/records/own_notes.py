@@ -1,4 +1,5 @@
-"""What a phone hears of its officer's own notes: their part of the change log, each note beside its entry.
+"""What a phone hears of its officer's own notes: their part of the change log, each note beside its entry, and what was
+decided of those that were set aside.
 
 A phone that begins anew asks for all of them, so a page is one search, for those columns alone that nearly every row
 has: most of what it costs is to make the rows.
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from server.audit import Actor, Verb, audited, impersonal, record
-from server.records import changes
+from server.records import changes, decisions
 from server.records.changes import Heard, Place
 from server.records.notes import bucket
 from server.storage.port import Transaction
@@ -43,11 +44,16 @@ def after(tx: Transaction, actor: Actor, author: str, place: Place, limit: int, 
     record(tx, actor, Verb.DISCLOSURE, KIND, ids, now=now, recipients=[author], index_later=True)
     ended = _endings(tx, [note_id for note_id, row in latest.items() if row[6] is not None])
     logged = {one.id: one for one in changes.after(tx, name, *place, limit)} if len(ids) < len(latest) else {}
+    asked = [one for one, was in logged.items() if was.kind == decisions.KIND]
+    decided = decisions.send(tx, actor, author, asked, now=now)
     told = []
     for _, _, note_id, rev, status, received_at, _ in latest.values():
         if rev is None:
             was = logged[note_id]
-            told.append(changes.taken_off(name, KIND, note_id, was.rev, was.reason))
+            if note_id in decided:
+                told.append(Change(bucket=name, kind=was.kind, id=note_id, rev=1, data=decided[note_id]))
+            else:
+                told.append(changes.taken_off(name, was.kind, note_id, was.rev, was.reason))
             continue
         data = {"status": status, "received_at": received_at}
         if note_id in ended:
@@ -72,6 +78,6 @@ def _endings(tx: Transaction, note_ids: Sequence[str]) -> dict[str, dict[str, ob
 
 @impersonal("ids and revisions for the phone's checksum")
 def revisions(tx: Transaction, author: str) -> list[tuple[str, str, int]]:
-    """(kind, id, rev) of every note of an officer, for the checkpoint."""
+    """(kind, id, rev) of every note of an officer and of what was decided of others, for the checkpoint."""
     found = tx.rows("SELECT note_id, rev FROM note WHERE author = :author", {"author": author})
-    return [(KIND, note_id, rev) for note_id, rev in found]
+    return [(KIND, note_id, rev) for note_id, rev in found] + decisions.revisions(tx, author)

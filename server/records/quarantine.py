@@ -9,7 +9,7 @@ from enum import StrEnum
 import msgspec
 
 from server.audit import Actor, Verb, audited, impersonal, record
-from server.records import ledger
+from server.records import decisions, ledger
 from server.storage.port import Row, Transaction
 from sync import inbox
 from sync.envelope import Code, Outcome
@@ -144,6 +144,50 @@ def by_phone(tx: Transaction, boroughs: Collection[str] | None = None) -> list[S
     return [one for one in found if boroughs is None or one.borough in boroughs]
 
 
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """How many entries wait for a person to decide, since when the oldest (ms), and how long all those that were
+    released had stood here (ms)."""
+
+    waiting: int
+    oldest_at: int | None
+    released_ms: int
+
+
+@impersonal("counts and times only")
+def standing(tx: Transaction) -> Standing:
+    """How quarantine stands, over all phones."""
+    row = tx.row(
+        f"SELECT COUNT(*), MIN(q.received_at) FROM quarantine q WHERE {_UNDECIDED}",
+        {"parked": Code.WAITS_FOR_NOTE.value},
+    )
+    stood: int = tx.value(
+        "SELECT COALESCE(SUM(decided_at - received_at), 0) FROM quarantine WHERE decision = :released",
+        {"released": Decision.RELEASED.value},
+    )
+    assert row is not None
+    return Standing(waiting=row[0], oldest_at=row[1], released_ms=int(stood))
+
+
+@impersonal("boroughs and times only")
+def weekly(tx: Transaction, *, from_ms: int, now: int, week_ms: int) -> list[tuple[str, int, int]]:
+    """(borough, week, ms): how long what came in each week since `from_ms`, from the officers of each borough, stood
+    here until a person released it, or has stood. What is refused, or comes again by itself, kept nobody waiting."""
+    return [
+        (borough, int(week), int(stood))
+        for borough, week, stood in tx.rows(
+            "SELECT d.borough, (q.received_at - :from) / :week, SUM(COALESCE(q.decided_at, :now) - q.received_at)"
+            " FROM quarantine q JOIN device d ON d.device_id = q.device_id"
+            " WHERE q.received_at >= :from AND d.borough IS NOT NULL AND (q.decision = :released"
+            f" OR {_UNDECIDED} AND q.code NOT IN (:taken, :damaged))"
+            " GROUP BY d.borough, (q.received_at - :from) / :week",
+            {
+                "from": from_ms, "now": now, "week": week_ms, "released": Decision.RELEASED.value,
+                "parked": Code.WAITS_FOR_NOTE.value, "taken": COMES_AGAIN[0], "damaged": COMES_AGAIN[1],
+            },
+        )
+    ]  # fmt: skip
+
+
 @impersonal("the bytes, for the server's own work; nothing is shown")
 def line_of(tx: Transaction, quarantine_id: int) -> bytes:
     """The bytes as they arrived."""
@@ -198,7 +242,7 @@ def decide(
     code: str | None = None,
     op_id: int | None = None,
 ) -> bool:
-    """Keep what a person decided. False where somebody has decided before."""
+    """Keep what a person decided, and let the officer's phones hear of it. False where somebody has decided before."""
     done = tx.execute(
         "UPDATE quarantine SET decision = :decision, decided_at = :now, decided_by = :by, reason = :reason,"
         " outcome = :outcome, outcome_code = :code, op_id = COALESCE(op_id, :op)"
@@ -216,6 +260,7 @@ def decide(
     )
     if done:
         record(tx, actor, Verb.ALTERATION, "quarantine", [quarantine_id], now=now, reason=decision.value)
+        decisions.made(tx, quarantine_id)
     return bool(done)
 
 

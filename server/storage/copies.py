@@ -56,6 +56,7 @@ def put_in_place(
     StorageUnavailable when it is in use or the copy cannot be put there.
     """
     if database.startswith(POSTGRES_SCHEMES):
+        _require_room(database, replace=aside is not None)
         options = ["--no-owner", "--single-transaction", "--exit-on-error", "--dbname", _name_of(database)]
         _run("pg_restore", [*options, *(["--clean", "--if-exists"] if aside else []), str(copy)], database)
         prepare(database)
@@ -115,6 +116,31 @@ def _require_alone(path: Path) -> None:
         raise StorageUnavailable(
             f"The database is in use ({reason(error)}). Stop the server before you restore."
         ) from None
+
+
+def _require_room(address: str, *, replace: bool) -> None:
+    """The same for PostgreSQL, where a server that goes on would write notes into tables that are being replaced; and
+    where there are tables already, they must be meant to go."""
+    import psycopg
+
+    try:
+        with psycopg.connect(address) as connection:
+            # Of the sessions of other accounts an ordinary one is not told what kind they are.
+            others = connection.execute(
+                "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                " AND COALESCE(backend_type, 'client backend') = 'client backend'"
+            ).fetchone()
+            tables = connection.execute(
+                "SELECT COUNT(*) FROM pg_tables WHERE schemaname = current_schema()"
+            ).fetchone()
+    except psycopg.Error as error:
+        raise StorageUnavailable(f"The database could not be asked: {type(error).__name__}.") from None
+    if tables is not None and tables[0] and not replace:
+        raise StorageError("There are tables in that database already.")
+    if others is not None and others[0]:
+        raise StorageUnavailable(
+            f"The database is in use ({others[0]} connections). Stop every server before you restore."
+        )
 
 
 def _run(program: str, arguments: Sequence[str], database: str | None) -> None:

@@ -142,6 +142,10 @@ class Transaction(Protocol):
     def sole_writer(self) -> bool:
         """Whether nobody else writes until this transaction ends, as on SQLite: then no lock is needed."""
 
+    def may_be_written(self) -> bool:
+        """Whether a write has a place to go: no standby, no disk or file that may only be read. A full disk, or one
+        that breaks, is found by writing alone."""
+
     def lock(self, *names: str, shared: bool = False) -> None:
         """Hold these names alone until the transaction ends; waits for whoever holds them.
 

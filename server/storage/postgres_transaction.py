@@ -57,6 +57,11 @@ class PostgresTransaction(TransactionState):
         super().__init__(writable=writable, notes=notes)
         self._cursor = cursor
 
+    def may_be_written(self) -> bool:
+        return not self.value(
+            "SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only') = 'on'"
+        )
+
     def each(self, name: str) -> str:
         return f"(SELECT jsonb_array_elements_text((:{name})::jsonb))"
 

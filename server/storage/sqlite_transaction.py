@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
@@ -53,6 +54,11 @@ class SqliteTransaction(TransactionState):
         super().__init__(writable=writable, notes=notes)
         self._real_cursor = cursor
         self._cursor: sqlite3.Cursor | _Refusal = cursor
+
+    def may_be_written(self) -> bool:
+        file = next(file for _, name, file in self.rows("PRAGMA database_list") if name == "main")
+        # The folder as well: beside the database stand its log, the secret key and the attachments.
+        return not file or all(os.access(path, os.W_OK) for path in (file, os.path.dirname(file)))
 
     def each(self, name: str) -> str:
         return f"(SELECT value FROM json_each(:{name}))"

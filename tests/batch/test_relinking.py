@@ -136,14 +136,19 @@ def test_the_command_writes_pairs_and_merges_nothing(tmp_path: Path) -> None:
         (("relink", "--known", "missing.csv", "--out", "O"), "cannot be read"),
         (("relink", "--known", "K", "--out", "O", "--model", "K"), "not a model"),
         (("relink", "--known", "K", "--out", "nowhere/pairs.csv"), "cannot be written"),
+        (("relink", "--known", "K", "--out", "K"), "over another file"),
+        (("train", "--known", "K", "--out", "nowhere/model.json"), "cannot be written"),
+        (("train", "--known", "K", "--out", "K"), "over another file"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
     write_known(tmp_path / "known.csv")
+    before = (tmp_path / "known.csv").read_bytes()
     places = {"K": str(tmp_path / "known.csv"), "O": str(tmp_path / "out")}
     ran = run(*(places.get(argument, argument) for argument in arguments))
     assert ran.code == 1
     assert said in ran.err and "Traceback" not in ran.err
+    assert (tmp_path / "known.csv").read_bytes() == before
 
 
 def test_an_id_that_stands_twice_is_an_error(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import itertools
 import os
 import shutil
@@ -181,9 +182,10 @@ def test_what_the_server_sets_aside_is_named_and_does_not_hold_up_the_rest(
     server: RealServer, tmp_path: Path
 ) -> None:
     device = phone(server, tmp_path / "p", "okafor")
-    first = device.write(a_note("first"))
-    device.write(a_note("the same id again"), note_id=first)
-    last = device.write(a_note("last"))
+    written = {"observed_at": (at := datetime.datetime.now(datetime.UTC)), "recorded_at": at}
+    first = device.write(a_note("first", **written))
+    device.write(a_note("the same id again", **written), note_id=first)
+    last = device.write(a_note("last", **written))
     report = sync_once(server, device)
     assert report.all_sent and report.problems == []
     assert [(item.outcome, item.code) for item in device.status().items] == [

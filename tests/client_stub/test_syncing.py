@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from client_stub import store as stores
+from client_stub import telling
 from client_stub.database import StoreError
 from client_stub.device import Device
 from client_stub.store import Store
@@ -342,6 +343,39 @@ def test_a_cursor_of_before_the_restore_is_replaced_and_rows_are_not_doubled(
     server.changes = server.changes[:2]
     assert sync_once(phone, server).problems == []
     assert set(phone.store.holdings()["own"]) == {("note", "0"), ("note", "1")}
+
+
+def test_the_officer_hears_that_an_entry_that_was_set_aside_was_not_taken_and_why(
+    phone: Device, server: FakeServer
+) -> None:
+    phone.write(a_note("the same id"), note_id="n")
+    phone.write(a_note("the same id again"), note_id="n")
+    sync_once(phone, server)
+    with phone.store.transaction():  # as the real server answers
+        phone.store.run("UPDATE outbox SET outcome = 'quarantined', code = 'entity_taken' WHERE seq = 2")
+    entry, other = phone.status().items[1], digest(b"written on the phone that was lost")
+    assert entry.outcome == "quarantined" and phone.status().state.quarantined == 1
+
+    def decision(number: int, sha256: str, **data: object) -> Change:
+        told = {"sha256": sha256, "received_at": 1_800_000_000_000, "phone": "phone 3", **data}
+        return Change(bucket="notes:okafor", kind="decision", id=f"aside:{number}", rev=1, data=told)
+
+    server.changes = [
+        decision(1, entry.digest, decision="refused", reason="The first of them says it all"),
+        decision(2, other, decision="refused", reason="Written again on the new phone"),
+        decision(3, digest(b"released"), decision="released"),
+    ]
+    sync_once(phone, server)
+    shown = phone.status()
+    assert telling.where_of(entry, shown) == "Received, not taken: The first of them says it all"
+    assert shown.state.quarantined == 0 and "set aside" not in telling.headline(shown.state)
+    (elsewhere,) = shown.refused_elsewhere
+    said = telling.refused_elsewhere_words(elsewhere, "1 Nov 10:00")
+    assert (
+        said == "An entry that the device named phone 3 handed in on 1 Nov 10:00 was not taken:"
+        " Written again on the new phone"
+    )
+    assert telling.json_of(shown)["refused_elsewhere"][0]["digest"] == other
 
 
 def test_a_wipe_waits_until_the_notes_have_arrived_but_what_was_lent_goes_at_once(

@@ -113,7 +113,7 @@ def test_the_form_asks_and_takes_empty_answers(monkeypatch: pytest.MonkeyPatch) 
 def item(state: State, outcome: str | None = None, code: str | None = None, at: str | None = None) -> Item:
     return Item(
         position=1, epoch="e", seq=1, kind="note.write", entity_id="n", state=state, outcome=outcome, code=code,
-        at=at, written_at=1, settled_at=None, line=None, reissued=False,
+        at=at, written_at=1, settled_at=None, line=None, reissued=False, digest="d",
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from server.console.pages.overview import measures
 from server.http.overview import CSV_COLUMNS, as_csv
 from server.records import quarantine
 from server.records.figures import WEEKS_SHOWN, Week
+from server.storage import Store
 from tests.console.kit import Browser, text, titles
 from tests.http.kit import Client, add_person, services_of
 from tests.phones import enrolled
@@ -33,7 +34,7 @@ def test_what_waits_and_what_was_lost_is_on_the_page_with_a_table_for_each_chart
     page = whitfield.get("/overview").text
     said = text(page)
     assert "1 unacknowledged" in said and "Lambeth" in said and "In danger now" in said
-    assert page.count('<svg class="multiple__chart') == page.count('class="figures"') - 1 == 4
+    assert page.count('<svg class="multiple__chart') == page.count('class="figures"') - 1 == 5
     assert titles(page) == ["Overview \N{EN DASH} Earlysign"]
     assert "PC Okafor" not in said, "figures are of boroughs, not of officers"
 
@@ -74,12 +75,17 @@ def test_what_was_set_aside_is_told_to_those_who_answer_for_the_officer(
         2,
         LAMBETH,
     )
-    assert (
-        "earlysign_set_aside_waiting 4.0"
-        in services_of(client)
-        .metrics.render(set_aside=services_of(client).store.read_now(quarantine.count))
-        .decode()
-    )
+    assert "Hours set aside" in page
+    metrics, store = services_of(client).metrics, services_of(client).store
+    now = found_at(store) + 90_000
+    shown = metrics.render(set_aside=store.read_now(quarantine.standing), now=now).decode()
+    assert "earlysign_set_aside_waiting 4.0" in shown and "earlysign_set_aside_oldest_seconds 90.0" in shown
+    assert "earlysign_set_aside_released_seconds_total 0.0" in shown
+
+
+def found_at(store: Store) -> int:
+    """When the first of what was set aside came."""
+    return int(store.read_now(lambda tx: tx.value("SELECT MIN(received_at) FROM quarantine")))
 
 
 def test_an_investigator_has_no_such_page_and_no_such_figures(rivera: Browser) -> None:

@@ -6,6 +6,7 @@ import enum
 import html
 import json
 import logging
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -264,6 +265,16 @@ def test_a_server_whose_disk_is_full_is_not_ready(client: Client, monkeypatch: p
     problem = assert_problem(client.get("/health/ready"), 503, "unavailable")
     assert "disk is full" in problem["detail"] and "room" in problem["hint"]
     assert client.get("/health/live").status_code == 200
+
+
+def test_a_server_that_cannot_write_is_not_ready(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its disk was remounted to be read only: what is here is read, and nothing can be taken."""
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK and access(path, mode))
+    problem = assert_problem(client.get("/health/ready"), 503, "unavailable")
+    assert "read only" in problem["detail"] and "remounted" in problem["hint"]
+    monkeypatch.undo()
+    assert client.get("/health/ready").status_code == 200
 
 
 def test_readiness_asks_the_database_and_liveness_does_not(client: Client) -> None:

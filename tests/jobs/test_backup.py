@@ -107,6 +107,28 @@ def make_elsewhere(request: pytest.FixtureRequest, store_address: str, tmp_path:
     return lambda: str(tmp_path / "elsewhere.db")
 
 
+def test_a_database_is_replaced_only_when_asked_for_and_while_no_server_uses_it(
+    store_address: str, data: Path, tmp_path: Path, make_elsewhere: Callable[[], str]
+) -> None:
+    store = open_store(store_address)
+    folder = back_up(store, store_address, data, tmp_path / "to")
+    store.close_now()
+    elsewhere, new_data = make_elsewhere(), tmp_path / "new"
+    backup.restore(folder, elsewhere, new_data, replace=False, now=START_MS)
+    store = open_store(elsewhere)
+    later = Road(store).officer().writes()
+    with pytest.raises(StorageUnavailable, match="in use"):
+        backup.restore(folder, elsewhere, new_data, replace=True, now=START_MS)
+    assert note_ids(store) == {later}, "a server that runs is left alone"
+    store.close_now()
+    with pytest.raises(BackupError, match="already"):
+        backup.restore(folder, elsewhere, new_data, replace=False, now=START_MS)
+    backup.restore(folder, elsewhere, new_data, replace=True, now=START_MS)
+    store = open_store(elsewhere)
+    assert note_ids(store) == set()
+    store.close_now()
+
+
 def test_a_database_that_is_there_is_moved_aside_only_when_asked_for(
     sqlite_file: Path, data: Path, tmp_path: Path
 ) -> None:

@@ -143,6 +143,29 @@ Ming/Zhou ~ Meng/Zhou
 Jude/Whelan ~ Judy/Whelan
 Wanjiru/Kamau ~ Wanjiku/Kamau
 Noah/Peretz ~ Noa/Peretz
+Hiroki/Sato ~ Hiroko/Sato
+Xiaoyu/Lin ~ Xiaoyi/Lin
+Zihan/Lin ~ Zihang/Lin
+Hung/Vo ~ Huong/Vo
+Jisoo/Yoon ~ Jiwoo/Yoon
+Chukwuemeka/Okeke ~ Chukwuebuka/Okeke
+Adeola/Bakare ~ Adebola/Bakare
+Jagdeep/Gill ~ Jasdeep/Gill
+Rajvir/Gill ~ Ranvir/Gill
+Aqil/Raza ~ Adil/Raza
+Fatima/Raza ~ Fahima/Raza
+Ayman/Raza ~ Ayaan/Raza
+Inaya/Raza ~ Inara/Raza
+Nur Aina/Raza ~ Nur Aida/Raza
+Ilhan/Jama ~ Ilham/Jama
+Abdisamad/Noor ~ Abdisalam/Noor
+Aysel/Demir ~ Ayse/Demir
+Serkan/Demir ~ Serhan/Demir
+Sian/Nolan ~ Cian/Nolan
+Carys/Pugh ~ Cerys/Pugh
+Oliver/Marsh ~ Olive/Marsh
+Lucia/Marsh ~ Lucy/Marsh
+Rhian/Pugh ~ Ryan/Pugh
 """
 
 

@@ -82,6 +82,14 @@ PAIRS = [
 ]  # fmt: skip
 
 
+RELATIVES = (
+    "brother of Leila", "Leila\u2019s brother", "Leila's twin", "twin of Leila", "Leila (sibling)", "sister of Leila",
+    "not Leila",
+    "Leila and Grace", "Leila & Grace", "half-sister of Leila", "baby of Leila", "Leila (cousin)", "Leilas brother",
+    "mother of Leila", "Leila's little one", "Leila sis",
+)  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def city() -> Decider:
     print("seed", SEED)
@@ -103,3 +111,15 @@ def test_one_field_changed_changes_the_decision(city: Decider, pair: Pair) -> No
     after = city.decide(record(**{**pair.known, **pair.told, **pair.change}), index)
     assert after.outcome == pair.after, after.reason
     assert after.probability < before.probability
+
+
+@pytest.mark.parametrize("told", RELATIVES)
+def test_a_relative_of_a_child_is_never_linked_to_the_child(city: Decider, told: str) -> None:
+    index = index_of([record(), sister_of({})])
+    assert city.decide(record(given_names="Leila"), index).outcome == "link"
+    for named in (
+        {"given_names": told},
+        {"given_names": None, "family_name": f"{told} Okonjo"},
+        {"given_names": "Amara", "aliases": (told,)},
+    ):
+        assert city.decide(record(**named), index).outcome != "link", named

@@ -160,7 +160,7 @@ def test_dates_at_the_ends_of_the_calendar_are_read() -> None:
         ("Okonjo, Leila", None, ("leila", "okonjo", "")),
         ("Leila, Grace", "Okonjo", ("leila grace", "okonjo", "")),
         ("Master Tom", "0konjo", ("tom", "okonjo", "")),
-        ("Baby of Grace", "Okonjo", ("grace", "okonjo", "")),
+        ("Baby of Grace", "Okonjo", ("", "okonjo", "")),
         ("(Leila)", "Okonjo", ("leila", "okonjo", "")),
     ],
 )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from pathlib import Path
 
 import pytest
@@ -198,3 +199,29 @@ def test_an_output_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     known, notes = write(tmp_path / "k.csv", KNOWN), write(tmp_path / "n.csv", NOTES)
     with pytest.raises(TableError, match="cannot be written"):
         link_tables(known, notes, tmp_path / "no" / "links.csv")
+
+
+def test_a_file_that_is_read_is_never_written_over(tmp_path: Path) -> None:
+    known, notes = write(tmp_path / "k.csv", KNOWN), write(tmp_path / "n.csv", NOTES)
+    twin, out = tmp_path / "twin.csv", tmp_path / "links.csv"
+    twin.hardlink_to(known)
+    (tmp_path / "linked.csv").symlink_to(notes)
+    for place in (known, notes, twin, tmp_path / "linked.csv"):
+        with pytest.raises(TableError, match="over another file"):
+            link_tables(known, notes, place)
+        with pytest.raises(TableError, match="over another file"):
+            link_tables(known, notes, out, candidates=place)
+    with pytest.raises(TableError, match="over another file"):
+        link_tables(known, notes, out, candidates=out)
+    assert (known.read_text(encoding="utf-8"), notes.read_text(encoding="utf-8")) == (KNOWN, NOTES)
+    assert not out.exists()
+
+
+def test_what_is_no_file_is_left_as_it_is(tmp_path: Path) -> None:
+    known, notes = write(tmp_path / "k.csv", KNOWN), write(tmp_path / "n.csv", NOTES)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for place in (pipe, tmp_path):
+        with pytest.raises(TableError, match="is not a file"):
+            link_tables(known, notes, place)
+    assert pipe.is_fifo()

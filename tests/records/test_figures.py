@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from server import answering, duty
+from server import answering, duty, releasing
+from server.access.identity import Person
 from server.casework.facts import HOUR_MS, MINUTE_MS
-from server.records import figures
+from server.records import figures, quarantine
 from server.records.figures import WEEK_MS
 from server.storage import Store
 from sync.note import Subject
 from sync.vocabulary import Grade
-from tests.road import AMARA, CAMDEN, JONAS, LAMBETH, START_MS, Road, at, somebody
+from tests.phones import enrolled
+from tests.road import AMARA, CAMDEN, JONAS, LAMBETH, REGISTRY, START_MS, Road, at, somebody
+from tests.test_releasing import revoked
 
 WHITFIELD = somebody("whitfield", "supervisor")
 FORCE = somebody("gaffer", "force_duty_officer", None)
@@ -47,6 +50,28 @@ def test_time_lost_on_the_phone_is_told_apart_from_time_lost_at_the_desk(road: R
     road.passes(hours=9)
     (week,) = [one for one in weekly(road)[LAMBETH] if one.duties]
     assert (week.idle_ms, week.late_ms) == (90 * MINUTE_MS, 3 * HOUR_MS), "an answer stops the count"
+
+
+def test_time_in_quarantine_is_a_figure_of_its_own_until_a_person_decides(road: Road) -> None:
+    road.child(AMARA)
+    officer, world = enrolled(road, "okafor"), road.world
+    revoked(officer, officer.note(AMARA, danger_now=True)[1])
+    officer.push(b"{broken")
+    road.passes(hours=5)
+
+    def aside(person: Person = FORCE) -> list[int]:
+        return [week.aside_ms for week in weekly(road, person).get(LAMBETH, [])]
+
+    assert aside() == [0, 10 * HOUR_MS], "both wait for a person"
+    assert aside(somebody("gaffer", "supervisor", CAMDEN)) == [] and aside(RIVERA) == []
+    road.store.write_now(lambda tx: releasing.release(tx, REGISTRY, 1, now=road.now, world=world))
+    road.store.write_now(lambda tx: releasing.refuse(tx, REGISTRY, 2, "Nothing is in it", now=road.now))
+    road.passes(hours=3)
+    assert aside() == [0, 5 * HOUR_MS], "a release ends the count, and what is refused kept nobody waiting"
+    (week,) = [one for one in weekly(road)[LAMBETH] if one.duties]
+    assert (week.late_ms, week.unwritten_ms) == (0, 0), "nobody's who wrote or sent it"
+    stands = road.store.read_now(quarantine.standing)
+    assert (stands.waiting, stands.oldest_at, stands.released_ms) == (0, None, 5 * HOUR_MS)
 
 
 def test_time_before_a_note_was_written_is_not_the_phones(road: Road) -> None:

@@ -14,7 +14,7 @@ from server.records.child import Details
 from server.storage import Transaction
 from tests.road import REGISTRY, Road, somebody
 from tests.simulation.lent import AREAS, VOCABULARY
-from tests.simulation.oracle import Oracle, Violation
+from tests.simulation.oracle import Oracle, Violation, sha
 from tests.simulation.phone import Phone
 from tests.simulation.server import SimServer
 
@@ -115,6 +115,28 @@ class Desk:
         self._say(f"line {number} that was set aside ({code}) is {became or 'not'} released")
         if became != wanted:
             raise Violation(4, f"a line that was released ended {became} and should be {wanted}")
+        if became is not None:
+            self._decided(number, device, bytes(line), "released")
+        elif which % 2:
+            self._refuse(number, device, bytes(line))
+
+    def _refuse(self, number: int, device: str, line: bytes) -> None:
+        """Somebody says why a line that cannot be released is not."""
+        self._say(f"line {number} that was set aside is refused")
+        self.server.store.write_now(
+            lambda tx: releasing.refuse(
+                tx, Actor("person", GAFFER.username), number, "Written again", now=self.now
+            )
+        )
+        self._decided(number, device, line, "refused")
+
+    def _decided(self, number: int, device: str, line: bytes, decision: str) -> None:
+        """The officer's phones must hear of it."""
+        ((author,),) = self.server.rows(
+            "SELECT p.username FROM device d JOIN person p ON p.id = d.person WHERE d.device_id = :device",
+            device=device,
+        )
+        self.oracle.life.decided[f"aside:{number}"] = (author, sha(line), decision)
 
     def revoke(self, phone: Phone) -> None:
         """An administrator revokes the phone (and every clone of it)."""

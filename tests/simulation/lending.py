@@ -118,15 +118,22 @@ class Lending:
                 continue
             if change.bucket not in scope:
                 raise Violation(8, f"{phone} was sent a row of {change.bucket}")
-            if change.bucket.startswith("notes:"):
+            if change.bucket.startswith("notes:") and change.kind == "note":
                 continue
             row = truth[change.bucket].get(change.id)
+            if change.kind == "decision":
+                said = {name: (change.data or {}).get(name) for name in ("sha256", "decision")}
+                if row is None or row[1] != said:
+                    raise Violation(
+                        8, f"{phone} was told of a decision that was not made about its officer's"
+                    )
+                continue
             if row is None or row[1] != change.data:
                 raise Violation(8, f"{phone} was sent another row of {change.bucket} than there is")
 
     def _check_checkpoint(self, answer: PullAnswer, truth: Truth) -> Truth:
         wanted = {
-            bucket: (len(rows), checksum((_kind(bucket), id, rev) for id, (rev, _) in rows.items()))
+            bucket: (len(rows), checksum((_kind(bucket, id), id, rev) for id, (rev, _) in rows.items()))
             for bucket, rows in truth.items()
         }
         assert answer.checkpoint is not None
@@ -143,6 +150,9 @@ class Lending:
         def read(tx: Transaction) -> Truth:
             notes = tx.rows("SELECT note_id, rev FROM note WHERE author = :author", {"author": author})
             found: Truth = {f"notes:{author}": {note_id: (rev, {}) for note_id, rev in notes}}
+            for number, (whose, digest, decision) in self.world.oracle.life.decided.items():
+                if whose == author:
+                    found[f"notes:{author}"][number] = (1, {"sha256": digest, "decision": decision})
             revs = {(name, id): rev for name, id, rev in tx.rows("SELECT bucket, id, rev FROM published")}
             for name in KINDS:
                 rows = lent.published.get(name, {})
@@ -303,5 +313,6 @@ def children_on(phone: Phone) -> set[int]:
     return {int(id) for (id,) in rows}
 
 
-def _kind(bucket: str) -> str:
-    return KINDS.get(bucket) or ("note" if bucket.startswith("notes:") else "child")
+def _kind(bucket: str, id: str) -> str:
+    own = "decision" if ":" in id else "note"
+    return KINDS.get(bucket) or (own if bucket.startswith("notes:") else "child")

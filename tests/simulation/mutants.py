@@ -22,7 +22,17 @@ from server import intake, pulling
 from server.checkpoints import Totals
 from server.http import sync as doors
 from server.jobs import backup
-from server.records import briefing, changes, leases, ledger, own_notes, reference, standstill, who_is_who
+from server.records import (
+    briefing,
+    changes,
+    decisions,
+    leases,
+    ledger,
+    own_notes,
+    reference,
+    standstill,
+    who_is_who,
+)
 from server.records.changes import Heard
 from server.storage import StorageUnavailable
 from server.storage.bookkeeping import Savepoint
@@ -579,6 +589,12 @@ def release_changes_the_verdict() -> AbstractContextManager[Any]:
         tx.execute("UPDATE op SET outcome = :o WHERE op_id = :op", {"o": outcome.value, "op": op_id})
 
     return _replaced(ledger, "settle", over)
+
+
+@_mutant(9, SIMULATED)
+def decision_not_told() -> AbstractContextManager[Any]:
+    """What a person decides of a line that was set aside is in no log, and its officer never hears of it."""
+    return _replaced(decisions, "made", lambda _tx, _quarantine_id: None)
 
 
 @_mutant(4, SIMULATED, "old_and_released")

@@ -71,6 +71,8 @@ class Life:
 
     ops: dict[Key, Kept] = field(default_factory=dict)
     set_aside: dict[tuple[str, str], int] = field(default_factory=dict)
+    decided: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    """By the number of a line that was set aside: whose phones hear what was decided, its digest, and what."""
     notes: dict[str, Told] = field(default_factory=dict)
     parked: dict[str, list[tuple[Key | None, dict[str, Any]]]] = field(default_factory=dict)
     revoked: set[str] = field(default_factory=set)

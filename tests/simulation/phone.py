@@ -19,8 +19,9 @@ from greenlet import GreenletExit, greenlet
 
 from client_stub.conversation import Patience, Report
 from client_stub.database import StoreError
-from client_stub.device import Device, Identity, Surroundings
+from client_stub.device import Device, Surroundings
 from client_stub.protection import Description, Protection
+from client_stub.standing import Identity
 from client_stub.store import Store
 from client_stub.syncing import Sync
 from client_stub.transport import NoSignal, Token, Transport

@@ -18,8 +18,9 @@ from unittest import mock
 
 import msgspec
 
-from client_stub.device import DeviceError, Identity
+from client_stub.device import DeviceError
 from client_stub.keys import ServerKey
+from client_stub.standing import Identity
 from client_stub.transport import TransportError
 from server import applying, intake
 from sync import inbox, operations, upcasting

@@ -248,6 +248,9 @@ class TransactionConformance:
         with pytest.raises(StorageError, match="nowhere"):
             things.read_now(lambda tx: tx.rows("SELECT * FROM nowhere"))
 
+    def test_a_database_that_may_be_written_says_so(self, things: Store) -> None:
+        assert things.read_now(lambda tx: tx.may_be_written()) is True
+
     def test_settled_is_a_condition_on_a_change(self, things: Store) -> None:
         things.write_now(lambda tx: tx.execute("INSERT INTO change (writer, round) VALUES (1, 1)"))
         found = things.read_now(lambda tx: tx.rows(f"SELECT writer FROM change WHERE {tx.settled}"))

@@ -355,6 +355,26 @@ def holding_cases() -> Vectors:
             more=False,
             resync=Resync(reason="restored", cursor="c3"),
         ),
+        PullAnswer(
+            changes=(
+                Change(
+                    bucket="own",
+                    kind="decision",
+                    id="aside:7",
+                    rev=1,
+                    data={
+                        "sha256": digest(b"{broken"),
+                        "decision": "refused",
+                        "reason": "Please write it anew",
+                        "decided_at": RECEIVED_AT + 60_000,
+                        "received_at": RECEIVED_AT,
+                        "phone": "phone 3",
+                    },
+                ),
+            ),
+            cursor="c4",
+            more=False,
+        ),
     ]
     held: holdings.Holdings = {}
     steps = []

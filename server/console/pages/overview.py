@@ -117,6 +117,8 @@ _MEASURES: tuple[_Measured, ...] = (
      " of something days ago, or heard of it then.", lambda week: week.unwritten_ms, True),
     ("idle", "Hours lost to inaction", "How long after the deadline a duty that had arrived waited for an answer.",
      lambda week: week.idle_ms, True),
+    ("aside", "Hours set aside", "How long what phones handed in that week stood in quarantine until an"
+     " administrator released it, or has stood.", lambda week: week.aside_ms, True),
     ("told", "Calls to answer", "New alerts, alerts that grew, escalations, and copies of the alerts of other boroughs,"
      " on the page: whether or not they interrupted anybody.", lambda week: week.calls, False),
 )  # fmt: skip

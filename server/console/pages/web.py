@@ -82,7 +82,10 @@ _NOTICES: dict[str, tuple[str, bool]] = {
     "revoked": ("Revoked. It is told to wipe itself when it next connects.", True),
     "wipe-ordered": ("It will send what it still has and wipe itself when it next connects.", True),
     "released": ("Released. It has gone the whole road, and its alerts, if any, are with the borough.", True),
-    "held-refused": ("Refused, with your reason. Its bytes are kept.", True),
+    "held-refused": (
+        "Refused. Its bytes are kept, and its officer reads your reason on their phone after the next sync.",
+        True,
+    ),
     "held-decided": ("Somebody else decided this while you were looking.", False),
     "telling": ("Kept. This is how you are told from now on.", True),
     "browsers-gone": ("No browser of yours shows notifications any more.", True),

@@ -738,7 +738,8 @@ CREATE TABLE device_report (
     offset_ms $integer NOT NULL,
     round_trip_ms $integer NOT NULL,
     waiting $integer NOT NULL,
-    holds $integer NOT NULL
+    holds $integer NOT NULL,
+    empty_at $integer -- when it last said that nothing waited on it
 ) $strict_without_rowid;
 
 -- Places and housekeeping ------------------------------------------------------------------------------
