@@ -58,6 +58,7 @@ class Phone:
             checkpoint=page.checkpoint,
         )  # fmt: skip
         self.held = holdings.apply_page(self.held, answer)
+        self.totals.keep(page.totals)
         self.cursor, self.emptied = page.after, ()
 
     def pulls(self, limit: int = 500) -> pulling.Page:
