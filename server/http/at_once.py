@@ -65,9 +65,18 @@ class AtOnce:
         if scope["type"] != ScopeType.HTTP or scope["method"] != "POST" or scope["path"] not in self._doors:
             await self.app(scope, receive, send)
             return
-        if scope["path"] == PUSH and self.state.services.notes_first.is_full:
+        if scope["path"] == PULL:
+            await self._answer(scope, receive, send)
+            return
+        notes_first = self.state.services.notes_first
+        if notes_first.is_full:
             await _say(scope, send, 503, *_busy(scope))
             return
+        with notes_first.hushed():
+            await self._answer(scope, receive, send)
+
+    async def _answer(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        """In this layer or, where it knows no answer, in the application."""
         again = _Again(receive)
         try:
             answer = await self._doors[scope["path"]](scope, dict(scope["headers"]), again)

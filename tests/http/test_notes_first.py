@@ -1,4 +1,4 @@
-"""Uploads hold still while a push is under way, and not for ever."""
+"""Uploads hold still while a push is here and a moment longer, and not for ever."""
 
 from __future__ import annotations
 
@@ -21,16 +21,20 @@ def test_an_upload_waits_for_pushes_and_goes_on_at_the_end_of_the_last() -> None
             await notes.give_way()
             order.append("upload")
 
-        with notes.pushing():
-            with notes.pushing():
+        with notes.hushed():
+            with notes.hushed():
                 waiting = asyncio.create_task(upload())
                 await asyncio.sleep(0)
             order.append("one of two")
+        await asyncio.sleep(0)
         order.append("both")
+        with notes.hushed():  # the phone had more, and sent it at once
+            await asyncio.sleep(0)
+            order.append("one more")
         await waiting
         return order
 
-    assert asyncio.run(run()) == ["nobody pushes", "one of two", "both", "upload"]
+    assert asyncio.run(run()) == ["nobody pushes", "one of two", "both", "one more", "upload"]
 
 
 def test_pushes_that_never_cease_do_not_stop_an_upload(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,7 +42,7 @@ def test_pushes_that_never_cease_do_not_stop_an_upload(monkeypatch: pytest.Monke
 
     async def run() -> None:
         notes = NotesFirst()
-        with notes.pushing():
+        with notes.hushed():
             await asyncio.wait_for(notes.give_way(), 20)
 
     asyncio.run(run())
