@@ -12,17 +12,12 @@ from server import checkpoints
 from server.checkpoints import Totals
 from server.records import changes, notes, own_notes
 from server.records.notes import Status
-from server.storage import Store, Transaction
+from server.storage import Transaction
 from sync.envelope import ChangeOp
 from sync.holdings import Total, checksum, total
 from tests.road import AMARA, Road
 
 DAY_MS = 24 * 3_600_000
-
-
-@pytest.fixture
-def road(store: Store) -> Road:
-    return Road(store)
 
 
 def asked(tx: Transaction, totals: Totals, author: str, now: int, *, only_grows: bool = True) -> Total:

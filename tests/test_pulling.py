@@ -13,7 +13,6 @@ from server.audit import Actor
 from server.checkpoints import Totals
 from server.records import briefing, conditions, leases, notes, published
 from server.records.child import Details
-from server.storage import Store
 from sync import holdings
 from sync.cursor import Cursor
 from sync.envelope import ChangeOp, Condition, PullAnswer, RemoveReason, Wipe
@@ -75,11 +74,6 @@ class Phone:
     def told_of(self, ward: str = WARD) -> dict[int, dict[str, Any]]:
         rows = self.held.get(briefing.bucket(ward), {})
         return {int(id): held.data for (_, id), held in rows.items()}
-
-
-@pytest.fixture
-def road(store: Store) -> Road:
-    return Road(store)
 
 
 @pytest.fixture

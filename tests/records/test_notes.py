@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 
-import pytest
-
 from server.records import changes, note_subjects, notes, notes_shown, own_notes
 from server.records.notes import Status
-from server.storage import Store
 from sync.envelope import ChangeOp, RemoveReason
 from sync.note import Subject
 from tests.road import AMARA, JONAS, Road, somebody
 
 RIVERA = somebody("rivera")
-
-
-@pytest.fixture
-def road(store: Store) -> Road:
-    return Road(store)
 
 
 def revisions(road: Road, author: str) -> dict[str, int]:
