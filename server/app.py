@@ -297,5 +297,7 @@ def create_app(
         debug=False,
     )
     at_once = AtOnce(app.asgi_handler, app.state)
-    app.asgi_handler = Streams(Observe(at_once, metrics, behind_tls=settings.behind_tls))
+    observe = Observe(at_once, at_once.first, metrics, behind_tls=settings.behind_tls)
+    app.asgi_handler = Streams(observe)
+    app.state.first = observe.first  # asked by `http.one_piece`
     return app

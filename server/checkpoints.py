@@ -9,7 +9,7 @@ were a change ever made and not logged, the phones would find out at the next ch
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -54,6 +54,14 @@ class Totals:
         known = self._known.get(bucket)
         return known.total if known is not None and known.holds(place, now) else None
 
+    def keep(self, found: Mapping[str, Known]) -> None:
+        """Remember what `of` found, now that all that it was found in is committed."""
+        with self._lock:
+            for bucket, known in found.items():
+                if self._known.pop(bucket, None) is None and len(self._known) >= BUCKETS_MAX:
+                    del self._known[next(iter(self._known))]
+                self._known[bucket] = known
+
     def forget(self, bucket: str) -> None:
         """The next time the rows are counted."""
         with self._lock:
@@ -68,8 +76,9 @@ class Totals:
         *,
         only_grows: bool,
         now: int,
-    ) -> Total:
-        """The total at `place`, which is the end of the bucket's log as `tx` sees it, none of it unsettled.
+    ) -> Known:
+        """The total at `place`, which is the end of the bucket's log as `tx` sees it, none of it unsettled. To be kept
+        (`keep`) once `tx` has ended well: it may see what is not committed yet.
 
         `only_grows`: a row that came never leaves and each of its revisions is in the log, from 1 on; so the log
         alone tells what the total became.
@@ -78,17 +87,12 @@ class Totals:
         if known is not None and now >= known.counted_at + COUNTED_AGAIN_MS:
             known = None
         if known is not None and known.place == place:
-            return known.total
+            return known
         found = _brought_on(tx, bucket, known, place) if known is not None and only_grows else None
         counted_at = known.counted_at if known is not None and found is not None else now
         if found is None:
             found = total(revisions())
-        with self._lock:
-            self._known.pop(bucket, None)
-            if len(self._known) >= BUCKETS_MAX:
-                del self._known[next(iter(self._known))]
-            self._known[bucket] = Known(place, found, counted_at)
-        return found
+        return Known(place, found, counted_at)
 
 
 def _brought_on(tx: Transaction, bucket: str, known: Known, place: Place) -> Total | None:

@@ -10,9 +10,10 @@ from typing import Any
 
 import msgspec
 
+from server.access import devices
 from server.access.identity import DeviceIdentity
 from server.audit import Actor
-from server.checkpoints import Totals
+from server.checkpoints import Known, Totals
 from server.records import briefing, changes, leases, notes, own_notes, published, standstill
 from server.records.changes import Heard, Logged, Place
 from server.records.leases import Running
@@ -33,8 +34,14 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     removed: tuple[str, ...]
     after: Cursor
     more: bool
-    checkpoint: dict[str, tuple[int, str]] | None
+    totals: dict[str, Known]
+    """At the end: what the phone then holds of each bucket, to be kept once the page is sure to be sent."""
     lease: Lease | None
+
+    @property
+    def checkpoint(self) -> dict[str, tuple[int, str]] | None:
+        """As the phone is told it."""
+        return {name: known.total.told for name, known in self.totals.items()} or None
 
 
 def nothing_new(tx: Transaction, token: str, asked: Cursor, *, now: int) -> bool:
@@ -72,7 +79,12 @@ def page(
     tx: Transaction, device: DeviceIdentity, asked: Cursor | None, start: Cursor, emptied: Sequence[str],
     limit: int, *, now: int, totals: Totals,
 ) -> Page:  # fmt: skip
-    """The changes after `asked`, or from `start` (a cursor at the beginning) where there is none that is good."""
+    """The changes after `asked`, or from `start` (a cursor at the beginning) where there is none that is good.
+
+    Raises DeviceRevoked where the phone may not read any more: between the look at its token and this one a
+    revocation may have come first.
+    """
+    device = devices.still_reading(tx, device)
     position = asked or start
     lease = leases.running(tx, device.device_id, now=now)
     scope = _scope(tx, device, lease, now)
@@ -93,14 +105,14 @@ def page(
         if more := heard.more:
             break
     _write_down(tx, device, lease, found, places, now)
-    checkpoint = None
+    at_the_end = {}
     for name in emptied:
         totals.forget(name)
     if not more and not changes.unsettled(tx, [one.name for one in scope]):
-        checkpoint = {
+        at_the_end = {
             one.name: totals.of(
                 tx, one.name, places[one.name], one.revisions, only_grows=one.only_grows, now=now
-            ).told
+            )
             for one in scope
         }
     own_place = places.pop(own)
@@ -109,7 +121,7 @@ def page(
         removed=(*out, *begun),
         after=Cursor(position.incarnation, position.scope_version, *own_place, places, now),
         more=more,
-        checkpoint=checkpoint,
+        totals=at_the_end,
         lease=Lease(bucket=briefing.bucket(lease.ward), until=lease.until, lasts=lease.until - now)
         if lease
         else None,

@@ -1,9 +1,13 @@
-"""Fixtures for every room: see `tests/storage/fixtures.py` for what each gives."""
+"""Fixtures for every room: those of stores are told of in `tests/storage/fixtures.py`."""
 
 from __future__ import annotations
 
 import gc
 
+import pytest
+
+from server.storage import Store
+from tests.road import Road
 from tests.storage.fixtures import (
     make_database,
     postgres_folder,
@@ -21,6 +25,12 @@ __all__ = [
     "store",
     "store_address",
 ]
+
+
+@pytest.fixture
+def road(store: Store) -> Road:
+    """The whole road from a push to an alert, on each engine."""
+    return Road(store)
 
 
 def pytest_collection_finish() -> None:

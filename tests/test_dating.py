@@ -15,7 +15,6 @@ from server.linkage.standardise import Record
 from server.placing import describe
 from server.prepared import When, prepare
 from server.records import conditions, note_subjects
-from server.storage import Store
 from sync import limits
 from sync.envelope import Code, Condition
 from sync.note import Subject
@@ -28,11 +27,6 @@ YEAR_MS = 365 * DAY_MS
 NOW = 1_800_000_000_000
 TEN_MINUTES = 10 * 60 * 1000
 VAGUE = Subject(given_names="Jay", family_name="Okonkwo", approximate_age=12.0)
-
-
-@pytest.fixture
-def road(store: Store) -> Road:
-    return Road(store)
 
 
 @pytest.fixture

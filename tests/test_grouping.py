@@ -9,17 +9,11 @@ from server.access.errors import NotAllowed
 from server.access.identity import Person
 from server.records import flags
 from server.records.incident_decisions import Word
-from server.storage import Store
 from sync.vocabulary import Category
 from tests.road import AMARA, CAMDEN, JONAS, Road, somebody
 
 RIVERA = somebody("rivera")
 LEE = somebody("lee", borough=CAMDEN)
-
-
-@pytest.fixture
-def road(store: Store) -> Road:
-    return Road(store)
 
 
 def say(road: Road, note: str, word: Word, other: str | None = None, person: Person = RIVERA) -> int:

@@ -13,7 +13,7 @@ from server.audit.verify import verify
 from server.casework.areas import Area, parse_geojson
 from server.casework.facts import HOUR_MS
 from server.records import ledger, note_subjects, notes, notes_shown, reference
-from server.storage import Store, Transaction
+from server.storage import Transaction
 from sync.envelope import Code, Outcome
 from sync.note import Place, Subject
 from sync.operations import Kind
@@ -32,11 +32,6 @@ from tests.road import (
     at,
     somebody,
 )
-
-
-@pytest.fixture
-def road(store: Store) -> Road:
-    return Road(store)
 
 
 def test_a_note_about_a_known_child_is_on_its_timeline_with_a_duty_on_its_borough(road: Road) -> None:

@@ -16,7 +16,7 @@ from server.answering import ReviewClosed
 from server.casework.facts import HOUR_MS
 from server.records import children_shown, index, links, reference
 from server.records.links import Review
-from server.storage import Store, Transaction, open_store
+from server.storage import Transaction, open_store
 from sync.note import Subject
 from sync.vocabulary import Category
 from tests.road import AMARA, CAMDEN, LAMBETH, SOUTHWARK, TWIN, Road, at, somebody
@@ -24,11 +24,6 @@ from tests.road import AMARA, CAMDEN, LAMBETH, SOUTHWARK, TWIN, Road, at, somebo
 RIVERA = somebody("rivera")
 DOUBTFUL = Subject(given_names="Amara", family_name="Okonkwo-Bright", approximate_age=13.0)
 """Name and age alone: never linked without a person."""
-
-
-@pytest.fixture
-def road(store: Store) -> Road:
-    return Road(store)
 
 
 @pytest.fixture

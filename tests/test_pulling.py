@@ -13,7 +13,6 @@ from server.audit import Actor
 from server.checkpoints import Totals
 from server.records import briefing, conditions, leases, notes, published
 from server.records.child import Details
-from server.storage import Store
 from sync import holdings
 from sync.cursor import Cursor
 from sync.envelope import ChangeOp, Condition, PullAnswer, RemoveReason, Wipe
@@ -58,6 +57,7 @@ class Phone:
             checkpoint=page.checkpoint,
         )  # fmt: skip
         self.held = holdings.apply_page(self.held, answer)
+        self.totals.keep(page.totals)
         self.cursor, self.emptied = page.after, ()
 
     def pulls(self, limit: int = 500) -> pulling.Page:
@@ -74,11 +74,6 @@ class Phone:
     def told_of(self, ward: str = WARD) -> dict[int, dict[str, Any]]:
         rows = self.held.get(briefing.bucket(ward), {})
         return {int(id): held.data for (_, id), held in rows.items()}
-
-
-@pytest.fixture
-def road(store: Store) -> Road:
-    return Road(store)
 
 
 @pytest.fixture

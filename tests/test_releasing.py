@@ -11,17 +11,11 @@ from server.access.throttle import Limits
 from server.jobs import housekeeping
 from server.records import notes, owing, quarantine
 from server.releasing import Decided, NotReleased
-from server.storage import Store
 from sync.envelope import Code, Verdict
 from sync.operations import Kind, digest
 from tests.phones import enrolled
 from tests.road import AMARA, LAMBETH, REGISTRY, Officer, Road
 from tests.test_pulling import Phone
-
-
-@pytest.fixture
-def road(store: Store) -> Road:
-    return Road(store)
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from server.casework.pack import default_pack, default_pack_text, load_pack
 from server.records import cases, in_force
 from server.records.in_force import Kind
 from server.replaying import ChangeKind
-from server.storage import Store
 from server.world import Worlds
 from sync.vocabulary import Category
 from tests.road import AMARA, JONAS, START_MS, TWIN, Road
@@ -20,11 +19,6 @@ STRICT = default_pack_text().replace("at_least = 3\nwithin_days = 90", "at_least
 STRICT = STRICT.replace('knife = "amber"', 'knife = "red"').replace(
     'version = "default-1"', 'version = "strict"'
 )
-
-
-@pytest.fixture
-def road(store: Store) -> Road:
-    return Road(store)
 
 
 def put(road: Road, text: str = STRICT) -> None:

@@ -12,7 +12,6 @@ from server.linkage.asking import Asked, from_fields, understand
 from server.records import child, search
 from server.records.child import Standing
 from server.searching import Found
-from server.storage import Store
 from sync.note import Subject
 from tests.road import (
     AMARA,
@@ -30,11 +29,6 @@ from tests.road import (
 RIVERA = somebody("rivera")
 WHOLE = "amara okonkwo 4/3/2012"
 REASON = "asked by the court today"
-
-
-@pytest.fixture
-def road(store: Store) -> Road:
-    return Road(store)
 
 
 def look(road: Road, asked: str | Asked, person: Person = RIVERA, reason: str | None = None) -> Found:

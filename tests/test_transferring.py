@@ -11,7 +11,6 @@ from server.casework.routing import OTHER_FORCE
 from server.records import alerts, children_shown, figures, open_cases
 from server.records.alerts import Alert
 from server.records.transfers import Answer
-from server.storage import Store
 from server.transferring import TransferRefused
 from tests.road import AMARA, LAMBETH, POLICY, REGISTRY, SOUTHWARK, Road, somebody
 
@@ -19,11 +18,6 @@ RIVERA = somebody("rivera")
 OSEI = somebody("osei", borough=SOUTHWARK)
 GAFFER = somebody("gaffer", "force_duty_officer", None)
 WHY = "She lives with her aunt in Peckham now"
-
-
-@pytest.fixture
-def road(store: Store) -> Road:
-    return Road(store)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import msgspec
 from server.access import people
 from server.access.assertions import Claims, plain_jwk, thumbprint
 from server.access.crypto import code_digest, new_code, new_token, token_digest
-from server.access.errors import AccountError, CodeRefused, ProofRefused, TokenRefused
+from server.access.errors import AccountError, CodeRefused, DeviceRevoked, ProofRefused, TokenRefused
 from server.access.identity import DeviceIdentity
 from server.audit import Actor, Verb, record
 from server.storage.port import Row, Transaction
@@ -228,6 +228,25 @@ def identify(tx: Transaction, token: str, now: int) -> DeviceIdentity:
     if now >= row[9]:
         raise TokenRefused("The token has expired.")
     return _identity(row)
+
+
+def may_read(device: DeviceIdentity) -> None:
+    """Raises `DeviceRevoked` for a phone that is sent nothing any more."""
+    if device.must_wipe:
+        raise DeviceRevoked(
+            "This phone has been revoked, or its officer's account is closed."
+            if device.revoked
+            else "This phone was told to wipe itself."
+        )
+
+
+def still_reading(tx: Transaction, device: DeviceIdentity) -> DeviceIdentity:
+    """The phone as it is now. Raises `DeviceRevoked` where it may not read any more."""
+    now = by_id(tx, device.device_id)
+    if now is None:
+        raise DeviceRevoked("This phone is not known any more.")
+    may_read(now)
+    return now
 
 
 def by_id(tx: Transaction, device_id: str) -> DeviceIdentity | None:

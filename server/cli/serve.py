@@ -17,7 +17,7 @@ from server.alerts.ways import open_ways
 from server.app import create_app, make_pack
 from server.cli import workers as processes
 from server.cli.common import CommandError, DataOption, examples, open_database, policy_from, say
-from server.http.one_piece import OnePiece
+from server.http.one_piece import protocol_of
 from server.memory import search_seldom, use_one_heap
 from server.settings import Settings, load_settings
 
@@ -107,7 +107,7 @@ def run_server(settings: Settings, worker: str | None = None) -> None:
             host=settings.host,
             port=settings.port,
             loop="auto",  # uvloop where it is installed
-            http=OnePiece,
+            http=protocol_of(app),
             lifespan="on",
             log_config=None,
             access_log=False,

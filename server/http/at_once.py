@@ -5,7 +5,8 @@ its notes once more. What Litestar does for a request, and the way to a thread o
 times what such a question costs. So this layer stands before the application: it looks once, and where the answer is
 plain, it gives it in the very words in which the door would have (`sync.pull`, `sync.push`; with nothing new the phone
 keeps the cursor that it has). In any other case (a refusal, a body that is not plain, a database that is busy) the door
-takes the request as if nobody had looked.
+takes the request as if nobody had looked. Nothing new, the commonest of all, is said earlier still where a request
+comes whole and a glance will do (`first`).
 
 A push that is one too many is told so here: at the end of a shift that is said thousands of times.
 """
@@ -21,31 +22,30 @@ from litestar.enums import ScopeType
 
 from server import pulling
 from server.access import devices
-from server.access.errors import TokenRefused
+from server.access.errors import DeviceRevoked, TokenRefused
 from server.access.identity import DeviceIdentity
 from server.clock import now_ms
 from server.http import problems
 from server.http.answered import BODY_KEY, Key, key_of
 from server.http.auth import bearer
 from server.http.notes_first import COME_BACK_SECONDS, PUSHES_WITH_ROOM
-from server.http.services import Services, look
+from server.http.one_piece import SMALL_BYTES_MAX
+from server.http.services import Services, glance, look
 from server.http.sync import answer_to, page_for
 from server.intake import Received
 from server.repeated import repeated
-from server.storage.port import StorageError, Transaction
+from server.storage.port import StorageError, Transaction, WouldWait
 from sync import cursor
 from sync.cursor import CursorError
 from sync.envelope import PullAnswer, PullRequest
 
 if TYPE_CHECKING:
     from litestar.datastructures import State
-    from litestar.types import ASGIApp, Receive, ReceiveMessage, Scope, Send
+    from litestar.types import ASGIApp, HTTPScope, Receive, ReceiveMessage, Scope, Send
 
 log = structlog.get_logger("server.http.at_once")
 
 PULL, PUSH = "/api/sync/pull", "/api/sync/push"
-PULL_BYTES_MAX = 4_096
-"""A pull is a cursor and a number or two; whatever is longer goes to the door."""
 PUSH_BYTES_MAX = 512 * 1024
 """As it travels: more than a phone's push of notes ever has. The door reads longer ones as they come."""
 
@@ -65,9 +65,18 @@ class AtOnce:
         if scope["type"] != ScopeType.HTTP or scope["method"] != "POST" or scope["path"] not in self._doors:
             await self.app(scope, receive, send)
             return
-        if scope["path"] == PUSH and self.state.services.notes_first.is_full:
+        if scope["path"] == PULL:
+            await self._answer(scope, receive, send)
+            return
+        notes_first = self.state.services.notes_first
+        if notes_first.is_full:
             await _say(scope, send, 503, *_busy(scope))
             return
+        with notes_first.hushed():
+            await self._answer(scope, receive, send)
+
+    async def _answer(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        """In this layer or, where it knows no answer, in the application."""
         again = _Again(receive)
         try:
             answer = await self._doors[scope["path"]](scope, dict(scope["headers"]), again)
@@ -80,18 +89,39 @@ class AtOnce:
             return
         await _say(scope, send, 200, answer, [(b"content-type", b"application/json")])
 
-    async def _pull(self, scope: Scope, headers: dict[bytes, bytes], again: _Again) -> bytes | None:
-        token = _token(headers)
-        is_json = headers.get(b"content-type") == b"application/json" and b"content-encoding" not in headers
-        if token is None or not is_json or not _announces(headers, PULL_BYTES_MAX):
-            return None
-        body = await again.body()
-        if body is None:
+    def first(self, scope: HTTPScope, body: bytes | bytearray) -> bytes | None:
+        """The whole answer to a pull that brings nothing new, where a glance at the database says so: `one_piece` asks
+        before there is so much as a task. None: the application is asked."""
+        if scope["path"] != PULL or scope["method"] != "POST":
             return None
         try:
-            asked = _decoder.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return None  # the door says what is wrong with it
+            answer = self._nothing_new(dict(scope["headers"]), body)
+        except WouldWait:
+            return None
+        except Exception as error:
+            log.warning("not_answered_at_once", error=type(error).__name__)
+            return None
+        if answer is not None:
+            scope["path_template"] = PULL
+        return answer
+
+    def _nothing_new(self, headers: dict[bytes, bytes], body: bytes | bytearray) -> bytes | None:
+        token = _token(headers)
+        asked = _pull_of(body) if _is_plain_pull(headers) else None
+        if token is None or asked is None:
+            return None
+        services: Services = self.state.services
+        found = _answer_if(services, token, asked)
+        return _encoder.encode(found[1]) if found is not None and glance(services, found[0]) else None
+
+    async def _pull(self, scope: Scope, headers: dict[bytes, bytes], again: _Again) -> bytes | None:
+        token = _token(headers)
+        if token is None or not _is_plain_pull(headers):
+            return None
+        body = await again.body()
+        asked = None if body is None else _pull_of(body)
+        if asked is None:
+            return None
         services: Services = self.state.services
         return await nothing_new(services, token, asked) or await page_of(services, token, asked)
 
@@ -133,6 +163,14 @@ async def _say(
 
 async def nothing_new(services: Services, token: str, asked: PullRequest) -> bytes | None:
     """The whole answer to a phone that has everything, or None where the door is to answer."""
+    found = _answer_if(services, token, asked)
+    return _encoder.encode(found[1]) if found is not None and await look(services, found[0]) else None
+
+
+def _answer_if(
+    services: Services, token: str, asked: PullRequest
+) -> tuple[Callable[[Transaction], bool], PullAnswer] | None:
+    """What a phone hears that has everything, and the look at the database that says whether it has."""
     if asked.cursor is None or asked.emptied or asked.lease is not None:
         return None
     try:
@@ -145,9 +183,8 @@ async def nothing_new(services: Services, token: str, asked: PullRequest) -> byt
     checkpoint = pulling.checkpoint_known(place, now=now, totals=services.totals)
     if checkpoint is None:
         return None
-    if not await look(services, lambda tx: pulling.nothing_new(tx, token, place, now=now)):
-        return None
-    return _encoder.encode(PullAnswer(changes=(), cursor=asked.cursor, more=False, checkpoint=checkpoint))
+    answer = PullAnswer(changes=(), cursor=asked.cursor, more=False, checkpoint=checkpoint)
+    return lambda tx: pulling.nothing_new(tx, token, place, now=now), answer
 
 
 async def page_of(services: Services, token: str, asked: PullRequest) -> bytes | None:
@@ -159,7 +196,7 @@ async def page_of(services: Services, token: str, asked: PullRequest) -> bytes |
             return None
         services.answered.met(token)
         return _encoder.encode(await page_for(services, device, asked))
-    except (TokenRefused, StorageError):
+    except (TokenRefused, DeviceRevoked, StorageError):
         return None
 
 
@@ -195,6 +232,19 @@ def _keep_key(scope: Scope, key: Key) -> None:
 
 def _token(headers: dict[bytes, bytes]) -> str | None:
     return bearer(headers.get(b"authorization", b"").decode("latin-1"))
+
+
+def _is_plain_pull(headers: dict[bytes, bytes]) -> bool:
+    is_json = headers.get(b"content-type") == b"application/json" and b"content-encoding" not in headers
+    return is_json and _announces(headers, SMALL_BYTES_MAX)
+
+
+def _pull_of(body: bytes | bytearray) -> PullRequest | None:
+    """What is asked, or None where the door is to say what is wrong with it."""
+    try:
+        return _decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def _announces(headers: dict[bytes, bytes], most: int) -> bool:

@@ -101,6 +101,7 @@ async def create(
     length = tus.length(request.headers, bytes_max(services))
     metadata, declared = tus.metadata(request.headers)
     checksum = tus.checksum(request.headers)
+    await services.notes_first.give_way()
     await services.blobs.run(lambda: services.blobs.room_for(length))
     now, upload_id = now_ms(), secrets.token_urlsafe(UPLOAD_ID_BYTES)
     expires_at = lifetime(services)
@@ -185,6 +186,7 @@ async def _more(
     tus.require_bytes(request.headers)
     said = tus.number(request.headers, "Upload-Offset")
     checksum = tus.checksum(request.headers)
+    await services.notes_first.give_way()
     async with services.turns.at(upload_id) as turn:
         upload = await _find(services, device, upload_id)
         offset = await _offset(services, device, upload)
@@ -343,7 +345,6 @@ async def _receive(
     """Take the body in, and the whole file when this was its end; the headers of the answer."""
     if offset == upload.length:
         return tus.answer(offset)
-    await services.notes_first.give_way()
     await services.blobs.run(lambda: services.blobs.room_for(upload.length - offset))
     receiving = Receiving(services, upload, offset, turn, checksum)
     whole = await receiving.run(request)

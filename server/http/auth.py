@@ -22,7 +22,6 @@ from litestar.types import Guard
 from server.access import devices, sessions
 from server.access.crypto import token_digest
 from server.access.errors import (
-    DeviceRevoked,
     NotAllowed,
     NotSignedIn,
     PasswordMustChange,
@@ -67,12 +66,8 @@ async def authenticate(connection: Connection, handler: BaseRouteHandler) -> Non
     services = services_of(connection)
     if door == "device":
         device = await find_device(connection, services)
-        if device.must_wipe and not handler.opt.get("revoked_may_enter"):
-            raise DeviceRevoked(
-                "This phone has been revoked, or its officer's account is closed."
-                if device.revoked
-                else "This phone was told to wipe itself."
-            )
+        if not handler.opt.get("revoked_may_enter"):
+            devices.may_read(device)
         connection.scope["user"] = device
         return
     person = await find_person(connection, services)

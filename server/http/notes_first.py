@@ -1,4 +1,4 @@
-"""Notes go before photographs: while a push is under way, uploads hold still for a moment.
+"""Notes go before photographs: while a push is here, uploads hold still for a moment.
 
 On a small server both want the same cores. A push is answered in tens of milliseconds and somebody's safety may hang
 on it; a photograph of some seconds can wait that long, again and again, and never for long at once.
@@ -17,6 +17,9 @@ from server.storage.port import StorageBusy
 
 HOLD_SECONDS_MAX = 0.1
 """For each quarter of a megabyte: so an upload still moves at 2.5 MB/s while pushes never cease."""
+
+LINGER_SECONDS = 0.01
+"""After the last push: a phone that has more sends it at once, and would find eight uploads that have just set out."""
 
 WAIT_SECONDS_MAX = 6.0
 """A push that would wait longer, as fast as they are answered now, is told to come back (503)."""
@@ -37,10 +40,11 @@ BACKOFF_MS_MAX = 5_000
 
 
 class NotesFirst:
-    """Counts the pushes of this process that are under way."""
+    """Counts the pushes that this process has before it."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self._here = 0
         self._pushes = 0
         self._let_in = 0
         self._seconds_each = SECONDS_EACH_AT_FIRST
@@ -48,6 +52,7 @@ class NotesFirst:
         """While others wait behind the one that was answered then."""
         self._quiet = asyncio.Event()
         self._quiet.set()
+        self._lingering: asyncio.TimerHandle | None = None
 
     @property
     def under_way(self) -> int:
@@ -87,18 +92,31 @@ class NotesFirst:
 
     @contextmanager
     def pushing(self) -> Iterator[None]:
-        """Around a push."""
+        """Around the work on a push, once its notes are here."""
         self._pushes += 1
-        self._quiet.clear()
         try:
             yield
         finally:
             self._pushes -= 1
-            if not self._pushes:
-                self._quiet.set()
+
+    @contextmanager
+    def hushed(self) -> Iterator[None]:
+        """Around a push from its head to the end of its answer: who sends it is looked up, and its notes are taken in,
+        on the event loop that uploads need too."""
+        self._here += 1
+        self._quiet.clear()
+        if self._lingering is not None:
+            self._lingering.cancel()
+        try:
+            yield
+        finally:
+            self._here -= 1
+            if not self._here:
+                loop = asyncio.get_running_loop()
+                self._lingering = loop.call_later(LINGER_SECONDS, self._quiet.set)
 
     async def give_way(self) -> None:
-        """Wait until no push is under way, or the moment is over."""
+        """Wait until no push is here, or the moment is over."""
         if self._quiet.is_set():
             return
         try:

@@ -61,18 +61,31 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     """Where a process decides ahead of the writer."""
 
 
+def glance(services: Services, work: Callable[[Transaction], T]) -> T:
+    """Read a few rows here and now. Raises WouldWait where the event loop may not stand still for that."""
+    # While a push computes, each statement waits for the interpreter's lock, and so would everybody.
+    if services.notes_first.under_way:
+        raise WouldWait("A push is under way.")
+    return services.store.glance(work)
+
+
 async def look(services: Services, work: Callable[[Transaction], T], *, durable: bool = False) -> T:
     """Read a few rows: at a glance where the event loop may stand still for that, or by a thread of the store.
 
     `durable`: what is seen is promised on (`Store.read_durable`); a glance sees no less.
     """
-    # While a push computes, each statement waits for the interpreter's lock, and so would everybody.
-    if not services.notes_first.under_way:
-        try:
-            return services.store.glance(work)
-        except WouldWait:
-            pass
-    return await (services.store.read_durable(work) if durable else services.store.read(work))
+    try:
+        return glance(services, work)
+    except WouldWait:
+        return await (services.store.read_durable(work) if durable else services.store.read(work))
+
+
+async def show(services: Services, work: Callable[[Transaction], T]) -> T:
+    """Read what is shown to somebody, and record that it is: in the turn of whoever writes, unless pushes wait
+    for theirs."""
+    if services.notes_first.under_way:
+        return await services.store.read(work)
+    return await services.store.read_recorded(work)
 
 
 def services_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Services:

@@ -26,7 +26,7 @@ from server.http.problems import (
     documented,
 )
 from server.http.receiving import bytes_max
-from server.http.services import Services
+from server.http.services import Services, show
 from server.prepared import prepare
 from server.records import conditions, leases, ledger
 from server.storage.port import Transaction
@@ -191,11 +191,13 @@ async def page_for(services: Services, device: DeviceIdentity, data: PullRequest
     if data.lease == "begin":
         lasts = services.settings.briefing_hours * HOUR_MS
         await services.store.write(lambda tx: leases.begin(tx, device, now=now, lasts=lasts))
-    page = await services.store.read(
+    page = await show(
+        services,
         lambda tx: pulling.page(
             tx, device, asked, start, data.emptied, data.limit, now=now, totals=services.totals
-        )
+        ),
     )
+    services.totals.keep(page.totals)
     sealed = cursor.seal(page.after, services.cursor_key)
     return PullAnswer(
         changes=page.changes,

@@ -44,20 +44,26 @@ def put(
     rev: int,
     op: ChangeOp,
     reason: RemoveReason | None = None,
+    note_key: int | None = None,
 ) -> None:
-    """Log that a row came into, changed in or left a bucket. Written at the end of the transaction, in this order."""
+    """Log that a row came into, changed in or left a bucket. Written at the end of the transaction, in this order.
+    `note_key`: of an officer's own note, which is read by it when it is sent."""
     if _PUT not in tx.notes:
         tx.notes[_PUT] = []
         tx.at_commit(_write)
     tx.notes[_PUT].append(
-        {"bucket": bucket, "kind": kind, "id": id, "rev": rev, "op": op.value, "reason": reason}
-    )
+        {
+            "bucket": bucket, "kind": kind, "id": id, "note_key": note_key, "rev": rev, "op": op.value,
+            "reason": reason,
+        }
+    )  # fmt: skip
 
 
 def _write(tx: Transaction) -> None:
     """All that was put, in one statement: one for each would cost a push a hundred more."""
     tx.executemany(
-        "INSERT INTO change (bucket, kind, id, rev, op, reason) VALUES (:bucket, :kind, :id, :rev, :op, :reason)",
+        "INSERT INTO change (bucket, kind, id, note_key, rev, op, reason)"
+        " VALUES (:bucket, :kind, :id, :note_key, :rev, :op, :reason)",
         tx.notes.pop(_PUT, []),
     )
 

@@ -123,7 +123,10 @@ def recorded(tx: Transaction, stream: Stream, seqs: Iterable[int]) -> dict[int, 
         " WHERE stream_id = :stream AND seq BETWEEN :low AND :high",
         {"stream": stream.stream_id, "low": min(wanted), "high": max(wanted)},
     )
-    return {row[0]: Entry(row[1], Recorded(row[2], Outcome(row[3]), row[4], row[5])) for row in rows}
+    return {row[0]: Entry(row[1], Recorded(row[2], _OUTCOMES[row[3]], row[4], row[5])) for row in rows}
+
+
+_OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 
 
 @impersonal("custody of the bytes; the note's own entry is made where the note is added or set aside")

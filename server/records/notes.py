@@ -117,7 +117,7 @@ def add(tx: Transaction, actor: Actor, note: NewNote) -> int:
         },
         "note_key",
     )
-    changes.put(tx, bucket(note.author), "note", note.note_id, 1, ChangeOp.PUT)
+    changes.put(tx, bucket(note.author), "note", note.note_id, 1, ChangeOp.PUT, note_key=note_key)
     record(tx, actor, Verb.COLLECTION, "note", [note.note_id], now=note.received_at)
     return note_key
 
@@ -176,7 +176,7 @@ def amend(tx: Transaction, actor: Actor, note: Stored, op_id: int, *, now: int) 
     rev: int = tx.value(
         "UPDATE note SET rev = rev + 1 WHERE note_key = :note RETURNING rev", {"note": note.note_key}
     )
-    changes.put(tx, bucket(note.author), "note", note.note_id, rev, ChangeOp.PUT)
+    changes.put(tx, bucket(note.author), "note", note.note_id, rev, ChangeOp.PUT, note_key=note.note_key)
     return rev
 
 
@@ -205,11 +205,11 @@ def set_status(tx: Transaction, note_ids: Sequence[str], status: Status) -> None
     for note_id in note_ids:
         row = tx.row(
             f"UPDATE note SET status = :status, rev = rev + 1 WHERE note_id = :note AND status NOT IN ({kept})"
-            " RETURNING author, rev",
+            " RETURNING author, rev, note_key",
             {"status": status.value, "note": note_id},
         )
         if row is not None:
-            changes.put(tx, bucket(row[0]), "note", note_id, row[1], ChangeOp.PUT)
+            changes.put(tx, bucket(row[0]), "note", note_id, row[1], ChangeOp.PUT, note_key=row[2])
 
 
 @impersonal("one time, nothing of a child")

@@ -17,8 +17,8 @@ def tell(
     for note_id in note_ids:
         row = tx.row(
             "UPDATE note SET outcome = :outcome, told_author = :words, outcome_at = :now, rev = rev + 1"
-            " WHERE note_id = :note AND withdrawn_at IS NULL RETURNING author, rev",
+            " WHERE note_id = :note AND withdrawn_at IS NULL RETURNING author, rev, note_key",
             {"outcome": outcome.value, "words": words, "now": now, "note": note_id},
         )
         if row is not None:
-            changes.put(tx, notes.bucket(row[0]), "note", note_id, row[1], ChangeOp.PUT)
+            changes.put(tx, notes.bucket(row[0]), "note", note_id, row[1], ChangeOp.PUT, note_key=row[2])

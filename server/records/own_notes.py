@@ -30,8 +30,8 @@ def after(tx: Transaction, actor: Actor, author: str, place: Place, limit: int, 
         tx,
         "SELECT c.xid, c.seq, c.id, n.rev, n.status, n.received_at, n.outcome FROM change c"
         # The author stands here and not in the bucket's name alone: nobody else's note is sent, whatever is logged.
-        " LEFT JOIN note n ON n.note_id = c.id AND n.author = :author AND c.op = 'put'"
-        f" WHERE c.bucket = :bucket AND {tx.settled}",
+        " LEFT JOIN note n ON n.note_key = c.note_key AND n.note_id = c.id AND n.author = :author"
+        f" AND c.op = 'put' WHERE c.bucket = :bucket AND {tx.settled}",
         {"bucket": name, "author": author},
         place,
         limit + 1,
@@ -79,5 +79,5 @@ def _endings(tx: Transaction, note_ids: Sequence[str]) -> dict[str, dict[str, ob
 @impersonal("ids and revisions for the phone's checksum")
 def revisions(tx: Transaction, author: str) -> list[tuple[str, str, int]]:
     """(kind, id, rev) of every note of an officer and of what was decided of others, for the checkpoint."""
-    rows = tx.rows(f"SELECT '{KIND}', note_id, rev FROM note WHERE author = :author", {"author": author})
-    return rows + decisions.revisions(tx, author)
+    found = tx.rows("SELECT note_id, rev FROM note WHERE author = :author", {"author": author})
+    return [(KIND, note_id, rev) for note_id, rev in found] + decisions.revisions(tx, author)

@@ -180,6 +180,12 @@ class Store(Protocol):
     async def read(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` over one unchanging view of the database; it may write nothing."""
 
+    async def read_recorded(self, work: Callable[[Transaction], T]) -> T:
+        """`read` of what has something to write down at its end, as who is shown what. Where one thread writes, it
+        runs there, in the transaction that its record is written in: one way there and back in place of two. So it
+        waits for whatever is written before it, and sees it; its answer comes when that is on disk.
+        """
+
     def glance(self, work: Callable[[Transaction], T]) -> T:
         """`read` of a few rows, here in the calling thread, on no condition that another is waited for.
 

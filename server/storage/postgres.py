@@ -124,6 +124,10 @@ class PostgresStore:
     async def read(self, work: Callable[[Transaction], T]) -> T:
         return await asyncio.wrap_future(self._start(self.read_now, work))
 
+    async def read_recorded(self, work: Callable[[Transaction], T]) -> T:
+        # A transaction that writes sees the work of others while it goes on, so its view would not be one.
+        return await self.read(work)
+
     async def read_durable(self, work: Callable[[Transaction], T]) -> T:
         # What is committed here may not be on the standby yet, and a read would not wait for it. A write does, were
         # it only for the trace that it leaves.

@@ -88,8 +88,7 @@ class SqliteStore:
 
     async def read(self, work: Callable[[Transaction], T]) -> T:
         if self._in_memory:
-            answer: T = await self._submit(Job(work, *_promise_in_loop(), reads=True))
-            return answer
+            return await self.read_recorded(work)
         promise, loop = _promise_in_loop()
 
         def record(tx: SqliteTransaction) -> None:
@@ -100,6 +99,10 @@ class SqliteStore:
         answer, tx = await asyncio.wrap_future(self._start_read(work, record))
         if tx.last_work:
             await promise
+        return answer
+
+    async def read_recorded(self, work: Callable[[Transaction], T]) -> T:
+        answer: T = await self._submit(Job(work, *_promise_in_loop(), reads=True))
         return answer
 
     async def read_durable(self, work: Callable[[Transaction], T]) -> T:

@@ -38,7 +38,7 @@ class Job:
     """A piece of work on its way through the writer, and where its answer goes.
 
     `loop` is None where a thread is blocked on a `concurrent.futures.Future`. `reads` marks a read
-    that has come to the writer because the database lives in memory. `followed`: see `Store.write`.
+    (see `Store.read_recorded`; of a database in memory all come here). `followed`: see `Store.write`.
     """
 
     __slots__ = ("answer", "error", "followed", "loop", "notes", "notices", "promise", "reads", "work")
@@ -238,7 +238,7 @@ class Writer(threading.Thread):
         return True
 
     def _run_read(self, job: Job, tx: SqliteTransaction) -> None:
-        """A read of a database in memory: here, because no second connection can see it."""
+        """Run the work of a read, which writes nothing; what it leaves for its end may write."""
         self._cursor.execute("PRAGMA query_only=ON")
         try:
             job.answer = job.work(tx)

@@ -130,11 +130,6 @@ def go(main: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(bounded())
 
 
-@pytest.fixture
-def road(store: Store) -> Road:
-    return Road(store)
-
-
 async def write(road: Road, borough: str = LAMBETH, **changes: object) -> None:
     """One note about somebody new, from that borough."""
     await asyncio.to_thread(lambda: road.officer("okafor", borough).writes(JONAS, **changes))

@@ -27,6 +27,7 @@ from sync.cursor import Cursor
 from tests.alerts.ways import Way
 from tests.console.kit import Browser
 from tests.http.kit import Client, add_person, services_of
+from tests.phones import enrolled
 from tests.road import AMARA, POLICY, Road, somebody, spread_all
 
 GROW_FOR_EVER = frozenset((
@@ -85,7 +86,7 @@ def test_what_is_asked_all_day_looks_where_it_must(
 ) -> None:
     hale = Browser(client, add_person(client, "hale", role="supervisor"))
     statements = Statements(monkeypatch)
-    officer = road.officer()
+    officer = enrolled(road, "okafor")
     note_id, line = officer.note(AMARA)
     officer.push(line)
     officer.push(officer.amendment(note_id))

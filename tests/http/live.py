@@ -14,7 +14,7 @@ import uvicorn
 from litestar import Litestar
 
 from server.app import create_app
-from server.http.one_piece import OnePiece
+from server.http.one_piece import protocol_of
 from server.settings import Settings
 
 START_SECONDS_MAX = 30
@@ -37,7 +37,7 @@ def live_server(settings: Settings) -> Iterator[LiveClient]:
         port = listening.getsockname()[1]
         app = create_app(msgspec.structs.replace(settings, port=port))
         server = uvicorn.Server(
-            uvicorn.Config(app, http=OnePiece, log_config=None, access_log=False, lifespan="on")
+            uvicorn.Config(app, http=protocol_of(app), log_config=None, access_log=False, lifespan="on")
         )
         thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
         thread.start()

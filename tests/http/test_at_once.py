@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import uuid
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 from unittest import mock
 
@@ -19,7 +20,7 @@ from server.http import answered, at_once
 from server.http.answered import Answered
 from server.http.at_once import AtOnce
 from server.records import ledger
-from server.storage import StorageBusy, WouldWait
+from server.storage import StorageBusy, Transaction, WouldWait
 from sync import cursor as cursors
 from sync import receipts
 from sync.envelope import Outcome, PullAnswer, PushAnswer
@@ -188,6 +189,35 @@ def test_a_token_that_is_over_an_account_that_is_closed_and_a_wipe_are_seen_at_o
 
 
 @pytest.mark.invariant(8)
+@pytest.mark.parametrize("layered", [True, False])
+@pytest.mark.parametrize("ends", ["revoked", "closed"])
+def test_invariant_8_a_phone_whose_end_comes_before_its_page_is_sent_none(
+    client: Client, sender: Sender, ends: str, layered: bool
+) -> None:
+    """The look at its token is one, and its page another, perhaps behind others in the turn of whoever writes."""
+    sender.push(sender.line())
+    store, device_id = services_of(client).store, sender.phone.device_id
+
+    def end(tx: Transaction) -> None:
+        if ends == "revoked":
+            devices.revoke(tx, device_id, actor=Actor("system", "t"), now=now_ms())
+        else:
+            tx.execute("UPDATE person SET active = 0 WHERE username = 'okafor'")
+
+    recorded = type(store).read_recorded
+
+    async def in_turn(self: Any, work: Any) -> Any:
+        await self.write(end)
+        return await recorded(self, work)
+
+    with mock.patch.object(type(store), "read_recorded", in_turn), nullcontext() if layered else no_layer():
+        answer = client.post("/api/sync/pull", json={}, headers=sender.headers)
+    assert answer.status_code == 403 and "checkpoint" not in answer.text
+    disclosed = "SELECT COUNT(*) FROM audit_entry WHERE verb = 'disclosure'"
+    assert store.read_now(lambda tx: tx.value(disclosed)) == 0
+
+
+@pytest.mark.invariant(8)
 def test_invariant_8_the_cursor_of_another_officer_opens_nothing(client: Client, sender: Sender) -> None:
     cursor = has_everything(sender)
     other = enrolled_phone(client, "banks")
@@ -221,6 +251,18 @@ def test_while_pushes_are_under_way_or_no_glance_is_to_be_had_a_thread_looks(
     with mock.patch.object(type(services.store), "glance", side_effect=WouldWait("busy")):
         assert sender.pull(cursor).changes == ()
     assert asked.call_count == 1
+
+
+def test_a_page_is_read_in_the_turn_of_the_writer_unless_pushes_wait_for_it(
+    client: Client, sender: Sender
+) -> None:
+    sender.push(*(sender.line() for _ in range(2)))
+    services = services_of(client)
+    with mock.patch.object(type(services.store), "read_recorded", side_effect=StorageBusy("in turn")) as turn:
+        answer = client.post("/api/sync/pull", json={}, headers=sender.headers)
+        assert answer.status_code == 503 and turn.called
+        with services.notes_first.pushing():
+            assert len(own(sender.pull())) == 2
 
 
 # A push that came before --------------------------------------------------------------------------------

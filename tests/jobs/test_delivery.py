@@ -18,18 +18,13 @@ from server.jobs import delivery, escalation
 from server.prepared import prepare
 from server.records import dead_letters, deliveries, spreading
 from server.records.dead_letters import Health
-from server.storage import Store, Transaction
+from server.storage import Transaction
 from sync.vocabulary import Grade
 from tests.alerts.receiver import SECRET, Receiver
 from tests.alerts.ways import Way
 from tests.road import AMARA, CAMDEN, JONAS, LAMBETH, POLICY, Road, spread_all
 
 PRESETS = load_presets()
-
-
-@pytest.fixture
-def road(store: Store) -> Road:
-    return Road(store)
 
 
 def deliver(road: Road, receiver: Receiver, draw: float = 1.0, **limited: Any) -> int:

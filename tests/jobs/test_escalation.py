@@ -26,11 +26,6 @@ RIVERA = somebody("rivera")
 RULES = (pathlib.Path(packs.__file__).parent / "rules.toml").read_text(encoding="utf-8")
 
 
-@pytest.fixture
-def road(store: Store) -> Road:
-    return Road(store)
-
-
 def run(road: Road) -> int:
     return road.store.write_now(lambda tx: escalation.run(tx, road.now, road.world)).told
 

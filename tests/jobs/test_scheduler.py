@@ -19,7 +19,7 @@ from server.audit import Verb, record, trail
 from server.jobs import escalation, lease, scheduler
 from server.jobs.scheduler import Jobs
 from server.records import registry
-from server.storage import StorageUnavailable, Store
+from server.storage import StorageUnavailable
 from server.storage.blobs import Blobs
 from tests.alerts.ways import Way
 from tests.road import AMARA, JONAS, POLICY, REGISTRY, Road
@@ -27,11 +27,6 @@ from tests.road import AMARA, JONAS, POLICY, REGISTRY, Road
 RULES = SessionRules(1_000, 2_000)
 LIMITS = Limits(10, 50, 1_000, b"k" * 32)
 WAIT_S = 20.0
-
-
-@pytest.fixture
-def road(store: Store) -> Road:
-    return Road(store)
 
 
 @pytest.fixture(autouse=True)

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-import pytest
-
 from server import intake, placing
 from server.prepared import prepare
-from server.storage import Store
 from tests.road import AMARA, JONAS, Road
 
 
@@ -30,11 +27,6 @@ class Counted:
             return found(sql, *args)
 
         return counted
-
-
-@pytest.fixture
-def road(store: Store) -> Road:
-    return Road(store)
 
 
 def statements_of(road: Road, number: int) -> Counter[str]:

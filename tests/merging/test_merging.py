@@ -15,7 +15,6 @@ from server.linkage.standardise import encode_record, standardise
 from server.merging import Decided, Impossible
 from server.records import cases, children, children_shown, clusters, duties, flags, merges
 from server.records.child import Details, encode_details
-from server.storage import Store
 from sync.note import Subject
 from sync.vocabulary import Category
 from tests.road import AMARA, CAMDEN, JONAS, LAMBETH, REGISTRY, SOUTHWARK, Road, somebody
@@ -25,11 +24,6 @@ GAFFER = somebody("gaffer", "force_duty_officer", None)
 WHY = "same guardian on the phone"
 MOVED = msgspec.structs.replace(AMARA, address="77 Kingsway Road", postcode="E17 4PP", school=None)
 """Amara where she lived before."""
-
-
-@pytest.fixture
-def road(store: Store) -> Road:
-    return Road(store)
 
 
 def merge(road: Road, one: int, other: int, person: Person = GAFFER, **more: Any) -> Decided:

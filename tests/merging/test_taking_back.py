@@ -8,18 +8,12 @@ import pytest
 from server import answering, duty
 from server.access.errors import NotAllowed
 from server.records import children, links
-from server.storage import Store
 from sync.note import Subject
 from sync.vocabulary import Category
 from tests.road import AMARA, CAMDEN, LAMBETH, SOUTHWARK, Road, at, somebody
 
 GAFFER = somebody("gaffer", "force_duty_officer", None)
 DOUBTFUL = Subject(given_names="Amara", family_name="Okonkwo-Bright", approximate_age=13.0)
-
-
-@pytest.fixture
-def road(store: Store) -> Road:
-    return Road(store)
 
 
 @pytest.fixture

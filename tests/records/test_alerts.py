@@ -13,18 +13,12 @@ from server.records import alerts, duties, escalations, handing
 from server.records import steps as alert_steps
 from server.records.alerts import Alert, AlertConflict, State
 from server.records.duties import Duty
-from server.storage import Store
 from sync.vocabulary import Grade
 from tests.road import AMARA, CAMDEN, LAMBETH, REGISTRY, SOUTHWARK, START_MS, Road, somebody
 
 RIVERA = somebody("rivera")
 FORCE = somebody("gaffer", "force_duty_officer", None)
 NOW = START_MS
-
-
-@pytest.fixture
-def road(store: Store) -> Road:
-    return Road(store)
 
 
 @pytest.fixture

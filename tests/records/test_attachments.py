@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import datetime
 
-import pytest
-
 from server.records import attachments, uploads
 from server.records.attachments import FormState, Named
 from server.records.uploads import Ended
-from server.storage import Store
 from sync.media import MediaKind
 from sync.note import Attached
 from sync.operations import Kind
@@ -17,11 +14,6 @@ from tests.road import AMARA, Officer, Road, somebody
 
 FIRST, SECOND, THIRD = "1" * 64, "2" * 64, "3" * 64
 WHEN = datetime.datetime(2025, 12, 31, 23, 0, tzinfo=datetime.UTC)
-
-
-@pytest.fixture
-def road(store: Store) -> Road:
-    return Road(store)
 
 
 def named(road: Road, note_id: str) -> tuple[Named, ...]:

@@ -12,16 +12,11 @@ from server.casework.facts import HOUR_MS, ChildFacts
 from server.placing import details_of
 from server.records import child_facts, children, children_shown, index
 from server.records.child import Circumstances, Standing
-from server.storage import Store, Transaction
+from server.storage import Transaction
 from sync.note import Subject
 from tests.road import AMARA, CAMDEN, JONAS, LAMBETH, REGISTRY, SOUTHWARK, Road, somebody
 
 RIVERA = somebody("rivera")
-
-
-@pytest.fixture
-def road(store: Store) -> Road:
-    return Road(store)
 
 
 def in_sight(road: Road, person: Person, child_id: int) -> bool:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from server import answering, duty, releasing
 from server.access.identity import Person
 from server.casework.facts import HOUR_MS, MINUTE_MS
 from server.records import figures, quarantine
 from server.records.figures import WEEK_MS
-from server.storage import Store
 from sync.note import Subject
 from sync.vocabulary import Grade
 from tests.phones import enrolled
@@ -21,11 +18,6 @@ FORCE = somebody("gaffer", "force_duty_officer", None)
 RIVERA = somebody("rivera")
 FROM = START_MS - WEEK_MS
 DOUBTFUL = Subject(given_names="Amara", family_name="Okonkwo-Bright", approximate_age=13.0)
-
-
-@pytest.fixture
-def road(store: Store) -> Road:
-    return Road(store)
 
 
 def weekly(road: Road, person=FORCE, now: int | None = None) -> dict[str, list[figures.Week]]:  # type: ignore[no-untyped-def]

@@ -12,17 +12,11 @@ from server.jobs import escalation
 from server.records import grades
 from server.records.alerts import Alert, AlertConflict
 from server.records.grades import GradeDecision
-from server.storage import Store
 from sync.vocabulary import Category, Grade
 from tests.road import AMARA, CAMDEN, START_MS, Road, somebody
 
 RIVERA, BOSS = somebody("rivera"), somebody("boss", "supervisor")
 WHY = "Her aunt says the injuries were seen at school"
-
-
-@pytest.fixture
-def road(store: Store) -> Road:
-    return Road(store)
 
 
 @pytest.fixture

@@ -5,15 +5,10 @@ from __future__ import annotations
 import pytest
 
 from server.records import ledger
-from server.storage import StorageConflict, Store, Transaction
+from server.storage import StorageConflict, Transaction
 from sync import inbox
 from sync.envelope import Code, Outcome
 from tests.road import REGISTRY, START_MS, Officer, Road
-
-
-@pytest.fixture
-def road(store: Store) -> Road:
-    return Road(store)
 
 
 @pytest.fixture

@@ -6,18 +6,12 @@ import pytest
 
 from server.records import cases, flags, links
 from server.records.links import Action, Review
-from server.storage import Store
 from sync.note import Subject
 from sync.vocabulary import Category
 from tests.road import AMARA, CAMDEN, LAMBETH, REGISTRY, Road, somebody
 
 RIVERA = somebody("rivera")
 DOUBTFUL = Subject(given_names="Amara", family_name="Okonkwo-Bright", approximate_age=13.0)
-
-
-@pytest.fixture
-def road(store: Store) -> Road:
-    return Road(store)
 
 
 def waiting(

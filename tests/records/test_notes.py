@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 
-import pytest
-
 from server.records import changes, note_subjects, notes, notes_shown, own_notes
 from server.records.notes import Status
-from server.storage import Store
 from sync.envelope import ChangeOp, RemoveReason
 from sync.note import Subject
 from tests.road import AMARA, JONAS, Road, somebody
 
 RIVERA = somebody("rivera")
-
-
-@pytest.fixture
-def road(store: Store) -> Road:
-    return Road(store)
 
 
 def revisions(road: Road, author: str) -> dict[str, int]:
@@ -56,12 +48,11 @@ def test_a_status_goes_forward_and_never_back(road: Road) -> None:
 def test_only_the_authors_phone_is_sent_a_note_and_it_is_logged_with_the_recipient(road: Road) -> None:
     mine = road.officer("okafor").writes(AMARA)
     theirs = road.officer("lam").writes(JONAS)
-    for note_id in (theirs, "no such note"):  # were one of them ever logged as the author's
-        road.store.write_now(
-            partial(
-                changes.put, bucket=notes.bucket("okafor"), kind="note", id=note_id, rev=1, op=ChangeOp.PUT
-            )
-        )
+    keys = dict(road.rows("SELECT note_id, note_key FROM note"))
+    # Were one of them ever logged as the author's, or the author's under the id of another.
+    for note_id, key in ((theirs, keys[theirs]), ("no such note", keys[mine])):
+        logged = partial(changes.put, id=note_id, rev=1, op=ChangeOp.PUT, note_key=key)
+        road.store.write_now(partial(logged, bucket=notes.bucket("okafor"), kind="note"))
     sent, *others = road.heard("okafor")
     assert (sent.id, sent.rev) == (mine, 1) and sent.data == {"status": "new_child", "received_at": road.now}
     assert [(one.id, one.op, one.reason, one.data) for one in others] == [

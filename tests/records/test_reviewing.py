@@ -7,14 +7,13 @@ from pathlib import Path
 from random import Random
 
 import msgspec
-import pytest
 
 from server import answering
 from server.linkage.identifiable import ReviewShare
 from server.records import cases, links, reviewing
 from server.records.links import Review
 from server.records.reviewing import DAY_MS, SHARE_DAYS, Overdue
-from server.storage import Store, Transaction, open_store
+from server.storage import Transaction, open_store
 from sync.note import Subject
 from sync.vocabulary import Category, Grade
 from tests.road import AMARA, CAMDEN, LAMBETH, REGISTRY, START_MS, Road, at, somebody
@@ -24,11 +23,6 @@ DOUBTFUL = Subject(given_names="Amara", family_name="Okonkwo-Bright", approximat
 DOUBTFUL_AT_SCHOOL = msgspec.structs.replace(DOUBTFUL, given_names=None, address=AMARA.address)
 """No given name: a brother or a sister, so never linked; and another score than the other's."""
 MINUTE, HOUR = 60_000, 3_600_000
-
-
-@pytest.fixture
-def road(store: Store) -> Road:
-    return Road(store)
 
 
 def queue(road: Road, borough: str | None = LAMBETH, role: str = "investigator") -> list[Review]:

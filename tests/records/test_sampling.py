@@ -9,17 +9,11 @@ import pytest
 from server import duty
 from server.access.errors import NotAllowed
 from server.records import likeness, sampling
-from server.storage import Store
 from tests.road import AMARA, CAMDEN, JONAS, TWIN, Road, somebody
 
 SCRUTINY = somebody("quill", "scrutiny", None)
 GAFFER = somebody("gaffer", "force_duty_officer", None)
 SECRET = "ab" * 32
-
-
-@pytest.fixture
-def road(store: Store) -> Road:
-    return Road(store)
 
 
 def closed(road: Road, subject=AMARA, home: str = "E09000022") -> int:  # type: ignore[no-untyped-def]

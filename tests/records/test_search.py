@@ -17,15 +17,9 @@ from server.linkage.standardise import decode_record
 from server.linkage.terms import terms_of
 from server.records import children, search, search_bulk, search_sets
 from server.records.child import Details, Standing
-from server.storage import Store
 from tests.road import AMARA, CAMDEN, JONAS, REGISTRY, SOUTHWARK, VAGUE, Road, somebody
 
 RIVERA = somebody("rivera")
-
-
-@pytest.fixture
-def road(store: Store) -> Road:
-    return Road(store)
 
 
 def fill(road: Road) -> int:

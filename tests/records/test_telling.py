@@ -16,7 +16,6 @@ from server.audit.verify import verify
 from server.casework.facts import HOUR_MS, MINUTE_MS
 from server.jobs import escalation
 from server.records import dead_letters, deliveries, noise, telling
-from server.storage import Store
 from sync.note import Subject
 from sync.vocabulary import Category, Grade
 from tests.alerts.ways import PRESETS, Way, choose, deliver, person, told
@@ -24,11 +23,6 @@ from tests.road import AMARA, CAMDEN, JONAS, LAMBETH, POLICY, Road, spread_all
 
 ZOFIA = Subject(given_names="Zofia", family_name="Wisniewska", date_of_birth=datetime.date(2013, 7, 19))
 BROWSER = Subscription("https://push.example/abc", "key", "auth")
-
-
-@pytest.fixture
-def road(store: Store) -> Road:
-    return Road(store)
 
 
 def test_a_red_reaches_the_boroughs_investigators_and_nobody_else(road: Road) -> None:

@@ -9,17 +9,11 @@ from server import duty
 from server.casework.facts import HOUR_MS, MINUTE_MS
 from server.jobs import escalation
 from server.records.alerts import Alert
-from server.storage import Store
 from sync.vocabulary import Category
 from tests.road import AMARA, START_MS, Officer, Road, at, somebody
 
 RIVERA = somebody("rivera")
 HOUSEHOLD = Category.DOMESTIC_ABUSE_HOUSEHOLD
-
-
-@pytest.fixture
-def road(store: Store) -> Road:
-    return Road(store)
 
 
 @pytest.fixture

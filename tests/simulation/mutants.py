@@ -270,7 +270,7 @@ def total_of_another_place() -> AbstractContextManager[Any]:
 
     def stale(self: Totals, tx: Any, bucket: str, place: Any, revisions: Any, **named: Any) -> Any:
         known = self._known.get(bucket)
-        return known.total if known is not None else counted(self, tx, bucket, place, revisions, **named)
+        return known if known is not None else counted(self, tx, bucket, place, revisions, **named)
 
     counted = Totals.of
     return _replaced(Totals, "of", stale)

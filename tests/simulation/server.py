@@ -66,6 +66,9 @@ class _Inline:
         """What a read writes at its end (who was shown what) fails as a write does."""
         return self._with_fate(self._server.store.read_now, work)
 
+    async def read_recorded(self, work: Callable[[Transaction], T]) -> T:
+        return await self.read(work)
+
     def glance(self, work: Callable[[Transaction], T]) -> T:
         """On a file SQLite gives one; here the database is in memory, and a read is as good."""
         if self._server.store.read_now(_several_write):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from collections.abc import Callable
+from typing import TypeVar
 
 import pytest
 
@@ -16,6 +18,8 @@ from server.storage import (
     TransactionEnded,
 )
 from tests.storage.engines import Engine, add, names, put
+
+T = TypeVar("T")
 
 
 class Boom(Exception):
@@ -187,6 +191,19 @@ class TransactionConformance:
         with pytest.raises(StorageConflict):
             things.read_now(lambda tx: tx.at_commit(put("child 5")))
 
+    def test_a_read_that_is_recorded_is_a_read_like_any_other(self, things: Store) -> None:
+        def look(tx: Transaction) -> list[str]:
+            tx.at_commit(put("shown"))
+            return names(tx)
+
+        assert asyncio.run(_recorded(things, look)) == []
+        assert things.read_now(names) == ["shown"]
+        with pytest.raises(StorageConflict):  # nothing is shown whose showing could not be recorded
+            asyncio.run(_recorded(things, look))
+        with pytest.raises(StorageError, match="read"):
+            asyncio.run(_recorded(things, add("sneaked in")))
+        assert asyncio.run(_recorded(things, names)) == ["shown"]
+
     @pytest.mark.parametrize(
         "use",
         [add("a"), lambda tx: tx.lock("x"), lambda tx: tx.notify("t", "p")],
@@ -238,3 +255,7 @@ class TransactionConformance:
         things.write_now(lambda tx: tx.execute("INSERT INTO change (writer, round) VALUES (1, 1)"))
         found = things.read_now(lambda tx: tx.rows(f"SELECT writer FROM change WHERE {tx.settled}"))
         assert found == [(1,)]
+
+
+async def _recorded(things: Store, work: Callable[[Transaction], T]) -> T:
+    return await things.read_recorded(work)

@@ -23,7 +23,7 @@ from server.storage import (
 )
 from server.storage.sqlite import SqliteStore
 from server.storage.writer import Writer
-from tests.storage.engines import SCHEMA, WAIT_SECONDS_MAX, add, names
+from tests.storage.engines import SCHEMA, WAIT_SECONDS_MAX, add, names, put
 
 
 @pytest.fixture
@@ -142,6 +142,34 @@ def test_a_failing_commit_fails_all_of_its_group_and_keeps_nothing(things: Sqlit
     assert things.read_now(names) == ["taken"]
     things.write_now(add("after"))
     assert things.read_now(names) == ["taken", "after"]
+
+
+@pytest.mark.invariant(7)
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_invariant_7_a_recorded_read_is_answered_only_if_what_it_saw_is_kept(
+    things: SqliteStore, sizes: list[int], is_lost: bool
+) -> None:
+    def look(tx: Transaction) -> list[str]:
+        tx.at_commit(put("shown"))
+        return names(tx)
+
+    async def main() -> list[Any]:
+        with held(things):
+            tasks = [
+                asyncio.create_task(things.write(add("a"))),
+                asyncio.create_task(things.read_recorded(look)),
+            ]
+            if is_lost:
+                tasks.append(asyncio.create_task(things.write(orphan)))
+            await asyncio.sleep(0)
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    _, seen, *_ = asyncio.run(main())
+    if is_lost:
+        assert isinstance(seen, StorageUnavailable) and things.read_now(names) == []
+    else:
+        assert seen == ["a"] and things.read_now(names) == ["a", "shown"]
+    assert max(sizes) == 3 + is_lost, "one commit was for all of them"
 
 
 def test_no_answer_leaves_before_its_commit(things: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:

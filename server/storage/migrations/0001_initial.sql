@@ -662,12 +662,15 @@ CREATE TABLE dip_item (
 
 -- What phones pull -------------------------------------------------------------------------------------
 
+-- `note_key`: of an officer's own note, so that a page of them finds each where its author's others are and not
+-- through an index of ids, in which they lie far apart.
 CREATE TABLE change (
     seq $identity,
     xid $xid,
     bucket TEXT NOT NULL,
     kind TEXT NOT NULL,
     id TEXT NOT NULL,
+    note_key $integer,
     rev $integer NOT NULL,
     op TEXT NOT NULL,
     reason TEXT

@@ -111,7 +111,7 @@ COPIES: tuple[tuple[str, str, dict[str, str]], ...] = (
         "at": EARLIER.format("at"),
     }),
     ("change", "seq <= :change", {
-        "seq": _by("change", "seq"), "bucket": OFFICER.format("bucket"),
+        "seq": _by("change", "seq"), "bucket": OFFICER.format("bucket"), "note_key": _by("note", "note_key"),
         "id": "CASE kind WHEN 'note' THEN substr(id, 1, 28) || printf('%08x', :n) ELSE id END",
     }),
     ("briefed", "1 = 1", {"ward": OFFICER.format("ward"), "child_id": CHILD}),
