@@ -28,8 +28,8 @@ _TIME = re.compile(r"[T ]+\d{1,2}:\d{2}.*$")
 _SCANNED = re.compile(r"(?<![a-z])[oil0-9]+(?![a-z])")
 _AS_DIGIT = str.maketrans("oil", "011")
 _PARTS = re.compile(r"[0-9]+|[a-z]+")
-_NOISE = frozenset(("the", "st", "nd", "rd", "th", "of", "mon", "tue", "tues", "wed", "thu", "thur", "thurs", "fri", "sat",
-                    "sun", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "dob",
+_NOISE = frozenset(("the", "st", "nd", "rd", "th", "of", "mon", "tue", "tues", "wed", "thu", "thur", "thurs", "fri",
+                    "sat", "sun", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "dob",
                     "born"))  # fmt: skip
 _AGE = re.compile(
     r"(?:age|aged|about|approx|approximately|around|circa|c|ca)?[ .~:]*([0-9]{1,3}(?:\.[0-9]+)?|[½¼¾])"
