@@ -175,4 +175,4 @@ def test_a_file_that_holds_no_areas_is_refused(tmp_path: Path, registry: Path) -
 
 def test_explaining_a_note_that_is_not_there_says_so(tmp_path: Path) -> None:
     refused = run("explain", "no-such-note", "--data", str(tmp_path / "data"))
-    assert refused.code == 1 and "no such note" in refused.err
+    assert refused.code == 1 and "No note with that id" in refused.err and "quarantine list" in refused.err
