@@ -74,7 +74,9 @@ class Steps:
 
 
 def rows_about(path: Path) -> int | None:
-    """About how many rows a CSV file has (its line ends, less the header); `None` when it cannot be read."""
+    """About how many rows a CSV file has (its line ends, less the header); `None` when it cannot be read twice."""
+    if not path.is_file():
+        return None
     try:
         with path.open("rb") as file:
             return max(0, sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(CHUNK_BYTES), b"")) - 1)

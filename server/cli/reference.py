@@ -34,6 +34,9 @@ from server.storage import StorageSettings
 REJECTED = 3
 """Exit code of an import that left rows out; the rest was imported."""
 
+INTERRUPTED = 130
+"""Exit code of a command that Ctrl-C ended, as shells have it."""
+
 GONE_SHARE_TOLD_MIN = 0.01
 """More than this in one night is worth a second look: a year's children who come of age are a nineteenth."""
 
@@ -96,6 +99,10 @@ def import_children(
             )
         except TableError as error:
             raise CommandError(str(error), f"Columns: {', '.join(REGISTRY_COLUMNS)}.") from None
+        except KeyboardInterrupt:
+            raise CommandError(
+                "Stopped.", "What was imported so far is kept; run it again for the rest.", INTERRUPTED
+            ) from None
         except Superseded:
             raise CommandError(
                 "Another import of the registry has begun meanwhile, so this one stopped.",

@@ -46,6 +46,10 @@ def import_registry(
     `pack` is for children whose alerts a change concerns. Raises TableError with what to do for a
     file that is refused, before anything is written, and `registry.Superseded` where another import has begun.
     """
+    if path.exists() and not path.is_file():
+        raise TableError(
+            f"{path}: is no file of its own, and an import reads twice. Save it as a file first."
+        )
     aside = rejects or path.with_name(path.name + ".rejects.csv")
     with Rows(path, REGISTRY_COLUMNS) as rows:
         digest = _digest(path)

@@ -87,9 +87,7 @@ class Import:
     def run(self) -> Imported:
         found = self.found
         self.work = work = found.count(NEW) + found.count(CHANGED)
-        searchable = Searchable(
-            self.store, self._write, lambda moved: self.progress("searchable", moved, self.work)
-        )
+        searchable = Searchable(self.store, self._write, self._tell_searchable)
         with ExitStack() as stack:
             helpers = self._helpers(stack) if work >= ROWS_FOR_PROCESSES_MIN else None
             try:
@@ -124,6 +122,10 @@ class Import:
         searchable.finish()
         self._write(lambda tx: self._end(tx, done))
         return done
+
+    def _tell_searchable(self, moved: int) -> None:
+        # What an import that was killed had left in the queue is moved, too.
+        self.progress("searchable", moved, self.work if moved <= self.work else None)
 
     def _end(self, tx: Transaction, done: Imported) -> None:
         filled.keep(tx, self.run_id, self.found.filled)

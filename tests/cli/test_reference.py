@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import stat
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -130,6 +132,22 @@ def test_a_file_cut_off_marks_nobody_unless_told_so(tmp_path: Path, registry: Pa
     assert done.code == 0 and "30 no longer in the registry" in done.out
     assert counted(data, "child WHERE left_registry_at IS NOT NULL") == 30
     assert counted(data, "child") == 60
+
+
+def test_what_can_be_read_once_only_is_refused_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    for name in (".", "pipe"):
+        refused = run("import-children", name, "--data", str(tmp_path / "data"))
+        assert refused.code == 1 and f"{name}: is no file of its own" in refused.err
+
+
+def test_an_import_that_is_interrupted_says_what_to_do(tmp_path: Path, registry: Path) -> None:
+    with mock.patch("server.cli.reference.import_registry", side_effect=KeyboardInterrupt):
+        stopped = run("import-children", str(registry), "--data", str(tmp_path / "data"))
+    assert stopped.code == 130 and "Stopped." in stopped.err and "run it again" in stopped.err
 
 
 def test_what_a_night_leaves_out_is_said(tmp_path: Path) -> None:
