@@ -3,7 +3,8 @@
 The scripts of India share one layout (ISCII, which Unicode kept: each block has the same sign at the same place), so
 that one table reads nine of them. A consonant is read with an "a" unless another vowel or a silencing mark follows,
 or the word ends. For all others (Chinese by Pinyin, Korean, Japanese, Ethiopic, Georgian, Armenian, Thai ...) the
-package anyascii has a table. What comes out is one reading of several: good enough to be compared by sound.
+package anyascii has a table. What comes out is one reading of several: good enough to be compared by sound. Also here:
+a whole name that is written as one word, as in Chinese.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import re
 import unicodedata
 
 from anyascii import anyascii
+
+from server.linkage.names import LISTED
 
 _FIRST, _END, _BLOCK = 0x0900, 0x0D80, 0x80  # Devanagari to Malayalam, by blocks of one layout
 _CONSONANT_LETTERS = "k kh g gh ng ch ch j jh n t th d dh n t th d dh n n p f b bh m y r r l l l v sh sh s h"
@@ -26,6 +29,22 @@ _BENGALI_Y = 0x09AF  # read as j, but for where it is pointed or joined to the l
 
 # Not here: Latin, Greek, Cyrillic, Hebrew and Arabic letters (`letters`), and signs that are no letters.
 _OTHER_SCRIPTS = re.compile("[\u0530-\u058f\u0700-\u1dff\u2c00-\ua63f\ua6a0-\uf8ff\U00010000-\U0003ffff]")
+
+
+# A name such as McDonald is one.
+_TOGETHER = re.compile(
+    r"(?!(?:Mc|Mac|De|Di|Du|La|Le|Al|El|Van|Von|Fitz|Abdul)[A-Z])([A-Z][a-z\u00df-\u00ff]{2,})([A-Z][a-z\u00df-\u00ff]{2,})"
+)
+_CHINESE = re.compile("([\u4e00-\u9fff])([\u4e00-\u9fff]{1,2})")
+
+
+def run_together(text: str) -> tuple[str, str] | None:
+    """Given and family name of a whole name that is written without a blank: LeilaOkonjo, or a Chinese one, which
+    begins with the family's. None for what is one name."""
+    if chinese := _CHINESE.fullmatch(text):
+        return chinese[2], chinese[1]
+    both = _TOGETHER.fullmatch(text)
+    return (both[1], both[2]) if both and both[2].lower() not in LISTED else None
 
 
 def in_latin(text: str) -> str:

@@ -17,9 +17,9 @@ import msgspec
 
 from server.linkage.letters import LATIN
 from server.linkage.loose import in_their_columns, plain
-from server.linkage.names import ABBREVIATIONS, LISTED, NOT_NAMES, WORD_CACHE, words_of
+from server.linkage.names import ABBREVIATIONS, NOT_NAMES, WORD_CACHE, words_of
 from server.linkage.postcodes import postcode_of
-from server.linkage.scripts import in_latin
+from server.linkage.scripts import in_latin, run_together
 
 # Bounds, so that a field of any length costs the same: longer text is cut, which loses nothing of a name.
 NAME_LENGTH_MAX = 120
@@ -166,12 +166,6 @@ def _tells_of_another(text: str) -> bool:
     return _NOT_ONLY_THIS.search(text[:NAME_LENGTH_MAX]) is not None
 
 
-# "LeilaOkonjo" in one field, with the other empty; a name such as McDonald is one.
-_RUN_TOGETHER = re.compile(
-    r"(?!(?:Mc|Mac|De|Di|Du|La|Le|Al|El|Van|Von|Fitz|Abdul)[A-Z])([A-Z][a-z\u00df-\u00ff]{2,})([A-Z][a-z\u00df-\u00ff]{2,})"
-)
-
-
 def _names(given: str | None, family: str | None) -> tuple[str | None, str | None, str]:
     """(given names, family name, another name the child is called by), each field's text in its place.
 
@@ -187,8 +181,8 @@ def _names(given: str | None, family: str | None) -> tuple[str | None, str | Non
     alone = (given or family or "") if not (given and family) else ""
     if alone.count(",") == 1:
         family, given = alone.split(",")
-    elif (both := _RUN_TOGETHER.fullmatch(alone.strip())) and both[2].lower() not in LISTED:
-        given, family = both.groups()
+    elif both := run_together(alone.strip()):
+        given, family = both
     if given and (match := _ALSO_CALLED.search(given)) and match.start():
         given, also = given[: match.start()], given[match.end() :]
         if repeated := _ALSO_CALLED.match(also):
