@@ -41,6 +41,9 @@ BATCHES_WAITING_MAX = 5
 
 CHANGED_MEANWHILE = "changed while it was read. Import it again once it is whole."
 
+ROWS_BEFORE_ANALYSIS = 1_000
+"""So many, ten times as many, and so on: then the tables are another size than their plans were made for."""
+
 PAUSE_SECONDS = 0.01
 """Between two transactions: whoever else waits to write looks more often (`storage/writer.py`) and goes first."""
 
@@ -81,13 +84,14 @@ class Import:
         self.run_id, self.interrupted = run.run_id, run.interrupted
         self.began = time.monotonic()
         self.written = 0
+        self._analyse_at: dict[str, int] = {}
         self.free_since = 0.0
         """When the last transaction ended, by this process's clock."""
 
     def run(self) -> Imported:
         found = self.found
         self.work = work = found.count(NEW) + found.count(CHANGED)
-        searchable = Searchable(self.store, self._write, self._tell_searchable)
+        searchable = Searchable(self.store, self._write, self._made_searchable)
         with ExitStack() as stack:
             helpers = self._helpers(stack) if work >= ROWS_FOR_PROCESSES_MIN else None
             try:
@@ -122,10 +126,6 @@ class Import:
         searchable.finish()
         self._write(lambda tx: self._end(tx, done))
         return done
-
-    def _tell_searchable(self, moved: int) -> None:
-        # What an import that was killed had left in the queue is moved, too.
-        self.progress("searchable", moved, self.work if moved <= self.work else None)
 
     def _end(self, tx: Transaction, done: Imported) -> None:
         filled.keep(tx, self.run_id, self.found.filled)
@@ -183,8 +183,20 @@ class Import:
         self._write(work)
         self.written += len(ready)
         self.progress("written", self.written, self.work)
+        self._grown("written", self.written)
         if self.store.read_now(_runs) >= index.RUNS_MAX:
             self._fold()
+
+    def _made_searchable(self, moved: int) -> None:
+        # What an import that was killed had left in the queue is moved, too.
+        self.progress("searchable", moved, self.work if moved <= self.work else None)
+        self._grown("searchable", moved)
+
+    def _grown(self, what: str, rows: int) -> None:
+        """So many rows of a kind are new: let the engine look at what it has to plan for."""
+        if rows >= self._analyse_at.get(what, ROWS_BEFORE_ANALYSIS):
+            self._write(lambda tx: tx.analyse())
+            self._analyse_at[what] = 10 * rows
 
     def _mark(self, ids: Sequence[int], mark: Callable[..., int]) -> int:
         """Say of children that they left or returned, some thousand at a time."""
