@@ -181,6 +181,9 @@ def test_every_run_is_on_record(night: Night) -> None:
         (b"X1,Ada,,,spring" + b"," * 13, "date_of_birth is not a date"),
         (b"X1,Ada,,,,purple" + b"," * 12, "sex is neither"),
         (b"X1,Ada" + b"," * 15 + b",perhaps", "restricted is neither yes nor no"),
+        (b"X1,Ada" + b"," * 12 + b"Southwark,,,,", "home_borough is not the ONS code"),
+        (b"X1,Ada" + b"," * 13 + b"e09000028,,,", "school_borough is not the ONS code"),
+        (b"X1,Ada" + b"," * 14 + b"E05000416,,", "responsible_authority is not the ONS code"),
         (b"X1,Ada", "2 cells, the header has 18"),
         (b"R1" + b"," * 17, "the same child_id as an earlier line"),
         (b"X1,Zo\xeb" + b"," * 16, "not UTF-8"),
@@ -277,6 +280,68 @@ def test_a_file_cut_off_makes_nobody_vanish(night: Night) -> None:
     assert night.brings(*many(210)[40:], allow_vanish=True).gone == 19
 
 
+def test_a_file_that_ends_in_the_middle_of_a_row_makes_nobody_vanish(night: Night) -> None:
+    rows = [row("R1"), row("R2"), row("R3"), row("R4")]
+    night.brings(*rows)
+    done = night.brings(*rows[:2], raw=b"R3,Ada,Okonk")  # R4 is behind the cut
+    assert counts(done) == (0, 0, 2, 0, 0, 1) and done.cut_off
+    assert night.road.count("child", "left_registry_at IS NOT NULL") == 0
+    # Many a whole file has no line end behind its last row.
+    done = night.brings(*rows[:2], raw=b"R5,Ada" + b"," * 16)
+    assert counts(done) == (1, 0, 2, 2, 0, 0) and not done.cut_off
+
+
+def test_a_header_alone_is_no_cut_file(night: Night) -> None:
+    night.path.write_text(",".join(REGISTRY_COLUMNS))
+    done = import_registry(night.road.store, night.path, now=1)
+    assert counts(done) == (0, 0, 0, 0, 0, 0) and not done.cut_off
+
+
+# A column that is lost ---------------------------------------------------------------------------------------
+
+
+def without(night: Night, column: str, rows: list[dict[str, str]], **options: Any) -> Imported:
+    columns = [one for one in REGISTRY_COLUMNS if one != column]
+    with night.path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    return import_registry(night.road.store, night.path, now=night.road.now, **options)
+
+
+@pytest.mark.parametrize("column", ["date_of_birth", "restricted", "given_names"])
+def test_a_column_that_is_left_out_takes_nothing_from_anybody(night: Night, column: str) -> None:
+    rows = [*many(3), row("R9", restricted="yes")]
+    night.brings(*rows)
+    with pytest.raises(TableError, match=f"has no column {column}, which . rows of the last import filled"):
+        without(night, column, rows)
+    assert night.road.count("child", "rev > 1") == 0 and night.road.count("child", "restricted = 1") == 1
+    assert without(night, column, rows, allow_vanish=True).changed == 4
+    # What somebody said is right is what the next night is held against.
+    assert counts(without(night, column, rows)) == (0, 0, 4, 0, 0, 0)
+
+
+def test_a_column_that_is_empty_takes_nothing_from_anybody(night: Night) -> None:
+    night.brings(*many(84))
+    emptied = many(84)
+    for one in emptied[:22]:
+        one["date_of_birth"] = ""
+    with pytest.raises(
+        TableError, match="date_of_birth is filled in 62 rows, and was in 84 at the last import"
+    ):
+        night.brings(*emptied)
+    assert night.road.count("child", "date_of_birth IS NULL") == 0
+    emptied[0]["date_of_birth"] = "2012-03-01"
+    assert night.brings(*emptied).changed == 21
+
+
+def test_records_that_are_no_longer_restricted_all_at_once_stay_so(night: Night) -> None:
+    night.brings(*many(30, restricted="yes"))
+    with pytest.raises(TableError, match="restricted is filled in 0 rows, and was in 30"):
+        night.brings(*many(30, restricted="No"))
+    assert night.road.count("child", "restricted = 1") == 30
+
+
 def test_another_import_that_began_meanwhile_stops_this_one(night: Night) -> None:
     def overtake(stage: str, rows: int, of: int | None) -> None:
         if stage == "written":
@@ -287,6 +352,33 @@ def test_another_import_that_began_meanwhile_stops_this_one(night: Night) -> Non
     assert night.road.count("import_run", "ended_at IS NULL") == 2
     assert counts(night.brings(row("R1"), row("R2"))) == (0, 0, 2, 0, 0, 0)
     assert night.road.store.read_now(index.load_frequencies) is not None
+
+
+def test_an_import_that_writes_while_this_one_reads_makes_nobody_vanish(night: Night, tmp_path: Path) -> None:
+    night.brings(row("R1"), row("R2", given_names="Chidera"))
+    other = Night(night.road, tmp_path / "other")
+    other.path.parent.mkdir()
+
+    def meddle(stage: str, rows: int, of: int | None) -> None:
+        if stage == "checked" and not other.path.exists():
+            other.brings(row("R1"), row("R3", given_names="Emeka"))
+
+    # R3 is new to this one when it reads, and here when it looks who has gone. R2 was here, and is gone when it writes.
+    night.brings(row("R1"), row("R2", given_names="Chidera"), row("R3", given_names="Emeka"), progress=meddle)
+    assert night.road.count("child") == 3 and night.road.count("import_run") == 3
+    assert night.road.rows("SELECT registry_id FROM child WHERE left_registry_at IS NOT NULL") == []
+
+
+def test_an_import_that_adds_many_while_this_one_reads_does_not_stop_it(night: Night, tmp_path: Path) -> None:
+    other = Night(night.road, tmp_path / "other")
+    other.path.parent.mkdir()
+
+    def meddle(stage: str, rows: int, of: int | None) -> None:
+        if stage == "checked" and not other.path.exists():
+            other.brings(*many(40))
+
+    assert counts(night.brings(*many(40), progress=meddle)) == (0, 0, 40, 0, 0, 0)
+    assert night.road.count("child", "left_registry_at IS NOT NULL") == 0
 
 
 def test_a_file_that_changes_while_it_is_read_is_refused(night: Night) -> None:
@@ -305,7 +397,7 @@ def test_a_file_that_changes_between_its_two_readings_is_refused_in_words(
 ) -> None:
     begin = registry.begin_run
 
-    def meddle(*args: Any, **kwargs: Any) -> tuple[int, bool]:
+    def meddle(*args: Any, **kwargs: Any) -> registry.Begun:
         lines = night.path.read_text().splitlines(keepends=True)
         night.path.write_text("".join(lines[:1]) + text * (1 if "spring" in text else 3))
         return begin(*args, **kwargs)

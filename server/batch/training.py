@@ -24,8 +24,11 @@ RANDOM_PAIRS_MAX = 400_000
 PASS_PAIRS_MAX = 300_000
 CHILDREN_MIN = 500
 SHARE_AT_START = 0.3  # of a pass's pairs that are matches, before the first step of EM
-# Splink stops with an error where a probability falls below 1e-300: fewer steps are then enough.
+# Splink stops with an error where a probability falls below 1e-300, or where every pair of a pass is as good as
+# certain, so that its odds are infinite: fewer steps are then enough.
 ITERATIONS = (25, 8, 3)
+INFINITE_ODDS = "inf as float8"
+"""What stands in a statement of Splink's then."""
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, and the steps done and to do."""
@@ -161,6 +164,7 @@ class _Tables:
 
     def _session(self, rule: Rule, model: Model, iterations: int) -> Any:
         from splink import block_on
+        from splink.internals.exceptions import SplinkException
 
         training = self._linker(model, iterations).training
         try:
@@ -168,6 +172,10 @@ class _Tables:
                 block_on(*rule.fields), estimate_without_term_frequencies=True, max_pairs=PASS_PAIRS_MAX
             )
         except ValueError:
+            return None
+        except SplinkException as error:
+            if INFINITE_ODDS not in str(error):
+                raise
             return None
 
     def _pairs(self, rule: Rule) -> int:

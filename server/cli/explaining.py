@@ -70,7 +70,9 @@ def explain_note(
         weights = model_of(store)
     if not found:
         raise CommandError(
-            "There is no such note here.", "The id is in the console's address and on the phone."
+            "No note with that id has been linked here.",
+            "The id is in the console's address and on the phone. One that was set aside waits for a person: "
+            "earlysign quarantine list",
         )
     model = weights.with_term_frequencies(counts) if counts else weights
     for ordinal, event in found:

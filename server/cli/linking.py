@@ -6,18 +6,16 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from server.cli.common import CommandError, err, examples, say
+from server.cli.progress import Steps, rows_about
 from server.console.words import count as counted
 from server.linkage.csv_rows import TableError
 from server.linkage.model import Model, ModelError
 from server.linkage.splink_settings import model_from_json
 from server.linkage.table import link_tables
 
-CHUNK_BYTES = 1 << 20
 STAGES = {"known": "Known children", "notes": "Notes"}
 
 
@@ -55,20 +53,18 @@ def link(
     that is none) counts as empty, and is named at the end.
     """
     chosen = None if model is None else read_model(model)
-    with progress_bar(err) as bar:
-        tasks = {stage: bar.add_task(title, total=None) for stage, title in STAGES.items()}
-        for stage, path in (("known", known), ("notes", notes)):
-            bar.update(tasks[stage], total=rows_about(path))
+    with Steps() as steps:
+        totals = {stage: rows_about(path) for stage, path in (("known", known), ("notes", notes))}
 
         def progress(stage: str, done: int) -> None:
-            bar.update(tasks[stage], completed=done)
+            steps.tell(STAGES[stage], done, totals[stage])
 
         try:
             summary = link_tables(known, notes, out, model=chosen, candidates=candidates, progress=progress)
         except TableError as error:
             raise CommandError(str(error)) from None
         for stage, count in (("known", summary.known), ("notes", summary.notes)):
-            bar.update(tasks[stage], total=count, completed=count)
+            steps.tell(STAGES[stage], count, count)
     if summary.unread.count:
         err.print(
             f"{counted(summary.unread.count, 'cell')} could not be used and counted as empty. The first:"
@@ -88,23 +84,3 @@ def read_model(path: Path) -> Model:
         return model_from_json(path.read_bytes())
     except ModelError as error:
         raise CommandError(f"{path.name}: {error}", "Use a file that earlysign train wrote.") from None
-
-
-def progress_bar(console: Console) -> Progress:
-    """A progress bar on standard error, so that standard output stays clean."""
-    return Progress(
-        TextColumn("{task.description:<16}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-    )
-
-
-def rows_about(path: Path) -> int | None:
-    """About how many rows a CSV file has (its line ends, less the header); `None` when it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return max(0, sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(CHUNK_BYTES), b"")) - 1)
-    except OSError:
-        return None

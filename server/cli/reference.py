@@ -7,16 +7,6 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
 
 from server.app import make_pack
 from server.casework.areas import BYTES_MAX, Area, AreasError, parse_geojson
@@ -24,17 +14,17 @@ from server.cli.common import (
     CommandError,
     DataOption,
     day_of,
-    err,
     examples,
     open_database,
     operator,
     say,
     settings_from,
 )
-from server.cli.linking import rows_about
+from server.cli.progress import Steps, rows_about
 from server.clock import now_ms
 from server.console.words import count
 from server.importing import STAGES, Imported, import_registry
+from server.importing.harm import GONE_CHILDREN_MAX
 from server.linkage.csv_rows import TableError
 from server.records import reference
 from server.records.registry import Superseded
@@ -43,6 +33,12 @@ from server.storage import StorageSettings
 
 REJECTED = 3
 """Exit code of an import that left rows out; the rest was imported."""
+
+INTERRUPTED = 130
+"""Exit code of a command that Ctrl-C ended, as shells have it."""
+
+GONE_SHARE_TOLD_MIN = 0.01
+"""More than this in one night is worth a second look: a year's children who come of age are a nineteenth."""
 
 STORAGE = StorageSettings(readers=1, cache_kibibytes=64 * 1024)
 """An import reads one thing at a time and writes nearly in order: more cache would not make it faster."""
@@ -71,7 +67,8 @@ def import_children(
     allow_vanish: Annotated[
         bool,
         typer.Option(
-            "--allow-vanish", help="Go on where more than a tenth of the children are not in the file."
+            "--allow-vanish",
+            help="Go on where more than a tenth of the children, or a column that was filled, are not in the file.",
         ),
     ] = False,
 ) -> None:
@@ -83,13 +80,11 @@ def import_children(
     """
     settings = settings_from(data)
     pack = make_pack(settings)
-    with import_bar() as bar, open_database(settings, STORAGE) as store:
+    with Steps() as steps, open_database(settings, STORAGE) as store:
         total = rows_about(file)
-        tasks = {stage: bar.add_task(title, total=None, visible=False) for stage, title in STAGES.items()}
-        bar.update(tasks["checked"], total=total, visible=True)
 
-        def progress(stage: str, rows: int, of: int | None) -> None:
-            bar.update(tasks[stage], completed=rows, total=of if of is not None else total, visible=True)
+        def progress(stage: str, done: int, of: int | None) -> None:
+            steps.tell(STAGES[stage], done, total if stage == "checked" else of)
 
         try:
             done = import_registry(
@@ -104,6 +99,10 @@ def import_children(
             )
         except TableError as error:
             raise CommandError(str(error), f"Columns: {', '.join(REGISTRY_COLUMNS)}.") from None
+        except KeyboardInterrupt:
+            raise CommandError(
+                "Stopped.", "What was imported so far is kept; run it again for the rest.", INTERRUPTED
+            ) from None
         except Superseded:
             raise CommandError(
                 "Another import of the registry has begun meanwhile, so this one stopped.",
@@ -122,31 +121,21 @@ def _say_what_was_done(done: Imported) -> None:
     )
     if done.rejects is not None:
         say(f"Rejected rows, each with its line and reason: {escape(str(done.rejects))}")
-    if done.unnamed:
+    if done.cut_off:
         say(
-            f"{done.unnamed:,} of them name no child who is known, so nobody was taken to have left the registry. "
-            "Mend them and import the file again."
+            "The file ends in the middle of a row: it was cut off, so nobody was taken to have left the registry. "
+            "Export it again, whole, and import that."
         )
-
-
-def import_bar() -> Progress:
-    """A progress bar with rows a second and the time that is left, on standard error."""
-    return Progress(
-        TextColumn("{task.description:<18}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        RateColumn(),
-        TimeRemainingColumn(),
-        console=err,
-    )
-
-
-class RateColumn(ProgressColumn):
-    """Rows a second."""
-
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text(f"{speed:,.0f}/s" if speed else "")
+    elif done.unnamed:
+        say(
+            f"{done.unnamed:,} of these {'name' if done.unnamed > 1 else 'names'} no child who is known, so nobody was "
+            "taken to have left the registry. Mend and import the file again."
+        )
+    if done.gone > GONE_CHILDREN_MAX and done.gone_share > GONE_SHARE_TOLD_MIN:
+        say(
+            f"{done.gone_share:.1%} of the children who were in the registry are not in this file. They are kept and "
+            "found as before. If the export was cut off, import a whole one: they come back."
+        )
 
 
 def import_areas(

@@ -19,7 +19,6 @@ from server.cli.common import (
     CommandError,
     DataOption,
     day_of,
-    err,
     examples,
     make_typer,
     open_database,
@@ -29,7 +28,7 @@ from server.cli.common import (
     say,
     settings_from,
 )
-from server.cli.linking import progress_bar
+from server.cli.progress import Steps
 from server.clock import now_ms
 from server.jobs.escalation import check_roles
 from server.records import in_force
@@ -169,15 +168,14 @@ def replay(
     """
     settings, now, first = settings_from(data), now_ms(), day_of(since)
     tally, looked = Tally(CHILDREN_SHOWN), 0
-    with open_database(settings) as store, progress_bar(err) as bar:
+    with open_database(settings) as store, Steps() as steps:
         holding = pack_of(store, settings)
         wanted, against = (read_pack(settings, pack)[0], holding) if pack else (holding, None)
-        task = bar.add_task("Children", total=None)
         for number, found in replaying.replay(store, operator(), wanted, first, now=now, against=against):
             looked += number
             for change in found:
                 tally.add(change)
-            bar.update(task, completed=looked)
+            steps.tell("Children", looked)
     other = f"against {against.version}" if against else "against the flags that stand"
     say(f"{escape(wanted.version)} {escape(other)}: {looked:,} children, {tally.flags.total():,} changes.")
     if tally.flags:

@@ -101,6 +101,7 @@ def train_command(
     Needs the extra train. What was learned is printed level by level; it holds no personal data, and neither
     does the model.
     """
+    _need(EngineName.DUCKDB)
     _check_out(out, known, notes)
     _, children = _records(known, KNOWN_COLUMNS)
     described = None if notes is None else _records(notes, NOTE_COLUMNS)[1]
@@ -178,6 +179,7 @@ def relink_command(
     asked again. With --known, no database is used and the pairs go to --out. A pair that could be brothers,
     sisters or twins is marked so: a person decides.
     """
+    _need(engine)
     chosen = None if model is None else read_model(model)
     if known is None:
         _relink_database(data, out, chosen, threshold, engine, dry_run=dry_run)
@@ -192,6 +194,14 @@ def relink_command(
         pairs = _look(bar, records, chosen or default_model(), threshold, engine)
     _told(pairs, len(records))
     _write_pairs(out, pairs, names)
+
+
+def _need(engine: EngineName) -> None:
+    """Said before a registry is read for minutes. Raises CommandError where the extra is not installed."""
+    try:
+        engines.need(engine.value)
+    except BatchError as error:
+        raise CommandError(str(error), error.hint) from None
 
 
 def _relink_database(

@@ -12,12 +12,16 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import msgspec
+
 from server.audit import Actor
 from server.casework.pack import Pack, default_pack
-from server.importing.check import STAGES, Progress, compare, refuse_harm, untold
+from server.importing.check import STAGES, Checked, Progress, compare, untold
+from server.importing.harm import refuse_harm
 from server.importing.rejects import Rejects
 from server.importing.writing import CHANGED_MEANWHILE, Import, Imported
 from server.linkage.csv_rows import Rows, TableError
+from server.records import filled, registry
 from server.records.registry_rows import REGISTRY_COLUMNS
 from server.storage.port import Store
 
@@ -42,17 +46,32 @@ def import_registry(
     `pack` is for children whose alerts a change concerns. Raises TableError with what to do for a
     file that is refused, before anything is written, and `registry.Superseded` where another import has begun.
     """
-    aside = rejects or path.with_name(path.name + ".rejects.csv")
-    with Rows(path, REGISTRY_COLUMNS) as rows, Rejects(aside, rows.columns) as bad:
-        digest = _digest(path)
-        found = compare(store, rows, bad, progress)
-        bad.finish()
-        refuse_harm(path, found, aside, allow_vanish)
-        if _digest(path) != digest:
-            raise TableError(f"{path.name}: {CHANGED_MEANWHILE}")
-        return Import(store, rows, found, actor, pack or default_pack(), now, progress).run(
-            digest, aside if bad.written else None
+    if path.exists() and not path.is_file():
+        raise TableError(
+            f"{path}: is no file of its own, and an import reads twice. Save it as a file first."
         )
+    aside = rejects or path.with_name(path.name + ".rejects.csv")
+    with Rows(path, REGISTRY_COLUMNS) as rows:
+        digest = _digest(path)
+
+        def checked() -> Checked:
+            with Rejects(aside, rows.columns) as bad:
+                found = compare(store, rows, bad, progress)
+                bad.finish()
+            before = store.read_now(filled.at_last_import)
+            refuse_harm(path, found, before, aside, allow_vanish=allow_vanish)
+            if _digest(path) != digest:
+                raise TableError(f"{path.name}: {CHANGED_MEANWHILE}")
+            return found
+
+        seen = store.read_now(registry.latest)
+        found = checked()
+        run = store.write_now(lambda tx: registry.begin_run(tx, actor, digest, now=now))
+        if run.before != seen:
+            # Another import wrote while this one read. From here on it is refused, and what it wrote can be compared.
+            found = checked()
+        done = Import(store, rows, found, actor, pack or default_pack(), now, progress, run).run()
+        return msgspec.structs.replace(done, rejects=aside if done.rejected else None)
 
 
 def _digest(path: Path) -> str:

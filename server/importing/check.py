@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
-from pathlib import Path
+from operator import add
 
 from server.importing.rejects import Rejects
-from server.linkage.csv_rows import NOT_UTF8, BadCell, BadRow, Row, Rows, TableError
+from server.linkage.csv_rows import NOT_UTF8, BadCell, BadRow, Row, Rows
 from server.records import registry
 from server.records.registry_rows import digest_of, read_row
 from server.storage.port import Store, Transaction
 
 CHILDREN_READ = 5_000
 ROWS_CHECKED_AT_ONCE = 1_000
-REJECTED_SHARE_MAX, REJECTED_ROWS_MAX = 0.05, 100
-"""More bad rows than both: the export is broken, and importing the rest would hide it."""
-
-GONE_SHARE_MAX, GONE_CHILDREN_MAX = 0.10, 20
-"""More children that vanish at once than both: the export was cut off."""
-
-FOREIGN_ROWS_MIN = 3
-"""Rows that are not UTF-8, and more of them than rows with other than English letters that are: the whole file is
-in another encoding."""
-
 NEW, CHANGED, DONE, RETURNED, REJECTED = range(5)
 
 STAGES = {
@@ -71,6 +61,16 @@ class Checked:
         self.returned: array[int] = array("q")
         self.here = 0
         self.unnamed = self.foreign = self.beyond_ascii = 0
+        self.cut_off = False
+        """The file ends in the middle of a row."""
+        self.filled: dict[str, int] = {}
+        """How many cells of each column say something."""
+
+    @property
+    def may_leave(self) -> bool:
+        """Whether a child that the file has no row for can be taken to have left: not where a row may be anybody's,
+        nor where the rest of the file is missing."""
+        return not self.unnamed and not self.cut_off
 
     def count(self, verdict: int) -> int:
         return self.verdicts.count(verdict)
@@ -93,6 +93,8 @@ def compare(store: Store, rows: Rows, bad: Rejects, progress: Progress = untold)
     named = Named()
     at = rows.columns.index("child_id")
     given = iter(rows)
+    filled = [0] * len(rows.columns)
+    last = store.read_now(registry.last)
     while part := list(islice(given, ROWS_CHECKED_AT_ONCE)):
         here = store.read_now(_knowing([_id_in(row, at) for row in part]))
         for row in part:
@@ -100,9 +102,18 @@ def compare(store: Store, rows: Rows, bad: Rejects, progress: Progress = untold)
             found.verdicts.append(verdict)
             if verdict == REJECTED:
                 bad.write(row, why)
+        cells = zip(*(row.cells for row in part if isinstance(row, Row)), strict=True)
+        filled = list(map(add, filled, map(_telling, cells))) or filled
         progress("checked", len(found.verdicts), None)
-    _find_gone(store, found)
+    found.filled = dict(zip(rows.columns, filled, strict=True))
+    found.cut_off = rows.ends_within_a_line and found.verdicts.endswith(bytes([REJECTED]))
+    _find_gone(store, found, last)
     return found
+
+
+def _telling(cells: Sequence[str]) -> int:
+    """How many cells of a column say something: "no" is what an empty one says, too."""
+    return len(cells) - sum(map(cells.count, ("", "no", "No", "NO")))
 
 
 def _verdict(
@@ -152,34 +163,13 @@ def _id_in(row: Row | BadRow, at: int) -> str:
     return cells[at].strip().strip('"').strip() if at < len(cells) else ""
 
 
-def _find_gone(store: Store, found: Checked) -> None:
+def _find_gone(store: Store, found: Checked, last: int) -> None:
+    """Of those who were here before the file was read: who came since, by another import, has not gone."""
     after = 0
-    while part := store.read_now(_present(after)):
+    while part := [one for one in store.read_now(_present(after)) if one <= last]:
         found.here += len(part)
         found.gone.extend(child_id for child_id in part if not found.has_seen(child_id))
         after = part[-1]
-
-
-def refuse_harm(path: Path, found: Checked, aside: Path, allow_vanish: bool) -> None:
-    """Stop before the harm: a broken export must not pass for news about children."""
-    rejected, rows = found.count(REJECTED), len(found.verdicts)
-    if found.foreign >= FOREIGN_ROWS_MIN and found.foreign > found.beyond_ascii:
-        raise TableError(
-            f"{path.name}: {NOT_UTF8} {found.foreign:,} lines cannot be read. Nothing was changed."
-        )
-    if rejected > REJECTED_ROWS_MAX and rejected > REJECTED_SHARE_MAX * rows:
-        raise TableError(
-            f"{path.name}: {rejected:,} of {rows:,} rows cannot be used. Nothing was changed. "
-            f"See {aside.name} for each with its reason, and export again."
-        )
-    gone = len(found.gone)
-    if allow_vanish or found.unnamed:
-        return
-    if (gone > GONE_CHILDREN_MAX and gone > GONE_SHARE_MAX * found.here) or (gone and not rows):
-        raise TableError(
-            f"{path.name}: leaves out {gone:,} of {found.here:,} children who are in the registry now. Nothing was "
-            "changed. If the file is whole and this is right, import it with --allow-vanish."
-        )
 
 
 def _knowing(ids: list[str]) -> Callable[[Transaction], dict[str, registry.Known]]:

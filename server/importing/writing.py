@@ -21,7 +21,7 @@ from server.helping import begin_helping
 from server.importing.check import CHANGED, DONE, NEW, REJECTED, RETURNED, Checked, Progress
 from server.importing.searchable import Searchable
 from server.linkage.csv_rows import BadCell, Row, Rows, TableError
-from server.records import index, registry
+from server.records import filled, index, registry
 from server.records.registry_rows import Batch, make_many_ready, pack_cells, unpack
 from server.storage.port import Store, Transaction
 
@@ -50,7 +50,8 @@ PAUSE_SECONDS = 0.01
 
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
     """What an import did, in rows. `gone`: no longer in the registry; `returned`: in it again. `unnamed`: bad rows
-    that name no child, so that nobody could be taken to have gone. `rejects`: the file of bad rows, if any."""
+    that name no child, so that nobody could be taken to have gone; `cut_off`: the same, as the file ends in the middle
+    of a row. `gone_share`: of the children who were in the registry. `rejects`: the file of bad rows, if any."""
 
     added: int = 0
     changed: int = 0
@@ -59,6 +60,8 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
     returned: int = 0
     rejected: int = 0
     unnamed: int = 0
+    cut_off: bool = False
+    gone_share: float = 0.0
     rejects: Path | None = None
 
 
@@ -74,21 +77,19 @@ class Import:
         pack: Pack,
         now: int,
         progress: Progress,
+        run: registry.Begun,
     ) -> None:
         self.store, self.rows, self.found, self.progress = store, rows, found, progress
         self.actor, self.pack, self.now = actor, pack, now
-        self.run_id = 0
+        self.run_id, self.interrupted = run.run_id, run.interrupted
         self.began = time.monotonic()
         self.written = 0
         self._analyse_at: dict[str, int] = {}
         self.free_since = 0.0
         """When the last transaction ended, by this process's clock."""
 
-    def run(self, digest: str, rejects: Path | None) -> Imported:
-        found, now = self.found, self.now
-        self.run_id, interrupted = self.store.write_now(
-            lambda tx: registry.begin_run(tx, self.actor, digest, now=now)
-        )
+    def run(self) -> Imported:
+        found = self.found
         self.work = work = found.count(NEW) + found.count(CHANGED)
         searchable = Searchable(self.store, self._write, self._made_searchable)
         with ExitStack() as stack:
@@ -107,28 +108,30 @@ class Import:
             changed=found.count(CHANGED),
             unchanged=found.count(DONE) + found.count(RETURNED),
             returned=self._mark(found.returned, registry.return_),
-            # A row that names no child may be any child's: then nobody is taken to have gone.
-            gone=0 if found.unnamed else self._mark(found.gone, registry.leave),
+            gone=self._mark(found.gone, registry.leave) if found.may_leave else 0,
             rejected=found.count(REJECTED),
             unnamed=found.unnamed,
-            rejects=rejects,
+            cut_off=found.cut_off,
+            gone_share=len(found.gone) / found.here if found.here and found.may_leave else 0.0,
         )
         counted = self.store.read_now(index.load_frequencies) is not None
         with ThreadPoolExecutor(1, "earlysign-counting") as beside:
             # Folding is the engine's work, which leaves this process's own time to the counting.
             counting = None
-            if work or interrupted or not counted:
+            if work or self.interrupted or not counted:
                 counting = beside.submit(index.count_again, self.store)
             self._fold()
             if counting is not None:
                 counting.result()
         searchable.finish()
-        self._write(
-            lambda tx: registry.count_run(
-                tx, self.run_id, unchanged=done.unchanged, rejected=done.rejected, ended_at=self._time()
-            )
-        )
+        self._write(lambda tx: self._end(tx, done))
         return done
+
+    def _end(self, tx: Transaction, done: Imported) -> None:
+        filled.keep(tx, self.run_id, self.found.filled)
+        registry.count_run(
+            tx, self.run_id, unchanged=done.unchanged, rejected=done.rejected, ended_at=self._time()
+        )
 
     def _helpers(self, stack: ExitStack) -> ProcessPoolExecutor:
         """Other processes, for as long as the stack is open."""
@@ -185,7 +188,8 @@ class Import:
             self._fold()
 
     def _made_searchable(self, moved: int) -> None:
-        self.progress("searchable", moved, None)
+        # What an import that was killed had left in the queue is moved, too.
+        self.progress("searchable", moved, self.work if moved <= self.work else None)
         self._grown("searchable", moved)
 
     def _grown(self, what: str, rows: int) -> None:

@@ -56,11 +56,16 @@ _MONTHS = {
     "jan": 1, "feb": 2, "mar": 3, "apr": 4, "may": 5, "jun": 6,
     "jul": 7, "aug": 8, "sep": 9, "oct": 10, "nov": 11, "dec": 12,
 }  # fmt: skip
-_MONTH = r"(?P<month>jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec)[a-z]*"
+_MONTH = (
+    r"(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?"
+    r"|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)(?![a-z])"
+)
+_DAY = r"\b(?P<d>\d{1,2})(?:st|nd|rd|th)?"
 _STREET = (
     r"(?:road|rd|street|st|avenue|ave|lane|ln|close|cl|drive|dr|way|court|ct|gardens|gdns|grove|place|pl|square|sq"
-    r"|terrace|crescent|cres|estate|house|walk|mews|row|rise)"
+    r"|terrace|crescent|cres|estate|house|tower|mansions|buildings|walk|mews|row|rise)"
 )
+_FLAT = r"(?:flat|apartment|apt|unit|room)\s*(?:\d+[a-z]?|[a-z])\b"
 _SCHOOL = r"(?:school|academy|college|primary|secondary|infants?|juniors?|nursery)"
 
 _PHONE = r"(?:phone|tel|mobile|mob|number|ending|ends)"
@@ -113,6 +118,18 @@ def _digits(name: str) -> Reader:
     return lambda match: {name: re.sub(r"[^0-9+]", "", match["it"])}
 
 
+def _is_nhs_number(digits: str) -> bool:
+    """Whether the last of ten digits bears out the others (NHS Data Dictionary, modulus 11)."""
+    weighed = sum((10 - place) * int(digit) for place, digit in enumerate(digits[:9]))
+    return -weighed % 11 == int(digits[9])
+
+
+def _ten_digits(match: re.Match[str]) -> dict[str, Any] | None:
+    """An NHS number; what is none by its last digit may be a telephone number without its nought."""
+    digits = re.sub(r"[^0-9]", "", match["it"])
+    return None if digits[0] in "127" and not _is_nhs_number(digits) else {"nhs_number": digits}
+
+
 _READERS: tuple[tuple[re.Pattern[str], Reader], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), reader)
     for pattern, reader in (
@@ -124,19 +141,23 @@ _READERS: tuple[tuple[re.Pattern[str], Reader], ...] = tuple(
             r"(?:\b(?:registry|reference|ref|record|child|note|id)\b[\s:.#]*)+(?P<it>[a-z]*[-/]?\d[\w/-]{0,39})",
             _whole("reference"),
         ),
-        (r"(?P<it>(?:\+44|\b0)(?:[ ()-]*\d){9,10})\b", _digits("phone")),
+        (r"(?P<it>(?:\+44|\b0044|\b44(?= ?\d{4})|\b0)(?:[ ().-]*\d){9,11})\b", _digits("phone")),
         (rf"\b{_PHONE}[\s:.]*(?:ending|ends)?(?:\s+in)?\s*(?P<it>\d[\d -]{{4,14}}\d)\b", _digits("phone")),
         (r"\b(?P<y>\d{4})-(?P<m>\d{1,2})-(?P<d>\d{1,2})\b", _iso_date),
         (r"\b(?P<d>\d{1,2})[/.-](?P<m>\d{1,2})[/.-](?P<y>\d{4}|\d{2})\b", _numbered_date),
         (r"\b(?P<d>\d{1,2}) (?P<m>\d{1,2}) (?P<y>(?:19|20)\d\d)\b", _numbered_date),
-        (rf"\b(?P<d>\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH}\.?,?\s+(?P<y>\d{{4}}|\d{{2}})\b", _worded_date),
+        (rf"{_DAY}[\s/.-]*(?:of\s+)?{_MONTH}[\s/.,'\u2019-]*(?P<y>\d{{4}}|\d{{2}})\b", _worded_date),
+        (rf"\b{_MONTH}\.?\s+{_DAY}\s+(?P<y>(?:19|20)\d\d)\b", _worded_date),
+        (r"\b(?P<d>\d{2})(?P<m>\d{2})(?P<y>(?:19|20)\d\d)\b", _numbered_date),
+        (r"\b(?P<y>(?:19|20)\d\d)(?P<m>\d{2})(?P<d>\d{2})\b", _iso_date),
         (r"\b(?P<it>[a-z]{1,2}\d[a-z\d]? ?\d[a-z]{2})\b", _whole("postcode")),
-        (rf"\b(?P<it>\d+[a-z]?,? (?:[a-z'-]+ ){{1,3}}?{_STREET})\b", _whole("address")),
+        (rf"\b(?P<it>(?:{_FLAT}[\s,]*)?\d+[a-z]?,? (?:[a-z'-]+ ){{1,3}}?{_STREET})\b", _whole("address")),
         (r"\b(?P<it>(?:[ensw]|[a-z]{2})\d(?:\d|[a-z])?)\b", _whole("postcode")),
         (r"(?:\b(?:aged?|about|approx\.?|around|circa)\s*|~\s*)+(?P<it>\d{1,2})\b(?:\s*(?:years?|yrs?))?", _aged),
         (r"\b(?P<it>\d{1,2})\s*(?:years?|yrs?|y/?o)\b(?:\s*old)?", _aged),
         (r"\b(?P<it>(?:19|20)\d\d)\b", lambda match: {"year_of_birth": int(match["it"])}),
-        (r"\b(?P<it>\d{3}[ -]?\d{3}[ -]?\d{4})\b", _digits("nhs_number")),
+        (r"\b(?P<it>\d{3}[ -]?\d{3}[ -]?\d{4})\b", _ten_digits),
+        (r"\b(?P<it>[127]\d{3} ?\d{6})\b", _digits("phone")),
         (r"\b(?P<it>\d{6,9})\b", _digits("phone")),
         (r"(?<![\w/.-])(?P<it>\d{1,2})\b(?![/.-]\d)", _aged),
         (r"\b(?P<it>girl|boy|female|male|daughter|son)\b", _sexed),

@@ -75,6 +75,8 @@ class Rows:
         self._allowed = allowed
         self._file: BinaryIO
         self._ahead: deque[bytes] = deque()
+        self.ends_within_a_line = False
+        """Whether the last line that was read has no end: so a file ends that was cut off, and many a whole one."""
 
     def __enter__(self) -> Rows:
         try:
@@ -142,6 +144,8 @@ class Rows:
             # The rest of it is no row either; the part that is kept is too long to be taken for one.
             while (rest := self._file.readline(LINE_LENGTH_MAX)) and not rest.endswith(b"\n"):
                 pass
+        elif line:
+            self.ends_within_a_line = not line.endswith(b"\n")
         return line
 
     def _quoted(self, line: bytes) -> list[str] | str:

@@ -28,8 +28,8 @@ _TIME = re.compile(r"[T ]+\d{1,2}:\d{2}.*$")
 _SCANNED = re.compile(r"(?<![a-z])[oil0-9]+(?![a-z])")
 _AS_DIGIT = str.maketrans("oil", "011")
 _PARTS = re.compile(r"[0-9]+|[a-z]+")
-_NOISE = frozenset(("st", "nd", "rd", "th", "of", "mon", "tue", "tues", "wed", "thu", "thur", "thurs", "fri", "sat",
-                    "sun", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "dob",
+_NOISE = frozenset(("the", "st", "nd", "rd", "th", "of", "mon", "tue", "tues", "wed", "thu", "thur", "thurs", "fri",
+                    "sat", "sun", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "dob",
                     "born"))  # fmt: skip
 _AGE = re.compile(
     r"(?:age|aged|about|approx|approximately|around|circa|c|ca)?[ .~:]*([0-9]{1,3}(?:\.[0-9]+)?|[½¼¾])"
@@ -47,11 +47,8 @@ def loose_date(text: str) -> datetime.date | None:
     text = _TIME.sub("", text.strip()).lower() if len(text) <= LENGTH_MAX else ""
     text = _SCANNED.sub(lambda digits: digits.group().translate(_AS_DIGIT), text)
     if text.isdigit() and len(text) == 8:
-        text = (
-            f"{text[:4]}-{text[4:6]}-{text[6:]}"
-            if text[:2] in ("19", "20")
-            else f"{text[:2]}-{text[2:4]}-{text[4:]}"
-        )
+        year_first = _date(int(text[:4]), int(text[4:6]), int(text[6:]))  # 20052012 is no such date: a 20 May
+        text = f"{text[:2]}-{text[2:4]}-{text[4:]}" if year_first is None else year_first.isoformat()
     parts = [part for part in _PARTS.findall(text) if part not in _NOISE]
     numbers = [int(part) for part in parts if part.isdigit()]
     words = [part for part in parts if not part.isdigit()]

@@ -146,9 +146,12 @@ class Scorer:
         if note.family and child.family:
             pair = (note.family, child.family)
             level_family, rare_family = self._family.get(pair) or self._family_pair(*pair)
-        if aliases and (level_given > lv.G_SHORT or not level_given):
-            if term := self.comparer.alias(note, child):
-                level_given, rare_given, sibling_at_best = lv.G_ALIAS, self._given_rarity.bits(term), False
+        if (
+            aliases
+            and (level_given > lv.G_SHORT or not level_given)
+            and (term := self.comparer.alias(note, child))
+        ):
+            level_given, rare_given, sibling_at_best = lv.G_ALIAS, self._given_rarity.bits(term), False
         elif swappable and level_family > lv.F_HALF and (crossing := self._crossed(note, child)):
             level_given, sibling_at_best = crossing, False
             rare_given = self._given_rarity.bits(canonical(main_words(child.given)[0]))

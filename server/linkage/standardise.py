@@ -19,6 +19,7 @@ from server.linkage.letters import LATIN
 from server.linkage.loose import in_their_columns, plain
 from server.linkage.names import ABBREVIATIONS, NOT_NAMES, WORD_CACHE, words_of
 from server.linkage.postcodes import postcode_of
+from server.linkage.scripts import in_latin, run_together
 
 # Bounds, so that a field of any length costs the same: longer text is cut, which loses nothing of a name.
 NAME_LENGTH_MAX = 120
@@ -107,7 +108,7 @@ def fold(text: str, length_max: int) -> list[str]:
     text = text.translate(_APOSTROPHES)
     if text.isascii():
         return _ASCII_WORDS.findall(text.lower())
-    latin = unicodedata.normalize("NFKD", text).casefold().translate(LATIN)
+    latin = unicodedata.normalize("NFKD", in_latin(text)).casefold().translate(LATIN)
     kept = (c if c.isalnum() or unicodedata.category(c)[0] == "M" else " " for c in latin if not _accent(c))
     return "".join(kept)[: 2 * length_max].split()
 
@@ -168,24 +169,22 @@ def _tells_of_another(text: str) -> bool:
 def _names(given: str | None, family: str | None) -> tuple[str | None, str | None, str]:
     """(given names, family name, another name the child is called by), each field's text in its place.
 
-    "Okonjo, Leila" in one field, with the other empty, is both names. Where a given name is told as a relative's, none
-    is taken: without one nobody is linked.
+    "Okonjo, Leila" or LeilaOkonjo in one field, with the other empty, is both names. Where a given name is told as a
+    relative's, none is taken: without one nobody is linked.
     """
+    given, family = given and given[:NAME_LENGTH_MAX], family and family[:NAME_LENGTH_MAX]
     also = ""
     if given and _tells_of_another(given):
         return None, family, ""
     if family and not given and _tells_of_another(family):
-        return None, family[:NAME_LENGTH_MAX].split()[-1], ""
-    if given and not family and given.count(",") == 1:
-        family, given = (
-            given[:NAME_LENGTH_MAX].split(",") if "," in given[:NAME_LENGTH_MAX] else (family, given)
-        )
-    elif family and not given and family.count(",") == 1:
-        family, given = (
-            family[:NAME_LENGTH_MAX].split(",") if "," in family[:NAME_LENGTH_MAX] else (family, given)
-        )
-    if given and (match := _ALSO_CALLED.search(given[:NAME_LENGTH_MAX])) and match.start():
-        given, also = given[: match.start()], given[match.end() : NAME_LENGTH_MAX]
+        return None, family.split()[-1], ""
+    alone = (given or family or "") if not (given and family) else ""
+    if alone.count(",") == 1:
+        family, given = alone.split(",")
+    elif both := run_together(alone.strip()):
+        given, family = both
+    if given and (match := _ALSO_CALLED.search(given)) and match.start():
+        given, also = given[: match.start()], given[match.end() :]
         if repeated := _ALSO_CALLED.match(also):
             also = also[repeated.end() :]
     return given, family, also

@@ -40,6 +40,14 @@ class Known(msgspec.Struct, frozen=True, gc=False):
     left_at: int | None
 
 
+class Begun(msgspec.Struct, frozen=True):
+    """An import that has begun: its number, whether the one before was interrupted, and `latest` until now."""
+
+    run_id: int
+    interrupted: bool
+    before: tuple[int, int] | None
+
+
 class Superseded(Exception):
     """Another import of this registry has begun meanwhile; this one must not go on."""
 
@@ -66,24 +74,32 @@ _STANDING = (
 # Runs -----------------------------------------------------------------------------------------------------
 
 
+@impersonal("a number and a time")
+def latest(tx: Transaction) -> tuple[int, int] | None:
+    """The newest import and when it last wrote. The same again: no import has written in between."""
+    row = tx.row(
+        "SELECT run_id, active_at FROM import_run WHERE source = :source ORDER BY run_id DESC LIMIT 1",
+        {"source": SOURCE},
+    )
+    return None if row is None else (row[0], row[1])
+
+
 @impersonal("a number, a digest of a file, and who started it")
-def begin_run(tx: Transaction, actor: Actor, file_digest: str, *, now: int) -> tuple[int, bool]:
-    """Put an import on record: its number, and whether the one before was interrupted.
+def begin_run(tx: Transaction, actor: Actor, file_digest: str, *, now: int) -> Begun:
+    """Put an import on record.
 
     From here on an import that is still running elsewhere is refused its next step.
     """
     tx.lock(SOURCE)
-    last = tx.row(
-        "SELECT ended_at FROM import_run WHERE source = :source ORDER BY run_id DESC LIMIT 1",
-        {"source": SOURCE},
-    )
+    before = latest(tx)
+    ended = before and tx.value("SELECT ended_at FROM import_run WHERE run_id = :run", {"run": before[0]})
     run_id = tx.insert(
         "INSERT INTO import_run (source, file_digest, started_by, started_at, active_at)"
         " VALUES (:source, :digest, :by, :now, :now)",
         {"source": SOURCE, "digest": file_digest, "by": actor.id, "now": now},
         "run_id",
     )
-    return run_id, last is not None and last[0] is None
+    return Begun(run_id, interrupted=before is not None and ended is None, before=before)
 
 
 @impersonal("a number and a time")
@@ -166,19 +182,26 @@ def present(tx: Transaction, after: int, most: int) -> list[int]:
     return [child_id for (child_id,) in rows]
 
 
+@impersonal("a number")
+def last(tx: Transaction) -> int:
+    """The highest number of a child."""
+    found: int = tx.value("SELECT COALESCE(MAX(child_id), 0) FROM child")
+    return found
+
+
 @audited(Verb.COLLECTION)
 def add(tx: Transaction, actor: Actor, batch: Batch, new: Sequence[Ready], *, now: int) -> list[int]:
     """Add the new children of a batch with all that they are found by; their ids."""
     if not new:
         return []
     who_is_who.changed(tx)
-    last = tx.value("SELECT COALESCE(MAX(child_id), 0) FROM child")
+    highest = last(tx)
     tx.insert_many("child", _COLUMNS, [_new(row, now) for row in new])
     # Only an import writes registry ids, and only one runs: those behind the last are the ones of above.
     ids: dict[str, int] = dict(
         tx.rows(
             "SELECT registry_id, child_id FROM child WHERE child_id > :last AND registry_id IS NOT NULL",
-            {"last": last},
+            {"last": highest},
         )
     )
     if len(new) >= RUN_CHILDREN_MIN:

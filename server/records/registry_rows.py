@@ -4,8 +4,10 @@ Pure, so that an import can do it in other processes.
 """
 
 import hashlib
+import re
 from collections.abc import Sequence
 from functools import cache
+from importlib.metadata import version
 from importlib.resources import files
 
 import msgspec
@@ -29,7 +31,11 @@ REGISTRY_ID_LENGTH_MAX = 200  # an id is some dozen characters; more is another 
 
 DIGEST_BYTES = 16
 _APART = "\x1f"
-_DECIDES_WHAT_IS_STORED = ("standardise.py", "blocking.py", "names.py", "letters.py", "postcodes.py")
+_DECIDES_WHAT_IS_STORED = (
+    "standardise.py", "blocking.py", "names.py", "letters.py", "scripts.py", "postcodes.py"
+)  # fmt: skip
+_AUTHORITY = re.compile(r"(?:E0[6-9]|E10|W06|S12|N09)[0-9]{6}")
+"""The ONS code of a local authority. A name in its place would send the child's alerts to another force."""
 _YES_NO = {"yes": True, "no": False}
 
 
@@ -77,7 +83,8 @@ def made_by() -> bytes:
         (one for one in (folder / "data").iterdir() if one.name.endswith(".txt")), key=lambda one: one.name
     )
     parts = [*(folder / name for name in _DECIDES_WHAT_IS_STORED), *tables]
-    return hashlib.sha256(b"".join(part.read_bytes() for part in parts)).digest()
+    others = version("anyascii").encode()
+    return hashlib.sha256(b"".join(part.read_bytes() for part in parts) + others).digest()
 
 
 @impersonal("reads a file's row and no database")
@@ -115,9 +122,9 @@ def read_row(columns: Sequence[str], cells: Sequence[str]) -> tuple[str, Details
         nhs_number=said.nhs_number,
     )
     circumstances = Circumstances(
-        home_borough=row.get("home_borough"),
-        school_borough=row.get("school_borough"),
-        responsible_authority=row.get("responsible_authority"),
+        home_borough=_authority(row, "home_borough"),
+        school_borough=_authority(row, "school_borough"),
+        responsible_authority=_authority(row, "responsible_authority"),
         looked_after=_yes(row, "looked_after"),
         restricted=_yes(row, "restricted"),
     )
@@ -162,6 +169,15 @@ def make_many_ready(columns: Sequence[str], cells: bytes) -> bytes:
 def unpack(packed: bytes) -> Batch:
     """The rows that another process made ready."""
     return _decode(packed)
+
+
+def _authority(row: dict[str, str], column: str) -> str | None:
+    code = row.get(column)
+    if code is not None and _AUTHORITY.fullmatch(code) is None:
+        raise BadCell(
+            column, "is not the ONS code of a local authority. Write it as E09000028, or leave it empty."
+        )
+    return code
 
 
 def _yes(row: dict[str, str], column: str) -> bool:

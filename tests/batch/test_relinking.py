@@ -189,3 +189,16 @@ def test_the_link_command_reads_a_model_file(tmp_path: Path) -> None:
     broken = run("link", *options, "--model", str(model))
     assert broken.code == 1 and "the comparisons must be" in broken.err
     assert model_from_json(model_to_json(default_model())) == default_model()
+
+
+@pytest.mark.parametrize("command", ["train", "relink"])
+def test_an_extra_that_is_not_installed_is_said_before_a_registry_is_read(
+    tmp_path: Path, command: str
+) -> None:
+    with mock.patch.dict(engine.ENGINES, {DUCKDB: ("no_such_package",)}):
+        ran = run(command, "--known", str(tmp_path / "none.csv"), "--out", str(tmp_path / "out"))
+    assert ran.code == 1
+    assert ran.err.splitlines() == [
+        "Error: The extra train is not installed.",
+        "pip install 'earlysign[train]'",
+    ]

@@ -175,6 +175,16 @@ def counted(records: list[Record]) -> Model:
     return default_model().with_term_frequencies(count_terms(records))
 
 
+def test_notes_whose_numbers_leave_no_doubt_teach_like_any_other() -> None:
+    """Where every pair of a pass is as good as certain, its odds are infinite, which Splink writes as no number."""
+    city = make_city(700, SEED)
+    people = [city.people[at].full() for at in sorted(city.known)]
+    described = [change(one, nhs_number=f"943476{at:04}") for at, one in enumerate(people)]
+    registry = [standardise(one) for one in described]
+    learned = train(registry, registry[:12], seed=SEED, progress=quiet, random_pairs=2_000)
+    assert learned.model.version
+
+
 def test_a_handful_of_children_teaches_nothing() -> None:
     with pytest.raises(BatchError, match="too few to learn from"):
         train(a_registry(0)[0][:20], seed=SEED, progress=quiet, random_pairs=100_000)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import stat
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -132,6 +134,36 @@ def test_a_file_cut_off_marks_nobody_unless_told_so(tmp_path: Path, registry: Pa
     assert counted(data, "child") == 60
 
 
+def test_what_can_be_read_once_only_is_refused_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    for name in (".", "pipe"):
+        refused = run("import-children", name, "--data", str(tmp_path / "data"))
+        assert refused.code == 1 and f"{name}: is no file of its own" in refused.err
+
+
+def test_an_import_that_is_interrupted_says_what_to_do(tmp_path: Path, registry: Path) -> None:
+    with mock.patch("server.cli.reference.import_registry", side_effect=KeyboardInterrupt):
+        stopped = run("import-children", str(registry), "--data", str(tmp_path / "data"))
+    assert stopped.code == 130 and "Stopped." in stopped.err and "run it again" in stopped.err
+
+
+def test_what_a_night_leaves_out_is_said(tmp_path: Path) -> None:
+    file, data = tmp_path / "registry.csv", str(tmp_path / "data")
+    rows = [f"R{n},Ada{n:04}\n" for n in range(400)]
+    header = "child_id,given_names\n"
+    file.write_text(header + "".join(rows))
+    assert "Writing: 400 of 400" in run("import-children", str(file), "--data", data).err
+    file.write_text(header + "".join(rows[21:]))
+    told = run("import-children", str(file), "--data", data)
+    assert "21 no longer in the registry" in told.out and "5.2% of the children who were" in told.out
+    file.write_text(header + "".join(rows[:50]) + "R50")
+    told = run("import-children", str(file), "--data", data)
+    assert told.code == 3 and "0 no longer in the registry" in told.out and "it was cut off" in told.out
+
+
 def test_areas_are_loaded_and_take_the_place_of_those_before(tmp_path: Path) -> None:
     file = tmp_path / "areas.geojson"
     file.write_text(json.dumps(SQUARE))
@@ -161,4 +193,4 @@ def test_a_file_that_holds_no_areas_is_refused(tmp_path: Path, registry: Path) -
 
 def test_explaining_a_note_that_is_not_there_says_so(tmp_path: Path) -> None:
     refused = run("explain", "no-such-note", "--data", str(tmp_path / "data"))
-    assert refused.code == 1 and "no such note" in refused.err
+    assert refused.code == 1 and "No note with that id" in refused.err and "quarantine list" in refused.err

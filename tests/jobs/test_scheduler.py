@@ -241,7 +241,8 @@ def test_the_index_of_search_is_left_to_an_import_that_is_at_work_and_not_to_one
     road: Road,
 ) -> None:
     road.child(AMARA)
-    run, _ = road.store.write_now(lambda tx: registry.begin_run(tx, REGISTRY, "0" * 64, now=road.now))
+    begun = road.store.write_now(lambda tx: registry.begin_run(tx, REGISTRY, "0" * 64, now=road.now))
+    run = begun.run_id
 
     async def main() -> None:
         jobs = make(road)

@@ -56,6 +56,23 @@ FIELDS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+@pytest.mark.parametrize("side", ["note", "child"])
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"given_names": "Okonjo", "family_name": "Leila"},
+        {"given_names": "Leila Okonjo", "family_name": None},
+        {"given_names": None, "family_name": "Okonjo Leila"},
+    ],
+)
+def test_a_child_who_goes_by_another_name_too_is_told_by_names_in_the_wrong_fields(
+    names: dict[str, Any], side: str
+) -> None:
+    also: dict[str, dict[str, Any]] = {"note": {}, "child": {}}
+    also[side] = {"aliases": ("Bubbles",)}
+    assert decided(record(**names, **also["note"]), record(**also["child"])).outcome == "link"
+
+
 @pytest.mark.parametrize(("changes", "outcome"), FIELDS)
 def test_one_field_changed_changes_the_decision_as_a_person_would(
     changes: dict[str, Any], outcome: str

@@ -21,6 +21,7 @@ THE_DAY = datetime.date(2012, 5, 23)
         "23MAY2012", "2012-05-23T00:00:00", "2012-05-23 00:00", "23/05/2012 14:30", "DOB 23/05/2012",
         " 23 / 05 / 2012 ",
         "23rd of May 2012",
+        "the 23rd of May 2012",
         "23/O5/2Ol2",
         "23.o5.2o12",
     ],
@@ -39,6 +40,8 @@ def test_what_is_no_date_is_none(written: str) -> None:
 
 
 def test_the_day_comes_before_the_month() -> None:
+    assert loose_date("20052012") == datetime.date(2012, 5, 20)
+    assert loose_date("19122012") == datetime.date(2012, 12, 19)
     assert loose_date("04/05/2012") == datetime.date(2012, 5, 4)
 
 

@@ -122,7 +122,8 @@ CREATE TABLE import_run (
     unchanged $integer NOT NULL DEFAULT 0,
     gone $integer NOT NULL DEFAULT 0,
     returned $integer NOT NULL DEFAULT 0,
-    rejected $integer NOT NULL DEFAULT 0
+    rejected $integer NOT NULL DEFAULT 0,
+    filled TEXT -- JSON: how many cells of each column of its file said something, once it ended
 ) $strict;
 
 -- Which boroughs have to do with a child, and so may see the record.
