@@ -120,7 +120,20 @@ def decide(
 
 def status_of(placements: Sequence[Placement]) -> notes.Status:
     """What the author is told of a note: linked where any subject was, else in review, else new."""
-    actions = {Action(placement.decision.outcome) for placement in placements}
+    return _status({Action(placement.decision.outcome) for placement in placements})
+
+
+def tell_author(tx: Transaction, subject_id: int) -> None:
+    """The same after a person has decided, or taken a decision back, on this subject of it."""
+    _, note_key, _ = note_subjects.subject_record(tx, subject_id)
+    actions = {
+        next(event.action for event in reversed(links.history(tx, one)) if event.action in _STATUS)
+        for one, _ in note_subjects.subjects_of(tx, note_key)
+    }
+    notes.set_status(tx, [note_subjects.id_of_subject(tx, subject_id)], _status(actions))
+
+
+def _status(actions: set[Action]) -> notes.Status:
     return next(status for action, status in _STATUS.items() if action in actions)
 
 
@@ -270,7 +283,7 @@ def move(
     """Link a subject to another child than the one it stands on."""
     links.decide(tx, actor, subject_id, Action.LINK, to_child, now=now, reason=reason, evidence=evidence)
     relocate(tx, actor, world, subject_id, from_child, to_child, now)
-    notes.set_status(tx, [note_subjects.id_of_subject(tx, subject_id)], notes.Status.LINKED)
+    tell_author(tx, subject_id)
 
 
 def relocate(
