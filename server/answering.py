@@ -3,7 +3,7 @@
 from server.access.errors import NotAllowed
 from server.access.identity import Person
 from server.access.policy import Permission
-from server.asking_again import ask_again, described_now, propose_unseen, weigh
+from server.asking_again import ask_again, described_now, propose_doubles, propose_unseen, weigh
 from server.audit import Actor
 from server.linkage.decide import Decision
 from server.linkage.newly import Basis
@@ -41,12 +41,12 @@ def answer_same(
     who_is_who.hold(tx)
     review = links.require_review(tx, person, review_id)
     actor = Actor("person", person.username)
-    if child_id not in _offered(tx, review.subject_id) or not children_shown.candidates(
-        tx, person, [child_id], now=now
-    ):
+    offered = _offered(tx, review.subject_id)
+    if child_id not in offered or not children_shown.candidates(tx, person, [child_id], now=now):
         raise NotAllowed("That child is not one of the candidates that you may choose.")
     _close(tx, person, review, f"same:{child_id}", now)
     move(tx, actor, world, review.subject_id, review.holding_child_id, child_id, reason or DECIDED, now)
+    propose_doubles(tx, world, child_id, offered, now=now)
 
 
 def answer_new(

@@ -4,9 +4,11 @@ Two notes about one child whom nobody knows may both wait: its brother is on the
 of the first that it is a child of its own, the second must not be answered as if that child were not there.
 """
 
+from collections.abc import Collection
+
 import msgspec
 
-from server.linkage.decide import LINK, NEW, REVIEW, Decision
+from server.linkage.decide import LINK, NEW, REVIEW, Decision, Proposal
 from server.linkage.entries import index_entry, looked_up
 from server.linkage.standardise import Record, standardise
 from server.placing import SYSTEM, details_of
@@ -71,11 +73,34 @@ def propose_unseen(
     other = decision.child_id
     if decision.outcome == NEW or other is None or other in children.whole(tx, offered | {child_id}):
         return
-    low, high = sorted((child_id, other))
-    decider = world.decider
-    found = decider.propose(children.record_of(tx, low), children.record_of(tx, high), decider.start)
+    found = _as_a_pair(tx, world, child_id, other)
     if found is not None:
-        merges.propose(
-            tx, SYSTEM, low, high, probability=found.probability, weight=found.weight,
-            evidence=found.decision(high, decider.version), reason=found.reason, now=now,
-        )  # fmt: skip
+        _propose(tx, world, child_id, other, found, now)
+
+
+def propose_doubles(
+    tx: Transaction, world: World, child_id: int, offered: Collection[int], *, now: int
+) -> None:
+    """A person has said which of the candidates a subject is: where another of them is so like that child that a note
+    of it would have been linked, ask a person whether the two are one. A registry may have brought in a child who
+    had a record already; until they are merged, no note about the child is linked without a person."""
+    for other in sorted(set(offered) - children.whole(tx, [child_id])):
+        found = _as_a_pair(tx, world, child_id, other)
+        if found is None or found.could_be_siblings:
+            continue
+        if found.probability >= world.decider.model.link_probability:
+            _propose(tx, world, child_id, other, found, now)
+
+
+def _as_a_pair(tx: Transaction, world: World, one: int, other: int) -> Proposal | None:
+    low, high = sorted((one, other))
+    records = children.record_of(tx, low), children.record_of(tx, high)
+    return world.decider.propose(*records, world.decider.start)
+
+
+def _propose(tx: Transaction, world: World, one: int, other: int, found: Proposal, now: int) -> None:
+    evidence = found.decision(max(one, other), world.decider.version)
+    merges.propose(
+        tx, SYSTEM, one, other, probability=found.probability, weight=found.weight, evidence=evidence,
+        reason=found.reason, now=now,
+    )  # fmt: skip

@@ -137,3 +137,21 @@ def test_new_taken_back_hides_no_record_that_was_merged(road: Road, amara: int) 
     assert road.child_of(first) != twin
     assert road.standing_of(road.child_of(first)) == "awaiting_review"
     assert offered(road, asked)[0] in (twin, other)
+
+
+def test_two_records_that_keep_a_note_from_being_linked_are_proposed_when_a_person_has_chosen(
+    road: Road,
+) -> None:
+    first = road.child_of(road.officer().writes(AMARA))
+    registered = road.child(AMARA, registry_id="r1")
+    asked = road.review_of(road.officer("hale", SOUTHWARK).writes(AMARA, category=Category.KNIFE))
+    same(road, asked, first)
+    [pair] = road.store.read_now(lambda tx: merges.waiting(tx, GAFFER))
+    assert {pair.child_a, pair.child_b} == {first, registered}
+
+
+def test_brothers_and_sisters_among_the_candidates_are_not(road: Road, amara: int) -> None:
+    new(road, twin_waits(road)[1])
+    waits = road.review_of(road.officer().writes(msgspec.structs.replace(TWIN, given_names=None)))
+    same(road, waits, amara)
+    assert road.store.read_now(lambda tx: merges.waiting(tx, GAFFER)) == []
