@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
-from typing import Any
 
 import msgspec
 import pytest
@@ -14,125 +11,12 @@ from server import duty
 from server.access.identity import Person
 from server.alerts import listener as listener_module
 from server.alerts import stream
-from server.alerts.listener import Listener, Position
-from server.alerts.stream import Hub, Step, audience_of, read_position
-from server.records import steps as alert_steps
-from server.storage import StorageUnavailable, Store, Transaction
+from server.alerts.listener import Position
+from server.alerts.stream import Step, audience_of, read_position
+from server.storage import Store
 from sync.note import Place
-from sync.vocabulary import Category
+from tests.alerts.ears import RIVERA, WAIT_S, go, hear, listening, running, write
 from tests.road import AMARA, CAMDEN, JONAS, LAMBETH, SOUTHWARK, Road, somebody
-
-RIVERA = somebody("rivera")
-WAIT_S = 20.0
-"""Far longer than any of this takes; only a failure waits for it."""
-
-
-def encode(step: Step | None) -> bytes:
-    return b"reload" if step is None else f"{step.event_id}:{step.kind}".encode()
-
-
-def make_hub(store: Store, fetch: stream.Fetch = alert_steps.steps_after) -> Hub:
-    return Hub(
-        store,
-        alert_steps.TOPIC,
-        fetch,
-        alert_steps.newest_event,
-        encode,
-        signed_in=lambda _tx, some: {session: RIVERA for session in some if session},
-        still_here=lambda position: f"here {position}".encode(),
-    )
-
-
-class Ear:
-    """A client: takes what is sent at once, unless its line is `slow`."""
-
-    def __init__(self) -> None:
-        self.heard: list[bytes] = []
-        self.ended = False
-        self.listener: Listener
-        self._line = asyncio.Event()
-        self._line.set()
-        self._news = asyncio.Event()
-
-    async def send(self, message: Any) -> None:
-        await self._line.wait()
-        self.heard.append(message["body"])
-        self._news.set()
-
-    def end(self) -> None:
-        self.ended = True
-        self._news.set()
-
-    def slow(self) -> None:
-        self._line.clear()
-
-    def quick(self) -> None:
-        self._line.set()
-
-    async def frames(self, timeout_seconds: float) -> list[bytes] | None:
-        """What was heard since, waiting for the first of it; None once the hub has ended the connection."""
-        if not self.heard and not self.ended:
-            self._news.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(timeout_seconds):
-                    await self._news.wait()
-        if self.ended:
-            return None
-        found, self.heard = self.heard, []
-        return found
-
-
-@asynccontextmanager
-async def listening(
-    hub: Hub, person: Person, last_seen: str | None = None, session: bytes = b"s"
-) -> AsyncIterator[Ear]:
-    ear, audience = Ear(), audience_of(person)
-    assert audience is not None
-    place = await hub.place(last_seen)
-    ear.listener = hub.join(audience, session, ear.send, ear.end, place)
-    try:
-        yield ear
-    finally:
-        hub.leave(ear.listener)
-
-
-@asynccontextmanager
-async def running(store: Store) -> AsyncIterator[Hub]:
-    hub = make_hub(store)
-    await hub.start()
-    try:
-        yield hub
-    finally:
-        await hub.stop()
-
-
-def behind(ear: Ear) -> bool:
-    return ear.listener.is_behind
-
-
-async def hear(listener: Ear, count: int) -> list[bytes]:
-    """The next `count` frames. None may be the comment of a quiet stream, which says that nothing came."""
-    found: list[bytes] = []
-    async with asyncio.timeout(WAIT_S):
-        while len(found) < count:
-            frames = await listener.frames(WAIT_S)
-            assert frames is not None, "the stream ended"
-            found += frames
-    assert len(found) == count and not any(frame.startswith(b"here ") for frame in found), found
-    return found
-
-
-def go(main: Callable[[], Awaitable[None]]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(2 * WAIT_S):
-            await main()
-
-    asyncio.run(bounded())
-
-
-async def write(road: Road, borough: str = LAMBETH, **changes: object) -> None:
-    """One note about somebody new, from that borough."""
-    await asyncio.to_thread(lambda: road.officer("okafor", borough).writes(JONAS, **changes))
 
 
 def test_a_step_reaches_the_borough_whose_it_is_and_no_other(road: Road) -> None:
@@ -254,64 +138,6 @@ def test_a_position_that_is_not_of_this_database_is_answered_with_load_anew(
     go(main)
 
 
-def test_a_connection_that_was_too_slow_is_repaired_from_the_database(road: Road) -> None:
-    async def main() -> None:
-        async with (
-            running(road.store) as hub,
-            listening(hub, RIVERA) as slow,
-            listening(hub, RIVERA) as quick,
-        ):
-            assert not behind(slow), "a line that takes what it is given needs no task"
-            slow.slow()
-            for _ in range(8):
-                road.passes(hours=30)
-                await write(road)
-                await hear(quick, 1)
-            assert len(slow.heard) == 0 and behind(slow)
-            slow.quick()
-            frames = await hear(slow, 8)
-            assert [int(frame.partition(b":")[0]) for frame in frames] == list(range(1, 9))
-            await write(road, category=Category.KNIFE)
-            assert len(await hear(slow, 1)) == 1
-            assert not behind(slow)
-
-    go(main)
-
-
-def test_a_connection_that_takes_nothing_is_ended(road: Road, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listener_module, "STUCK_SECONDS_MAX", 0.05)
-
-    async def main() -> None:
-        async with (
-            running(road.store) as hub,
-            listening(hub, RIVERA) as stuck,
-            listening(hub, RIVERA) as quick,
-        ):
-            stuck.slow()
-            await write(road)
-            assert len(await hear(quick, 1)) == 1
-            assert await stuck.frames(WAIT_S) is None
-
-    go(main)
-
-
-def test_a_line_that_breaks_ends_its_own_connection_and_no_other(road: Road) -> None:
-    class Broken(Ear):
-        async def send(self, message: Any) -> None:
-            raise OSError("gone")
-
-    async def main() -> None:
-        async with running(road.store) as hub, listening(hub, RIVERA) as good:
-            ear, audience = Broken(), audience_of(RIVERA)
-            assert audience is not None
-            hub.join(audience, b"s", ear.send, ear.end, hub.position)
-            await write(road)
-            assert len(await hear(good, 1)) == 1
-            assert await ear.frames(WAIT_S) is None
-
-    go(main)
-
-
 def test_who_signs_out_is_heard_of_and_the_others_are_told_that_it_is_there(
     road: Road, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -350,130 +176,6 @@ def test_who_was_away_for_too_long_loads_anew_and_then_goes_on(
             assert await listener.frames(WAIT_S) == [b"reload"]
             await write(road)
             assert len(await hear(listener, 1)) == 1
-
-    go(main)
-
-
-def test_what_was_announced_while_nobody_could_listen_is_found(
-    road: Road, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The announcement is lost with its connection: the sweep finds the step all the same."""
-    monkeypatch.setattr(stream, "SWEEP_SECONDS", 0.05)
-
-    async def main() -> None:
-        hub = make_hub(road.store)
-        monkeypatch.setattr(alert_steps, "TOPIC", "nobody listens")
-        await hub.start()
-        try:
-            async with listening(hub, RIVERA) as listener:
-                await write(road)
-                assert await hear(listener, 1) == [b"1:raised"]
-        finally:
-            await hub.stop()
-
-    go(main)
-
-
-def test_a_missed_word_makes_the_hub_look(road: Road) -> None:
-    class Silent:
-        """A store whose announcements are lost, and which then says that some may have been."""
-
-        def __init__(self, store: Store) -> None:
-            self.store = store
-            self.said: asyncio.Queue[str] = asyncio.Queue()
-
-        async def read(self, work: Callable[[Transaction], object]) -> object:
-            return await self.store.read(work)
-
-        @asynccontextmanager
-        async def subscribe(self, topic: str) -> AsyncIterator[AsyncIterator[str]]:
-            async def words() -> AsyncIterator[str]:
-                while True:
-                    yield await self.said.get()
-
-            yield words()
-
-    async def main() -> None:
-        silent = Silent(road.store)
-        hub = make_hub(silent)  # type: ignore[arg-type]  # as much of a store as a hub needs
-        await hub.start()
-        try:
-            async with listening(hub, RIVERA) as listener:
-                await write(road)
-                assert await listener.frames(0.2) == []
-                silent.said.put_nowait("")
-                assert await hear(listener, 1) == [b"1:raised"]
-        finally:
-            await hub.stop()
-
-    go(main)
-
-
-def test_a_database_that_fails_for_a_while_loses_no_step(road: Road) -> None:
-    failing = 3
-
-    def fetch(tx: Transaction, xid: int, event_id: int, limit: int) -> Sequence[Step]:
-        nonlocal failing
-        if failing:
-            failing -= 1
-            raise StorageUnavailable("not now")
-        return alert_steps.steps_after(tx, xid, event_id, limit)
-
-    async def main() -> None:
-        hub = make_hub(road.store, fetch)
-        await hub.start()
-        try:
-            async with listening(hub, RIVERA) as listener:
-                await write(road)
-                assert await hear(listener, 1) == [b"1:raised"]
-        finally:
-            await hub.stop()
-        assert failing == 0
-
-    go(main)
-
-
-def test_a_repair_that_fails_ends_the_connection_so_that_the_browser_comes_back(road: Road) -> None:
-    def fetch(tx: Transaction, xid: int, event_id: int, limit: int) -> Sequence[Step]:
-        raise StorageUnavailable("not now")
-
-    async def main() -> None:
-        await write(road)
-        hub = make_hub(road.store, fetch)
-        await hub.start()
-        try:
-            async with listening(hub, RIVERA, "0-0") as ear:
-                assert await ear.frames(WAIT_S) is None
-        finally:
-            await hub.stop()
-
-    go(main)
-
-
-def test_when_the_server_stops_every_stream_ends_at_once(road: Road) -> None:
-    async def main() -> None:
-        hub = make_hub(road.store)
-        await hub.start()
-        async with listening(hub, RIVERA) as waiting:
-            reading = asyncio.create_task(waiting.frames(WAIT_S))
-            await asyncio.sleep(0)
-            await hub.stop()
-            assert await reading is None
-            async with listening(hub, RIVERA) as late:
-                assert await late.frames(WAIT_S) is None
-            assert hub.listeners == 1
-        assert hub.listeners == 0
-
-    go(main)
-
-
-def test_a_store_that_closes_ends_every_stream(road: Road) -> None:
-    async def main() -> None:
-        async with running(road.store) as hub, listening(hub, RIVERA) as listener:
-            reading = asyncio.create_task(listener.frames(WAIT_S))
-            await asyncio.sleep(0)
-            await road.store.close()
-            assert await reading is None
 
     go(main)
 

@@ -17,11 +17,6 @@ from tests.client_stub.fake_server import NOW, FakeServer
 from tests.client_stub.kit import ADDRESS, WHEN, a_note, new_phone, states, sync_once
 
 
-@pytest.fixture
-def server() -> FakeServer:
-    return FakeServer()
-
-
 def test_the_private_key_stays_in_the_store_and_the_server_gets_the_public_half(
     tmp_path: Path, server: FakeServer
 ) -> None:
