@@ -44,6 +44,10 @@ def answer_same(
     offered = _offered(tx, review.subject_id)
     if child_id not in offered or not children_shown.candidates(tx, person, [child_id], now=now):
         raise NotAllowed("That child is not one of the candidates that you may choose.")
+    if children.standing_of(tx, child_id) is Standing.AWAITING_REVIEW:
+        raise NotAllowed(
+            "That record waits for a review itself.", "Load the review again: it is no candidate now."
+        )
     _close(tx, person, review, f"same:{child_id}", now)
     move(tx, actor, world, review.subject_id, review.holding_child_id, child_id, reason or DECIDED, now)
     propose_doubles(tx, world, child_id, offered, now=now)
@@ -167,6 +171,8 @@ def take_back(tx: Transaction, world: World, person: Person, subject_id: int, *,
         tx, actor, subject_id, Action.REVIEW, holding, now=now, reason=FOR_REVIEW_AGAIN, evidence=anew
     )
     tell_author(tx, subject_id)
+    if holding == child_id:
+        ask_again(tx, world, child_id, now=now)
     return ask(tx, subject_id, holding, person.borough or "", now)
 
 

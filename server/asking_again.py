@@ -45,13 +45,14 @@ def weigh(tx: Transaction, world: World, subject_id: int) -> Decision:
 
 
 def ask_again(tx: Transaction, world: World, child_id: int, *, now: int) -> None:
-    """Put a child who has just become known beside the candidates of every review that it may be the answer to."""
+    """Put a child who has just become known beside the candidates of every review that it may be the answer to, or
+    take it from them, where that has just been taken back."""
     keys = index_entry(children.record_of(tx, child_id)).keys
-    for subject_id, holding, record in links.waiting_subjects(tx, WEIGHED_AGAIN_MAX):
+    for subject_id, holding, record in note_subjects.waiting_subjects(tx, WEIGHED_AGAIN_MAX):
         if holding == child_id or looked_up(record).isdisjoint(keys):
             continue
         decision = weigh(tx, world, subject_id)
-        if any(candidate.child_id == child_id for candidate in decision.candidates):
+        if child_id in _ids(decision) | _ids(_last_weighed(tx, subject_id)):
             links.decide(
                 tx,
                 SYSTEM,
@@ -62,6 +63,14 @@ def ask_again(tx: Transaction, world: World, child_id: int, *, now: int) -> None
                 reason=decision.reason,
                 evidence=decision,
             )
+
+
+def _last_weighed(tx: Transaction, subject_id: int) -> Decision | None:
+    return next((event.evidence for event in reversed(links.history(tx, subject_id)) if event.evidence), None)
+
+
+def _ids(decision: Decision | None) -> set[int]:
+    return {candidate.child_id for candidate in decision.candidates} if decision else set()
 
 
 def propose_unseen(

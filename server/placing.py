@@ -292,6 +292,9 @@ def relocate(
     """Move a subject between timelines and judge both children anew."""
     running = duties.running_since(tx, from_child, note_subjects.id_of_subject(tx, subject_id))
     links.move(tx, subject_id, to_child)
+    if children.standing_of(tx, to_child) is Standing.RETIRED:
+        # It held nothing any more, and now it does: the next note about this child must find it.
+        children.set_standing(tx, actor, to_child, Standing.PROVISIONAL, now=now)
     if children.retire_if_empty(tx, actor, from_child, now=now):
         open_ids = duties.open_ids(tx, from_child)
         duties.close(tx, actor, open_ids, MOVED, now=now)

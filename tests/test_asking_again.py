@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from server import answering, merging
+from server.access.errors import NotAllowed
 from server.records import links, merges
 from server.records.links import Review
 from server.storage.port import Transaction
@@ -79,6 +80,34 @@ def test_a_child_called_new_is_offered_in_every_review_that_waits_for_it(road: R
     assert status(road, second) == "linked"
     undo(road, waits)
     assert status(road, second) == "in_review"
+
+
+def test_new_taken_back_takes_the_child_from_the_other_reviews(road: Road, amara: int) -> None:
+    (first, asked), (second, waits) = twin_waits(road), twin_waits(road, SOUTHWARK, Category.KNIFE)
+    new(road, asked)
+    twin = road.child_of(first)
+    undo(road, asked)
+    assert road.child_of(first) == twin and road.standing_of(twin) == "awaiting_review"
+    assert offered(road, waits) == [amara]
+    with pytest.raises(NotAllowed, match="waits for a review itself"):
+        same(road, waits, twin)
+    assert road.child_of(second) == waits.holding_child_id
+
+
+def test_who_is_said_to_be_a_record_that_holds_nothing_any_more_is_found_by_the_next_note(road: Road) -> None:
+    """Its one note was moved meanwhile; now another stands there."""
+    first = road.officer().writes(TWIN)
+    twin = road.child_of(first)
+    waits = road.review_of(road.officer("hale").writes(msgspec.structs.replace(TWIN, given_names="Tamsin")))
+    road.store.write_now(
+        lambda tx: answering.undo_link(
+            tx, road.worlds.current(tx), GAFFER, road.subject_of(first), now=road.now
+        )
+    )
+    assert road.standing_of(twin) == "retired"
+    same(road, waits, twin)
+    assert road.standing_of(twin) == "provisional"
+    assert road.count("child_key", f"child_id = {twin}") > 0
 
 
 def test_a_review_of_somebody_else_is_left_alone(road: Road, amara: int) -> None:

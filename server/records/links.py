@@ -14,7 +14,6 @@ from server.access.policy import Permission
 from server.audit import Actor, Verb, audited, impersonal, record
 from server.linkage.decide import Decision
 from server.linkage.newly import Basis
-from server.linkage.standardise import Record, decode_record
 from server.records.whole import WHOLE
 from server.storage.port import Transaction
 
@@ -253,17 +252,6 @@ def waiting(tx: Transaction, person: Person) -> list[Review]:
         {**marks, "most": REVIEWS_SHOWN_MAX},
     )
     return [_review(row) for row in rows]
-
-
-@impersonal("standardised descriptions, for the server's own work; nothing is shown")
-def waiting_subjects(tx: Transaction, most: int) -> list[tuple[int, int, Record]]:
-    """(subject, record that holds it, its description) of the reviews that wait anywhere, by what is at stake."""
-    rows = tx.rows(
-        "SELECT r.subject_id, s.child_id, s.record FROM review r JOIN subject s ON s.subject_id = r.subject_id"
-        f" WHERE r.closed_at IS NULL {BY_STAKE} LIMIT :most",
-        {"most": most},
-    )
-    return [(subject_id, child_id, decode_record(encoded)) for subject_id, child_id, encoded in rows]
 
 
 @impersonal("numbers only; raises NotAllowed without saying whether there is such a review")
