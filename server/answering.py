@@ -171,7 +171,7 @@ def take_back(tx: Transaction, world: World, person: Person, subject_id: int, *,
         tx, actor, subject_id, Action.REVIEW, holding, now=now, reason=FOR_REVIEW_AGAIN, evidence=anew
     )
     tell_author(tx, subject_id)
-    if holding == child_id:
+    if holding == child_id and events[-1].action is Action.NEW:
         ask_again(tx, world, child_id, now=now)
     return ask(tx, subject_id, holding, person.borough or "", now)
 
@@ -198,9 +198,9 @@ def _waiting_record(
     events: list[links.Event],
     now: int,
 ) -> int:
-    """The record on which a subject waits: the one that it waited on before, unless others have come to stand there
-    or it was merged, since it is a child that notes find then; else one of its own."""
-    before = next((event.child_id for event in events if event.action is Action.REVIEW), None)
+    """The record on which a subject waits: the one that it waited on last, unless others have come to stand there or
+    it is more than that record, since it is a child that notes find then; else one of its own."""
+    before = next((event.child_id for event in reversed(events) if event.action is Action.REVIEW), None)
     if before is None or not children.holds_only(tx, before, subject_id):
         note, ordinal = note_subjects.body_of_subject(tx, subject_id)
         return children.add(tx, actor, details_of(note, ordinal), record, Standing.AWAITING_REVIEW, now=now)

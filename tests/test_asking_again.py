@@ -9,14 +9,16 @@ import pytest
 
 from server import answering, merging
 from server.access.errors import NotAllowed
+from server.audit import Actor
 from server.records import links, merges
-from server.records.links import Review
+from server.records.links import Action, Review
 from server.storage.port import Transaction
 from sync.note import Subject
 from sync.vocabulary import Category
 from tests.road import AMARA, LAMBETH, SOUTHWARK, Road, somebody
 
 GAFFER = somebody("gaffer", "force_duty_officer", None)
+GAFFER_ACTOR = Actor("person", "gaffer")
 TWIN = msgspec.structs.replace(AMARA, given_names="Tobias", sex=None)
 """A brother of Amara's whom no registry has: by the home and the day alone he could be she."""
 
@@ -147,8 +149,10 @@ def test_new_taken_back_hides_no_child_that_other_notes_have_found(road: Road, a
     assert offered(road, asked)[0] == twin
     third = road.officer("grant").writes(TWIN, category=Category.MISSING)
     assert road.child_of(third) == twin
+    waited_on = road.child_of(first)
     same(road, asked, twin)
     undo(road, asked)
+    assert road.child_of(first) == waited_on
     assert (road.child_of(second), road.child_of(third)) == (twin, twin)
     assert road.count("child_key", f"child_id = {twin}") > 0
 
@@ -184,3 +188,20 @@ def test_brothers_and_sisters_among_the_candidates_are_not(road: Road, amara: in
     waits = road.review_of(road.officer().writes(msgspec.structs.replace(TWIN, given_names=None)))
     same(road, waits, amara)
     assert road.store.read_now(lambda tx: merges.waiting(tx, GAFFER)) == []
+
+
+def test_a_link_that_new_evidence_put_in_doubt_leaves_the_child_when_it_is_taken_back(
+    road: Road, amara: int
+) -> None:
+    officer = road.officer("okafor")
+    note_id = officer.writes(AMARA)
+    subject = road.subject_of(note_id)
+    review = Action.REVIEW
+    road.store.write_now(
+        lambda tx: links.decide(tx, GAFFER_ACTOR, subject, review, amara, now=road.now, reason="In doubt")
+    )
+    road.store.write_now(
+        lambda tx: answering.undo_link(tx, road.worlds.current(tx), GAFFER, subject, now=road.now)
+    )
+    assert road.child_of(note_id) != amara
+    assert road.standing_of(amara) == "known"
