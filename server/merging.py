@@ -223,8 +223,8 @@ def _group_anew(
     groups = clusters.regroup(tx, record_ids)
     joint.carry(tx, before, groups, now=now)
     if kind is EventKind.SEPARATED:
-        for record_id in sorted(record_ids):
-            parting.by_itself(tx, actor, record_id, world.pack, now=now)
+        for child_id in parting.beside_a_case(tx, record_ids):
+            parting.by_itself(tx, actor, child_id, world.pack, now=now)
     for kept_id in sorted(before | {group.kept_id for group in groups}):
         cases.reassess_together(tx, actor, kept_id, world.pack, now=now)
 

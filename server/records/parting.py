@@ -5,7 +5,9 @@ it. Parted, a record without the case is what it would be by itself: its borough
 and notes, and a duty that went to the lead is its own borough's, with the clock that runs.
 """
 
-from server.audit import Actor, Verb, audited, record
+from collections.abc import Collection
+
+from server.audit import Actor, Verb, audited, impersonal, record
 from server.casework.pack import Pack
 from server.casework.routing import OPEN_CASE
 from server.records import child_facts, children, handing, note_subjects, sight
@@ -14,9 +16,18 @@ from server.records.flags import SEPARATE
 from server.storage.port import Transaction
 
 
+@impersonal("numbers of records")
+def beside_a_case(tx: Transaction, record_ids: Collection[int]) -> list[int]:
+    """Those of these records that were one child with another which has or had a case."""
+    marks = {f"c{index}": child_id for index, child_id in enumerate(sorted(record_ids))}
+    wanted = ", ".join(f":{name}" for name in marks)
+    led = {one for (one,) in tx.rows(f"SELECT child_id FROM child_case WHERE child_id IN ({wanted})", marks)}
+    return [child_id for child_id in sorted(record_ids) if led - {child_id}]
+
+
 @audited(Verb.ALTERATION)
 def by_itself(tx: Transaction, actor: Actor, child_id: int, pack: Pack, *, now: int) -> None:
-    """Make the boroughs of a record, and whose its live duties are, what they are without the others."""
+    """Make the boroughs of a record, and whose its live duties are, what they are without the case of another."""
     child, facts = child_facts.facts(tx, child_id, now=now), note_subjects.facts_of_child(tx, child_id)
     owned = sight.owner(tx, child, facts, pack)
     for alert in _live(tx, child_id):
