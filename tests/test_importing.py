@@ -455,6 +455,23 @@ def test_search_follows_the_rows_and_misses_nobody_who_changes_meanwhile(night: 
     search_is_exact(road)
 
 
+@pytest.mark.usefixtures("in_small_parts")
+def test_the_engine_looks_at_the_tables_as_they_grow(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL would go on with the plans of tables that were empty, and read them from end to end for each part."""
+    monkeypatch.setattr(writing, "ROWS_BEFORE_ANALYSIS", 10)
+    kind: Any = night.road.store.read_now(type)
+    told, looked = list[tuple[str, int]](), list[tuple[str, int]]()
+    look = kind.analyse
+
+    def looking(tx: Transaction) -> None:
+        looked.append(told[-1])
+        look(tx)
+
+    monkeypatch.setattr(kind, "analyse", looking)
+    night.brings(*many(450), progress=lambda stage, rows, of: told.append((stage, rows)))
+    assert looked == [("written", 40), ("written", 400), ("searchable", 450)]
+
+
 @pytest.mark.parametrize("helped", [False, True], ids=["alone", "helped"])
 @pytest.mark.usefixtures("in_small_parts")
 def test_stopped_anywhere_and_run_again_it_ends_as_if_never_stopped(

@@ -41,6 +41,9 @@ BATCHES_WAITING_MAX = 5
 
 CHANGED_MEANWHILE = "changed while it was read. Import it again once it is whole."
 
+ROWS_BEFORE_ANALYSIS = 1_000
+"""So many, ten times as many, and so on: then the tables are another size than their plans were made for."""
+
 PAUSE_SECONDS = 0.01
 """Between two transactions: whoever else waits to write looks more often (`storage/writer.py`) and goes first."""
 
@@ -77,6 +80,7 @@ class Import:
         self.run_id = 0
         self.began = time.monotonic()
         self.written = 0
+        self._analyse_at: dict[str, int] = {}
         self.free_since = 0.0
         """When the last transaction ended, by this process's clock."""
 
@@ -86,9 +90,7 @@ class Import:
             lambda tx: registry.begin_run(tx, self.actor, digest, now=now)
         )
         self.work = work = found.count(NEW) + found.count(CHANGED)
-        searchable = Searchable(
-            self.store, self._write, lambda moved: self.progress("searchable", moved, None)
-        )
+        searchable = Searchable(self.store, self._write, self._made_searchable)
         with ExitStack() as stack:
             helpers = self._helpers(stack) if work >= ROWS_FOR_PROCESSES_MIN else None
             try:
@@ -178,8 +180,19 @@ class Import:
         self._write(work)
         self.written += len(ready)
         self.progress("written", self.written, self.work)
+        self._grown("written", self.written)
         if self.store.read_now(_runs) >= index.RUNS_MAX:
             self._fold()
+
+    def _made_searchable(self, moved: int) -> None:
+        self.progress("searchable", moved, None)
+        self._grown("searchable", moved)
+
+    def _grown(self, what: str, rows: int) -> None:
+        """So many rows of a kind are new: let the engine look at what it has to plan for."""
+        if rows >= self._analyse_at.get(what, ROWS_BEFORE_ANALYSIS):
+            self._write(lambda tx: tx.analyse())
+            self._analyse_at[what] = 10 * rows
 
     def _mark(self, ids: Sequence[int], mark: Callable[..., int]) -> int:
         """Say of children that they left or returned, some thousand at a time."""

@@ -154,6 +154,10 @@ class Transaction(Protocol):
         taken inside a savepoint that is undone is let go.
         """
 
+    def analyse(self) -> None:
+        """Look again how large the tables are and what is in them, where the engine plans by that: after much was
+        written at once it would go on as if they were empty, until it looks by itself."""
+
     def at_commit(self, work: Callable[[Transaction], None]) -> None:
         """Run `work` last, in this transaction; what it raises undoes the transaction.
 

@@ -62,6 +62,9 @@ class PostgresTransaction(TransactionState):
             "SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only') = 'on'"
         )
 
+    def analyse(self) -> None:
+        self._run("ANALYZE", NO_PARAMS)
+
     def each(self, name: str) -> str:
         return f"(SELECT jsonb_array_elements_text((:{name})::jsonb))"
 

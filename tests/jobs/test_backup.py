@@ -17,6 +17,7 @@ from server.storage import StorageUnavailable, Store, open_store
 from server.storage.blobs import Blobs
 from server.storage.copies import copy_database, copy_name
 from tests.road import START_MS, Officer, Road
+from tests.storage.conformance import rows_planned_for
 
 ACTOR = Actor("system", "tests")
 
@@ -88,6 +89,7 @@ def test_what_a_phone_holds_comes_back_after_a_restore(
     store = open_store(elsewhere)
     try:
         assert note_ids(store) == {first}
+        assert store.read_now(lambda tx: tx.sole_writer or rows_planned_for(tx, "note") == 1)
         assert store.write_now(reference.incarnation) != before, "phones must notice"
         assert durable(store, officer) == {officer.epoch: 1}
         officer.road = Road(store)

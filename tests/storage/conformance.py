@@ -251,10 +251,25 @@ class TransactionConformance:
     def test_a_database_that_may_be_written_says_so(self, things: Store) -> None:
         assert things.read_now(lambda tx: tx.may_be_written()) is True
 
+    def test_the_engine_looks_at_its_tables_when_it_is_asked_to(self, things: Store) -> None:
+        def work(tx: Transaction) -> None:
+            tx.executemany(
+                "INSERT INTO change (writer, round) VALUES (:writer, 1)", [{"writer": n} for n in range(40)]
+            )
+            tx.analyse()
+
+        things.write_now(work)
+        assert things.read_now(lambda tx: tx.sole_writer or rows_planned_for(tx, "change") == 40)
+
     def test_settled_is_a_condition_on_a_change(self, things: Store) -> None:
         things.write_now(lambda tx: tx.execute("INSERT INTO change (writer, round) VALUES (1, 1)"))
         found = things.read_now(lambda tx: tx.rows(f"SELECT writer FROM change WHERE {tx.settled}"))
         assert found == [(1,)]
+
+
+def rows_planned_for(tx: Transaction, table: str) -> int:
+    """How many rows PostgreSQL takes a table to have."""
+    return int(tx.value("SELECT reltuples FROM pg_class WHERE relname = :table", {"table": table}))
 
 
 async def _recorded(things: Store, work: Callable[[Transaction], T]) -> T:

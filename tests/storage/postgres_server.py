@@ -5,7 +5,8 @@ database of a server hold back `Transaction.settled` for all of them, and then o
 would see another's.
 
 The tests' server does not fsync, for speed: killing processes loses nothing even so, because what
-was written stays with the operating system. Benchmarks ask for `durable=True`.
+was written stays with the operating system. Benchmarks ask for `durable=True`: on disk, and with
+plans that follow the tables as they grow, as wherever nobody turned that off.
 """
 
 from __future__ import annotations
@@ -34,11 +35,15 @@ COMMON = {
     "max_locks_per_transaction": "128",
     "shared_buffers": "64MB",
     "log_min_messages": "warning",
-    "autovacuum": "off",  # its ANALYZE is a transaction too, and would hold back `settled`
     # Off, as a careless administrator might have it: the store must ask for it by itself.
     "synchronous_commit": "off",
 }
-QUICK = {"fsync": "off", "full_page_writes": "off"}
+QUICK = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",  # its ANALYZE is a transaction too, and would hold back `settled`
+}
+DURABLE = {"autovacuum_naptime": "10s"}
 
 
 class NoPostgres(Exception):
@@ -93,7 +98,7 @@ def private_server(*, durable: bool = False) -> Iterator[str]:
             cwd=folder,
             **account,
         )
-        options = {**COMMON, "unix_socket_directories": str(folder), **({} if durable else QUICK)}
+        options = {**COMMON, "unix_socket_directories": str(folder), **(DURABLE if durable else QUICK)}
         arguments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         with (folder / "server.log").open("wb") as log:
             server = subprocess.Popen(
