@@ -3,10 +3,12 @@
 from server.access.errors import NotAllowed
 from server.access.identity import Person
 from server.access.policy import Permission
+from server.asking_again import ask_again, described_now, propose_doubles, propose_unseen, weigh
 from server.audit import Actor
+from server.linkage.decide import Decision
 from server.linkage.newly import Basis
-from server.linkage.standardise import Record, standardise
-from server.placing import ask, details_of, move, relocate
+from server.linkage.standardise import Record
+from server.placing import ask, details_of, move, relocate, tell_author
 from server.records import children, children_shown, links, note_subjects, who_is_who
 from server.records.child import Standing
 from server.records.links import Action
@@ -39,12 +41,16 @@ def answer_same(
     who_is_who.hold(tx)
     review = links.require_review(tx, person, review_id)
     actor = Actor("person", person.username)
-    if child_id not in _offered(tx, review.subject_id) or not children_shown.candidates(
-        tx, person, [child_id], now=now
-    ):
+    offered = _offered(tx, review.subject_id)
+    if child_id not in offered or not children_shown.candidates(tx, person, [child_id], now=now):
         raise NotAllowed("That child is not one of the candidates that you may choose.")
+    if children.standing_of(tx, child_id) is Standing.AWAITING_REVIEW:
+        raise NotAllowed(
+            "That record waits for a review itself.", "Load the review again: it is no candidate now."
+        )
     _close(tx, person, review, f"same:{child_id}", now)
     move(tx, actor, world, review.subject_id, review.holding_child_id, child_id, reason or DECIDED, now)
+    propose_doubles(tx, world, child_id, offered, now=now)
 
 
 def answer_new(
@@ -58,6 +64,10 @@ def answer_new(
     child_id = review.holding_child_id
     children.set_standing(tx, actor, child_id, Standing.KNOWN, now=now)
     links.decide(tx, actor, review.subject_id, Action.NEW, child_id, now=now, reason=reason or DECIDED)
+    tell_author(tx, review.subject_id)
+    seen = _offered(tx, review.subject_id) | links.ruled_out(tx, review.subject_id)
+    propose_unseen(tx, world, review.subject_id, child_id, seen, now=now)
+    ask_again(tx, world, child_id, now=now)
 
 
 def answer_not_same(
@@ -87,14 +97,8 @@ def answer_not_same(
         child_id,
         now=now,
         reason=reason or RULED_OUT,
-        basis=Basis(_described_now(tx, review.subject_id), children.record_of(tx, child_id)),
+        basis=Basis(described_now(tx, review.subject_id), children.record_of(tx, child_id)),
     )
-
-
-def _described_now(tx: Transaction, subject_id: int) -> Record:
-    """A subject as its author describes it now, standardised."""
-    note, ordinal = note_subjects.newest_body(tx, subject_id)
-    return standardise(details_of(note, ordinal).description())
 
 
 def answer_maybe_same(
@@ -157,18 +161,52 @@ def take_back(tx: Transaction, world: World, person: Person, subject_id: int, *,
     record, note_key, _ = note_subjects.subject_record(tx, subject_id)
     child_id = dict(note_subjects.subjects_of(tx, note_key))[subject_id]
     events = links.history(tx, subject_id)
-    holding = next((event.child_id for event in events if event.action is Action.REVIEW), None)
-    if holding is None:
-        note, ordinal = note_subjects.body_of_subject(tx, subject_id)
-        details = details_of(note, ordinal)
-        holding = children.add(tx, actor, details, record, Standing.AWAITING_REVIEW, now=now)
-    elif holding != child_id or events[-1].action is Action.NEW:
-        children.set_standing(tx, actor, holding, Standing.AWAITING_REVIEW, now=now)
+    holding = _waiting_record(tx, actor, subject_id, child_id, record, events, now)
+    anew = None
     if holding != child_id:
         links.decide(tx, actor, subject_id, Action.UNLINK, child_id, now=now, reason="Taken back by a person")
         relocate(tx, actor, world, subject_id, child_id, holding, now)
-    links.decide(tx, actor, subject_id, Action.REVIEW, holding, now=now, reason=FOR_REVIEW_AGAIN)
+        anew = _with_what_it_left(tx, actor, world, subject_id, child_id, events[-1], now)
+    links.decide(
+        tx, actor, subject_id, Action.REVIEW, holding, now=now, reason=FOR_REVIEW_AGAIN, evidence=anew
+    )
+    tell_author(tx, subject_id)
+    if holding == child_id and events[-1].action is Action.NEW:
+        ask_again(tx, world, child_id, now=now)
     return ask(tx, subject_id, holding, person.borough or "", now)
+
+
+def _with_what_it_left(
+    tx: Transaction, actor: Actor, world: World, subject_id: int, left_id: int, last: links.Event, now: int
+) -> Decision | None:
+    """What linkage says now of a subject that was called a child of its own and leaves a record on which others
+    stand: that record is a candidate too, and no longer one that a person knows to be a child."""
+    standing, alone = children.standing_of(tx, left_id), children.whole(tx, [left_id]) == {left_id}
+    if last.action is not Action.NEW or (alone and standing is Standing.RETIRED):
+        return None
+    if alone and standing is Standing.KNOWN:
+        children.set_standing(tx, actor, left_id, Standing.PROVISIONAL, now=now)
+    return weigh(tx, world, subject_id)
+
+
+def _waiting_record(
+    tx: Transaction,
+    actor: Actor,
+    subject_id: int,
+    child_id: int,
+    record: Record,
+    events: list[links.Event],
+    now: int,
+) -> int:
+    """The record on which a subject waits: the one that it waited on last, unless others have come to stand there or
+    it is more than that record, since it is a child that notes find then; else one of its own."""
+    before = next((event.child_id for event in reversed(events) if event.action is Action.REVIEW), None)
+    if before is None or not children.holds_only(tx, before, subject_id):
+        note, ordinal = note_subjects.body_of_subject(tx, subject_id)
+        return children.add(tx, actor, details_of(note, ordinal), record, Standing.AWAITING_REVIEW, now=now)
+    if before != child_id or events[-1].action is Action.NEW:
+        children.set_standing(tx, actor, before, Standing.AWAITING_REVIEW, now=now)
+    return before
 
 
 def _offered(tx: Transaction, subject_id: int) -> set[int]:

@@ -18,9 +18,9 @@ from collections.abc import Iterable, Sequence
 
 from server import placing
 from server.foreseen import Foreseen, Foresight
-from server.linkage.blocking import blocking_keys, lookup_keys
+from server.linkage.blocking import blocking_keys
 from server.linkage.decide import LINK, NEW
-from server.linkage.standardise import Record
+from server.linkage.entries import looked_up
 from server.placing import Described, Placement
 from server.storage.port import Transaction
 from server.world import World
@@ -96,7 +96,7 @@ class Beside:
         """Whether another push may have made this child before its keys were held, or this one since."""
         return any(
             placement.decision.outcome == NEW
-            or not self._made.isdisjoint(_looked_up(placement.subject.record))
+            or not self._made.isdisjoint(looked_up(placement.subject.record))
             for placement in placements
         )
 
@@ -116,10 +116,6 @@ def _needed(placements: Iterable[Placement]) -> Iterable[str]:
     for placement in placements:
         decision, record = placement.decision, placement.subject.record
         if decision.outcome == NEW:
-            yield from (f"key:{key}" for key in {*_looked_up(record), *blocking_keys(record)})
+            yield from (f"key:{key}" for key in {*looked_up(record), *blocking_keys(record)})
         elif decision.outcome == LINK:
             yield f"child:{placement.kept_id}"
-
-
-def _looked_up(record: Record) -> set[int]:
-    return {key for lookup in lookup_keys(record) for key in (lookup.key, *lookup.refined)}

@@ -14,7 +14,17 @@ from server.access.errors import NotAllowed
 from server.access.identity import Person
 from server.access.policy import Permission
 from server.audit import Actor
-from server.records import cases, children, children_shown, clusters, duties, joint, merges, who_is_who
+from server.records import (
+    cases,
+    children,
+    children_shown,
+    clusters,
+    duties,
+    joint,
+    merges,
+    parting,
+    who_is_who,
+)
 from server.records.child import Standing
 from server.records.clusters import Action, Event
 from server.records.steps import EventKind
@@ -151,16 +161,21 @@ def undo(
     access_reason: str | None = None,
     about: int | None = None,
 ) -> Decided:
-    """Take back a merge or any other decision here. Raises NotAllowed (also where there is none that stands) and
-    ReasonNeeded. `about`: a record that the decision must be about.
+    """Take back a merge or any other decision here. Raises NotAllowed (also where there is none), ReasonNeeded, and
+    Impossible where somebody was quicker. `about`: a record that the decision must be about.
     """
     _may_decide(person)
     who_is_who.hold(tx)
-    event = clusters.standing(tx, event_id)
+    standing = clusters.standing(tx, event_id)
+    event = standing or clusters.taken_back(tx, event_id)
     if event is None or (about is not None and about not in _whole_of(tx, event)):
         raise NotAllowed("There is no such decision among those you may undo.")
     for child_id in _named(event):
         children_shown.require_sight(tx, person, child_id, access_reason)
+    if standing is None:
+        raise Impossible(
+            "This decision has been taken back already.", "Open the child again to see by whom, and when."
+        )
     actor = Actor("person", person.username)
     undone = clusters.decide(
         tx,
@@ -207,6 +222,9 @@ def _group_anew(
     before = {children.kept(tx, child_id) for child_id in record_ids}
     groups = clusters.regroup(tx, record_ids)
     joint.carry(tx, before, groups, now=now)
+    if kind is EventKind.SEPARATED:
+        for child_id in parting.beside_a_case(tx, record_ids):
+            parting.by_itself(tx, actor, child_id, world.pack, now=now)
     for kept_id in sorted(before | {group.kept_id for group in groups}):
         cases.reassess_together(tx, actor, kept_id, world.pack, now=now)
 

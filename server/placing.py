@@ -120,7 +120,20 @@ def decide(
 
 def status_of(placements: Sequence[Placement]) -> notes.Status:
     """What the author is told of a note: linked where any subject was, else in review, else new."""
-    actions = {Action(placement.decision.outcome) for placement in placements}
+    return _status({Action(placement.decision.outcome) for placement in placements})
+
+
+def tell_author(tx: Transaction, subject_id: int) -> None:
+    """The same after a person has decided, or taken a decision back, on this subject of it."""
+    _, note_key, _ = note_subjects.subject_record(tx, subject_id)
+    actions = {
+        next(event.action for event in reversed(links.history(tx, one)) if event.action in _STATUS)
+        for one, _ in note_subjects.subjects_of(tx, note_key)
+    }
+    notes.set_status(tx, [note_subjects.id_of_subject(tx, subject_id)], _status(actions))
+
+
+def _status(actions: set[Action]) -> notes.Status:
     return next(status for action, status in _STATUS.items() if action in actions)
 
 
@@ -270,7 +283,7 @@ def move(
     """Link a subject to another child than the one it stands on."""
     links.decide(tx, actor, subject_id, Action.LINK, to_child, now=now, reason=reason, evidence=evidence)
     relocate(tx, actor, world, subject_id, from_child, to_child, now)
-    notes.set_status(tx, [note_subjects.id_of_subject(tx, subject_id)], notes.Status.LINKED)
+    tell_author(tx, subject_id)
 
 
 def relocate(
@@ -279,6 +292,9 @@ def relocate(
     """Move a subject between timelines and judge both children anew."""
     running = duties.running_since(tx, from_child, note_subjects.id_of_subject(tx, subject_id))
     links.move(tx, subject_id, to_child)
+    if children.standing_of(tx, to_child) is Standing.RETIRED:
+        # It held nothing any more, and now it does: the next note about this child must find it.
+        children.set_standing(tx, actor, to_child, Standing.PROVISIONAL, now=now)
     if children.retire_if_empty(tx, actor, from_child, now=now):
         open_ids = duties.open_ids(tx, from_child)
         duties.close(tx, actor, open_ids, MOVED, now=now)

@@ -34,7 +34,6 @@ class Permission(StrEnum):
     SEE_CHILDREN = "children.view"
     SEARCH_CHILDREN = "children.search"
     SEARCH_ELSEWHERE = "children.search_elsewhere"
-    MERGE_CHILDREN = "children.merge"
     DECIDE_LINKS = "links.decide"
     SET_GRADES = "grades.set"
     LOWER_GRADES = "grades.lower"

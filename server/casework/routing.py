@@ -22,6 +22,9 @@ from server.casework.pack import Pack
 OTHER_FORCE = "other-force"
 """The owner of what belongs to no borough of this force."""
 
+OPEN_CASE = "Open case"
+"""How the reason begins where the borough that has the child's open case owns a note."""
+
 
 class Ownership(msgspec.Struct, frozen=True, kw_only=True):
     """Who owns a note about a child.
@@ -75,7 +78,7 @@ def _owner(
             if child.responsible_authority:
                 reason = "looked after" if child.looked_after else "open case"
                 return borough, f"Responsible authority ({reason})", lead
-            return borough, "Open case", lead
+            return borough, OPEN_CASE, lead
     for borough, why in (
         (child.home_borough, "Home"),
         (found_borough, "Where the child was found"),

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from server.linkage.blocking import blocking_keys
+from server.linkage.blocking import blocking_keys, lookup_keys
 from server.linkage.standardise import Record
 
 
@@ -38,6 +38,11 @@ decode_entry = msgspec.msgpack.Decoder(Entry).decode
 def index_entry(record: Record) -> Entry:
     """What a child is to be found by."""
     return Entry(blocking_keys(record))
+
+
+def looked_up(record: Record) -> set[int]:
+    """Every key under which a description may find a child."""
+    return {key for lookup in lookup_keys(record) for key in (lookup.key, *lookup.refined)}
 
 
 def run_of(entries: Sequence[Entry]) -> Run:

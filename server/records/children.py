@@ -132,6 +132,19 @@ def retire_if_empty(tx: Transaction, actor: Actor, child_id: int, *, now: int) -
     return True
 
 
+@impersonal("a yes or a no")
+def holds_only(tx: Transaction, child_id: int, subject_id: int) -> bool:
+    """Whether a record is for this subject alone: nothing else stands on it, it is merged with no other, and no
+    registry has it."""
+    found = tx.row(
+        "SELECT 1 FROM child c WHERE c.child_id = :child AND"
+        " (c.cluster_id IS NOT NULL OR c.registry_id IS NOT NULL OR EXISTS"
+        " (SELECT 1 FROM subject s WHERE s.child_id = c.child_id AND s.subject_id <> :subject))",
+        {"child": child_id, "subject": subject_id},
+    )
+    return found is None
+
+
 @impersonal("borough codes, asked in order to decide whether the child may be shown")
 def boroughs(tx: Transaction, child_id: int) -> frozenset[str]:
     """The boroughs that have to do with a child: with any of its records, where several were merged."""

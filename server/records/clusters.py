@@ -129,6 +129,13 @@ def standing(tx: Transaction, event_id: int) -> Event | None:
     return _event(row) if row else None
 
 
+@impersonal("one decision by number")
+def taken_back(tx: Transaction, event_id: int) -> Event | None:
+    """A decision that somebody has taken back; None for any other number."""
+    row = tx.row(f"{_EVENT} WHERE e.event_id = :event AND NOT {_STANDS}", {"event": event_id})
+    return _event(row) if row else None
+
+
 @impersonal("decisions by number; a person sees them with the child, whose showing is logged")
 def history(tx: Transaction, child_ids: Collection[int]) -> list[Event]:
     """Every decision on these records, oldest first, those that were taken back included."""

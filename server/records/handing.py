@@ -11,6 +11,7 @@ from server.access.identity import Person
 from server.audit import Actor, Verb, audited, impersonal, record
 from server.casework.clocks import deadline, first_hearing_at
 from server.casework.pack import Pack
+from server.casework.routing import Ownership
 from server.records import duties, steps
 from server.records.alerts import SELECT, Alert, AlertConflict, State, alert_of, get
 from server.storage.port import Transaction
@@ -47,7 +48,7 @@ def hand_over(
         " WHERE alert_id = :alert",
         {
             "to": to,
-            "hears": _hears_anew(alert, pack, now) if anew else alert.escalates_at,
+            "hears": hears_anew(alert, pack, now) if anew else alert.escalates_at,
             "alert": alert.alert_id,
         },
     )
@@ -68,14 +69,26 @@ def open_beside(tx: Transaction, alert: Alert) -> Alert | None:
 
 @impersonal("two duties go on as one; the closing is logged by `duties.close`")
 def fold(
-    tx: Transaction, actor: Actor, alert: Alert, owner: str | None, why: str, *, hears_at: int, now: int
+    tx: Transaction,
+    actor: Actor,
+    alert: Alert,
+    owner: str | None,
+    why: str,
+    *,
+    hears_at: int,
+    now: int,
+    of: Ownership | None = None,
 ) -> int:
-    """Let the open alert about the same child grow by this one, and close this one; the open one's number."""
+    """Let the open alert about the same child grow by this one, and close this one; the open one's number.
+
+    `of`: whose the duty is from now on, where it is another borough's. Its clock runs on.
+    """
     flags = tx.rows("SELECT flag_id FROM alert_flag WHERE alert_id = :alert", {"alert": alert.alert_id})
     duty = duties.Duty(
         child_id=alert.child_id,
-        borough=alert.borough,
-        owner_reason=alert.owner_reason,
+        borough=of.owner if of else alert.borough,
+        owner_reason=of.reason if of else alert.owner_reason,
+        copies=of.copies if of else (),
         grade=alert.grade,
         why=alert.why,
         flag_ids=tuple(flag_id for (flag_id,) in flags),
@@ -100,7 +113,7 @@ def _join(
             "Another alert about this child waits for somebody else.",
             "Give this one to them, or hand that one over first.",
         )
-    goes_on = fold(tx, actor, alert, to, GOES_ON, hears_at=_hears_anew(alert, pack, now), now=now)
+    goes_on = fold(tx, actor, alert, to, GOES_ON, hears_at=hears_anew(alert, pack, now), now=now)
     found = get(tx, goes_on)
     assert found is not None, "alerts are never deleted"
     _tell(tx, found, actor, to, reason, now)
@@ -114,7 +127,8 @@ def _tell(tx: Transaction, alert: Alert, actor: Actor, to: str, reason: str, now
     )  # fmt: skip
 
 
-def _hears_anew(alert: Alert, pack: Pack, now: int) -> int:
+@impersonal("a time")
+def hears_anew(alert: Alert, pack: Pack, now: int) -> int:
     """When somebody more hears if the new owner does not answer: as of a duty that begins now."""
     preset = pack.preset_of(alert.borough)
     ends_at = deadline(alert.grade, preset, now, now, pack).deadline_at

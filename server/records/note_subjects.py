@@ -7,6 +7,7 @@ import msgspec
 from server.audit import impersonal
 from server.casework.facts import NoteFact
 from server.linkage.standardise import Record
+from server.records.links import BY_STAKE
 from server.records.whole import WHOLE
 from server.storage.port import Transaction
 from sync.note import Amendment, Note
@@ -114,6 +115,17 @@ def subject_record(tx: Transaction, subject_id: int) -> tuple[Record, int, int]:
     row = tx.row("SELECT record, note_key, ordinal FROM subject WHERE subject_id = :id", {"id": subject_id})
     assert row is not None, "a subject is never deleted"
     return _record_decoder.decode(row[0]), row[1], row[2]
+
+
+@impersonal("standardised descriptions, for the server's own work; nothing is shown")
+def waiting_subjects(tx: Transaction, most: int) -> list[tuple[int, int, Record]]:
+    """(subject, record that holds it, its description) of the reviews that wait anywhere, by what is at stake."""
+    rows = tx.rows(
+        "SELECT r.subject_id, s.child_id, s.record FROM review r JOIN subject s ON s.subject_id = r.subject_id"
+        f" WHERE r.closed_at IS NULL {BY_STAKE} LIMIT :most",
+        {"most": most},
+    )
+    return [(subject_id, child_id, _record_decoder.decode(encoded)) for subject_id, child_id, encoded in rows]
 
 
 @impersonal("numbers only")

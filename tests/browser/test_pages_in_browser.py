@@ -216,7 +216,7 @@ def same_numbers(page: Page, within: str) -> int:
     ]
     assert [number.removeprefix("= ") for number in drawn] == [cell.partition(",")[0] for cell in told]
     said = place.locator("svg.chart desc").text_content() or ""
-    assert all(f"{number.removeprefix('= ')} bits." in said for number in drawn)
+    assert all(f"({number.removeprefix('= ')} bits)." in said for number in drawn)
     return len(drawn)
 
 

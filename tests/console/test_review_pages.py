@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from typing import Any
 
@@ -9,6 +10,8 @@ import msgspec
 import pytest
 
 from server.access.policy import Permission
+from server.linkage.explain import explain, in_words
+from server.records import links
 from tests.console.kit import Browser, text
 from tests.http.kit import Client, add_person, services_of
 from tests.road import AMARA, AMARA_VAGUE, CAMDEN, Road
@@ -257,3 +260,21 @@ def test_the_reviews_before_and_after_are_a_key_away(rivera: Browser, road: Road
     one, two = rivera.get(f"/reviews/{first}").text, rivera.get(f"/reviews/{second}").text
     assert f'href="/reviews/{second}" data-key="j"' in one and 'data-key="k"' not in one
     assert f'href="/reviews/{first}" data-key="k"' in two and 'data-key="j"' not in two
+
+
+def test_the_chart_says_what_the_terminal_says(rivera: Browser, road: Road) -> None:
+    road.child(AMARA)
+    twin = msgspec.structs.replace(AMARA, given_names="Tobias")
+    note = road.officer().writes(twin)
+    review = road.review_of(note)
+    [event] = road.store.read_now(lambda tx: links.history(tx, review.subject_id))
+    decision = event.evidence
+    assert decision is not None
+    world = road.store.read_now(road.worlds.current)
+    lines = in_words(explain(decision.candidates[0], world.decider.model, start=decision.start))
+    assert any("put right by how often" in line for line in lines)
+    page = rivera.get(f"/reviews/{review.review_id}").text
+    described = re.search(r"<desc[^>]*>(.*?)</desc>", page, re.DOTALL)
+    assert described is not None
+    assert html.unescape(described[1]).strip() == " ".join(f"{line}." for line in lines)
+    assert "put right by how often" in text(page[page.index('<table class="fall"') :])

@@ -70,7 +70,8 @@ def test_merged_the_old_record_leads_to_the_one_that_goes_on(rivera: Browser, ro
         assert page.status_code == 200 and words in said
         assert "Undone: merged, the same child" in said and "/merges/" not in page.text
         assert "Missing, with a sign of exploitation" not in said
-    assert rivera.send(f"/merges/{event}/undo").status_code == 404
+    again = rivera.send(f"/merges/{event}/undo")
+    assert again.status_code == 409 and "taken back already" in again.text
 
 
 def test_the_queue_goes_on_with_both_duties(rivera: Browser, road: Road) -> None:

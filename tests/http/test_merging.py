@@ -47,7 +47,7 @@ def test_merged_and_back(desk: Desk, road: Road, two: tuple[int, int]) -> None:
     back = desk.post(f"/api/children/{one}/unmerge", json=event)
     assert back.status_code == 200, back.text
     assert desk.get(f"/api/children/{third}").json()["child"]["record_ids"] == [third]
-    assert_problem(desk.post(f"/api/children/{one}/unmerge", json=event), 403, "not-allowed")
+    assert_problem(desk.post(f"/api/children/{one}/unmerge", json=event), 409, "conflict")
 
 
 def test_two_children_and_back(desk: Desk, two: tuple[int, int]) -> None:

@@ -152,6 +152,8 @@ async def undo(
         await services.store.write(take_back)
     except (NotAllowed, ReasonNeeded):
         raise missing() from None
+    except Impossible:
+        return go(f"/pairs/{proposal_id}", said_cookie(services, "pair-changed"))
     return go(f"/pairs/{proposal_id}", said_cookie(services, "pair-undone"))
 
 

@@ -34,7 +34,7 @@ from server.console.views import Shell
 from server.console.views_same import SamePage
 from server.duplicates import Duplicates
 from server.http.auth import requires
-from server.http.problems import BAD_REQUEST, Problem
+from server.http.problems import BAD_REQUEST, CONFLICT, Problem
 from server.http.services import Services
 from server.merging import Decided, Impossible
 from server.records.child import Standing
@@ -225,12 +225,15 @@ async def undo(
     """Take a merge, or another decision on records, back."""
     now, event_id = now_ms(), known_number(event_id)
     # The reason lets it through where a record is restricted: it shows nothing of the record.
-    kept_id = await _done(
-        services,
-        lambda tx: merging.undo(
-            tx, services.worlds.current(tx), person, event_id, now=now, access_reason=UNDO_REASON
-        ),
-    )
+    try:
+        kept_id = await _done(
+            services,
+            lambda tx: merging.undo(
+                tx, services.worlds.current(tx), person, event_id, now=now, access_reason=UNDO_REASON
+            ),
+        )
+    except Impossible as error:
+        raise Problem(CONFLICT, str(error), hint=error.hint) from None
     return go(f"/children/{kept_id}", said_cookie(services, "merge-undone"))
 
 
