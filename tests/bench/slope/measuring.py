@@ -130,8 +130,9 @@ class Measured:
             totals = self._services.totals
             return pulling.page(tx, device, None, start, (), 100_000, now=now_ms(), totals=totals)
 
-        after = self._store.read_now(look).after
-        return PullRequest(cursor=cursor.seal(after, self._services.cursor_key))
+        page = self._store.read_now(look)
+        self._services.totals.keep(page.totals)
+        return PullRequest(cursor=cursor.seal(page.after, self._services.cursor_key))
 
     def _pull_nothing(self, phone: Phone, asked: PullRequest) -> Spent:
         """As phones ask every few minutes, answered as the server does (`server/http/at_once.py`)."""
