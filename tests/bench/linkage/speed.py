@@ -57,7 +57,7 @@ def peak_mib() -> float:
     return 0.0
 
 
-def _mixed(held: Held, notes: int) -> tuple[list[Description], list[Description]]:
+def mixed(held: Held, notes: int) -> tuple[list[Description], list[Description]]:
     """Notes of every stratum in an order drawn from a seed: those to warm up with, and as many others as are asked for.
 
     No note is in both. A server has decided thousands since it began, and remembers the names of these."""
@@ -77,7 +77,7 @@ def ours(held: Held, notes: int) -> dict[str, float]:
         counts = load_frequencies(tx)
         assert counts
         decider, source = Decider(default_model().with_term_frequencies(counts)), StoredIndex(tx)
-        before_all, asked = _mixed(held, notes)
+        before_all, asked = mixed(held, notes)
         for note in before_all:
             decider.decide(standardise(note), source)
         took, used, compared = [], [], []
@@ -110,16 +110,16 @@ def both(held: Held, settings: dict[str, Any], times: int, a_round: int) -> dict
         def measure(tx: Transaction) -> list[_Round]:
             stored = StoredIndex(tx)
             by_stored, by_packed = _decide(held, stored), _decide(held, packed)
-            before_all, mixed = _mixed(held, ROUNDS * a_round)
+            before_all, chosen = mixed(held, ROUNDS * a_round)
             for note in before_all:
                 by_stored(note)
                 by_packed(note)
             for note in before_all[:WARM_UP_QUERIES]:
                 _peer_times(splink, _asked(note, stored))
             rounds = []
-            for at in range(0, len(mixed), a_round):
-                notes = mixed[at : at + a_round]
-                asked = [_asked(note, stored) for note in notes[:: -(-len(mixed) // times)]]
+            for at in range(0, len(chosen), a_round):
+                notes = chosen[at : at + a_round]
+                asked = [_asked(note, stored) for note in notes[:: -(-len(chosen) // times)]]
                 own = [_timed(partial(by_stored, note)) for note in notes]
                 memory = [_timed(partial(by_packed, note)) for note in notes]
                 peer = [_peer_times(splink, one) for one in asked]
