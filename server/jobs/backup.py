@@ -257,6 +257,9 @@ def _begin_again(database: str) -> None:
     try:
         store.migrate()
         store.write_now(begin_again)
+        # What is restored has no statistics, and a shift that ends before the engine makes them would wait for plans
+        # of empty tables.
+        store.write_now(lambda tx: tx.analyse())
     finally:
         store.close_now()
 

@@ -59,9 +59,6 @@ def put_in_place(
         _require_room(database, replace=aside is not None)
         options = ["--no-owner", "--single-transaction", "--exit-on-error", "--dbname", _name_of(database)]
         _run("pg_restore", [*options, *(["--clean", "--if-exists"] if aside else []), str(copy)], database)
-        # What is restored has no statistics, and a shift that ends before PostgreSQL makes them would wait for plans
-        # of empty tables.
-        _run("vacuumdb", ["--analyze-only", "--quiet", "--dbname", _name_of(database)], database)
         prepare(database)
         return
     path = Path(database)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import heapq
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from rapidfuzz.distance import Hamming, JaroWinkler
@@ -26,34 +26,22 @@ from server.records.index import StoredIndex, load_frequencies
 from server.storage import Transaction, open_store
 from tests.bench.linkage.registry import registry
 from tests.bench.linkage.speed import mixed, percentile
+from tests.linkage.bench import Counted
 
 KEPT = 10
 Figures = tuple[float, float, float, float, float]
 """Of one note, in ms of CPU: as it is, its look-ups, its comparisons, the first look, and comparing the likest."""
 
 
-class Watched:
-    """A source of candidates that tells which records it gave, and how long all of it took."""
+class Watched(Counted):
+    """A source of candidates that also tells which records it gave."""
 
     def __init__(self, source: StoredIndex) -> None:
-        self._source = source
-        self.seconds = 0.0
+        super().__init__(source)
         self.given: list[Record] = []
 
-    @property
-    def clusters(self) -> Mapping[int, int]:
-        return self._source.clusters
-
-    def children(self, keys: Sequence[int], limit: int) -> list[tuple[int, int]]:
-        before = time.thread_time()
-        found = self._source.children(keys, limit)
-        self.seconds += time.thread_time() - before
-        return found
-
     def records(self, child_ids: Collection[int]) -> list[tuple[int, Record, bool]]:
-        before = time.thread_time()
-        found = self._source.records(child_ids)
-        self.seconds += time.thread_time() - before
+        found = super().records(child_ids)
         self.given += [record for _, record, _ in found]
         return found
 
@@ -88,7 +76,8 @@ def measure(tx: Transaction, children: int, each: int, notes: int) -> list[Figur
         for child in likest:
             scorer.score(record, child)
         ended = time.thread_time()
-        times = (whole, watched.seconds, whole - watched.seconds, looked - began, ended - looked)
+        lookups = (watched.children_ns + watched.records_ns) / 1e9
+        times = (whole, lookups, whole - lookups, looked - began, ended - looked)
         found.append(tuple(seconds * 1000 for seconds in times))
     return [(a, b, c, d, e) for a, b, c, d, e in found]
 
