@@ -68,7 +68,7 @@ def keys_since(tx: Transaction, then: Moment) -> set[int] | None:
     )
     if len(rows) > MADE_SINCE_MAX:
         return None
-    return {key for (entry,) in rows for key in decode_entry(entry).keys}
+    return set().union(*(decode_entry(entry).keys for (entry,) in rows))
 
 
 def _changes(tx: Transaction) -> int:

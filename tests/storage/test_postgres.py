@@ -203,3 +203,22 @@ def test_a_lock_is_the_same_number_in_every_release() -> None:
     """Two releases that run at once during an upgrade must exclude each other."""
     assert lock_key("audit") == 7789480235348023077
     assert -(2**63) <= lock_key("child 5") < 2**63
+
+
+def test_a_look_at_all_tables_may_take_longer_than_any_statement(things: Store) -> None:
+    """After a restore on a slow disk it does, and the server could not begin anew without it."""
+
+    def at_most(tx: Transaction) -> None:
+        tx.execute("SET LOCAL statement_timeout = 5")
+
+    def analyse_at_most(tx: Transaction) -> None:
+        at_most(tx)
+        tx.execute("ANALYZE")
+
+    def analyse(tx: Transaction) -> None:
+        at_most(tx)
+        tx.analyse()
+
+    with pytest.raises(StorageUnavailable):
+        things.write_now(analyse_at_most)
+    things.write_now(analyse)

@@ -157,7 +157,7 @@ def kinto(postgres: str, postmaster: int) -> Start:
     def start(clients: int) -> Iterator[Running]:
         port = free_port()
         address = f"http://127.0.0.1:{port}"
-        execute(postgres, "DROP DATABASE IF EXISTS kinto")
+        _forget(postgres, "kinto")
         execute(postgres, "CREATE DATABASE kinto")
         with _folder() as folder:
             settings = KINTO_SETTINGS.format(port=port, database=server_url(postgres, "kinto"))
@@ -171,8 +171,14 @@ def kinto(postgres: str, postmaster: int) -> Start:
                 for path in ("/v1/buckets/bench", "/v1/buckets/bench/collections/concern"):
                     httpx.put(address + path, auth=("bench", "bench")).raise_for_status()
                 yield Running(address, process.pid, (postmaster,), Kinto())
+        _forget(postgres, "kinto")
 
     return start
+
+
+def _forget(postgres: str, database: str) -> None:
+    """Drop a database, so that PostgreSQL does not tidy it up while the next server is measured."""
+    execute(postgres, f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
 
 
 def ours_on_sqlite(children: int) -> Start:
@@ -196,11 +202,12 @@ def ours_on_postgres(postgres: str, postmaster: int) -> Start:
 
     @contextmanager
     def start(clients: int) -> Iterator[Running]:
-        execute(postgres, "DROP DATABASE IF EXISTS run")
+        _forget(postgres, "run")
         execute(postgres, "CREATE DATABASE run TEMPLATE registry")
         database = server_url(postgres, "run")
         phones = enrol_phones(database, clients)
         with _folder() as folder, running_server(folder, database=database) as (address, process):
             yield Running(address, process.pid, (postmaster,), Ours(phones), phones)
+        _forget(postgres, "run")
 
     return start
