@@ -18,7 +18,6 @@ from collections.abc import Iterable, Sequence
 
 from server import placing
 from server.foreseen import Foreseen, Foresight
-from server.linkage.blocking import blocking_keys
 from server.linkage.decide import LINK, NEW
 from server.linkage.entries import looked_up
 from server.placing import Described, Placement
@@ -71,8 +70,8 @@ class Beside:
             while self._hold(_needed(placements)):
                 placements = placing.decide(self._tx, self._world, subjects)
         for placement in placements:
-            if placement.decision.outcome == NEW:
-                self._made.update(blocking_keys(placement.subject.record))
+            if placement.entry is not None:
+                self._made.update(placement.entry.keys)
         return placements
 
     def _decide_alone(self, number: int, subjects: Sequence[Described]) -> list[Placement]:
@@ -83,8 +82,8 @@ class Beside:
         if placements is None:
             placements = placing.decide(self._tx, self._world, subjects)
         for placement in placements:
-            if placement.decision.outcome == NEW:
-                foresight.made(blocking_keys(placement.subject.record))
+            if placement.entry is not None:
+                foresight.made(placement.entry.keys)
         return placements
 
     def changed(self) -> None:
@@ -115,7 +114,7 @@ class Beside:
 def _needed(placements: Iterable[Placement]) -> Iterable[str]:
     for placement in placements:
         decision, record = placement.decision, placement.subject.record
-        if decision.outcome == NEW:
-            yield from (f"key:{key}" for key in {*looked_up(record), *blocking_keys(record)})
+        if placement.entry is not None:
+            yield from (f"key:{key}" for key in {*looked_up(record), *placement.entry.keys})
         elif decision.outcome == LINK:
             yield f"child:{placement.kept_id}"

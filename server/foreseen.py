@@ -13,6 +13,8 @@ import msgspec
 
 from server import placing
 from server.linkage.decide import Decision
+from server.linkage.entries import Entry
+from server.linkage.standardise import Record
 from server.placing import Described, Placement
 from server.records import who_is_who
 from server.records.who_is_who import Moment
@@ -23,8 +25,10 @@ from server.world import World
 class Subject(msgspec.Struct, frozen=True, array_like=True):
     """What linkage said of one subject of a note."""
 
+    record: Record
     decision: Decision
     kept_id: int | None
+    entry: Entry | None
 
 
 class Foreseen(msgspec.Struct, frozen=True, array_like=True):
@@ -36,6 +40,10 @@ class Foreseen(msgspec.Struct, frozen=True, array_like=True):
     subjects: dict[int, tuple[Subject, ...]]
     keys: dict[int, tuple[int, ...]]
 
+    def records(self) -> dict[int, tuple[Record, ...]]:
+        """The subjects of each note, standardised."""
+        return {place: tuple(one.record for one in some) for place, some in self.subjects.items()}
+
 
 def foresee(tx: Transaction, world: World, described: Iterable[tuple[int, Sequence[Described]]]) -> Foreseen:
     """Decide (place, subjects) of each note of a push. Writes nothing."""
@@ -45,7 +53,9 @@ def foresee(tx: Transaction, world: World, described: Iterable[tuple[int, Sequen
     for place, some in described:
         asked: list[int] = []
         placements = placing.decide(tx, world, some, asked)
-        subjects[place] = tuple(Subject(one.decision, one.kept_id) for one in placements)
+        subjects[place] = tuple(
+            Subject(one.subject.record, one.decision, one.kept_id, one.entry) for one in placements
+        )
         keys[place] = tuple(asked)
     return Foreseen(moment, world.generation, subjects, keys)
 
@@ -76,5 +86,6 @@ class Foresight:
         if not self._made.isdisjoint(self._foreseen.keys[place]):
             return None
         return [
-            Placement(one, said.decision, said.kept_id) for one, said in zip(described, subjects, strict=True)
+            Placement(one, said.decision, said.kept_id, said.entry)
+            for one, said in zip(described, subjects, strict=True)
         ]

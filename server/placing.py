@@ -12,8 +12,8 @@ import msgspec
 
 from server.audit import Actor
 from server.casework.facts import NoteFact
-from server.linkage.decide import LINK, REVIEW, Decision
-from server.linkage.entries import index_entry
+from server.linkage.decide import LINK, NEW, REVIEW, Decision
+from server.linkage.entries import Entry, index_entry
 from server.linkage.identifiable import identifiable
 from server.linkage.newly import Basis, new_evidence
 from server.linkage.standardise import Record, standardise
@@ -47,14 +47,12 @@ class Described(msgspec.Struct, frozen=True):
     record: Record
 
 
-def describe(note: Note) -> tuple[Described, ...]:
-    """The subjects of a note as linkage takes them."""
-    found = []
-    for ordinal in range(len(note.subjects)):
-        details = details_of(note, ordinal)
-        record = standardise(details.description())
-        found.append(Described(details, record))
-    return tuple(found)
+def describe(note: Note, records: Sequence[Record] = ()) -> tuple[Described, ...]:
+    """The subjects of a note as linkage takes them. `records`: standardised before, where there are as many."""
+    details = [details_of(note, ordinal) for ordinal in range(len(note.subjects))]
+    if len(records) != len(details):
+        records = [standardise(one.description()) for one in details]
+    return tuple(map(Described, details, records))
 
 
 def details_of(note: Note, ordinal: int) -> Details:
@@ -90,11 +88,13 @@ def _day_of(instant: datetime.datetime) -> datetime.date:
 
 
 class Placement(msgspec.Struct, frozen=True):
-    """A subject and what linkage decided of it. `kept_id`: the child, whichever of its records was found."""
+    """A subject and what linkage decided of it. `kept_id`: the child, whichever of its records was found. `entry`: what
+    a child that is made for it is to be found by."""
 
     subject: Described
     decision: Decision
     kept_id: int | None
+    entry: Entry | None
 
 
 def decide(
@@ -114,7 +114,8 @@ def decide(
         if decision.outcome == LINK and child_id is not None:
             taken |= children.whole(tx, [child_id]) if child_id in source.clusters else {child_id}
         kept_id = source.clusters.get(child_id, child_id) if child_id is not None else None
-        placements.append(Placement(subject, decision, kept_id))
+        entry = index_entry(subject.record) if decision.outcome == NEW else None
+        placements.append(Placement(subject, decision, kept_id, entry))
     return placements
 
 
@@ -152,7 +153,7 @@ def place(
     reviewing.count(tx, cause.found_borough or cause.author_borough, counted, now=now)
     for ordinal, (placement, fact) in enumerate(zip(placements, facts, strict=True)):
         subject, decision = placement.subject, placement.decision
-        child_id, is_new = _child_for(tx, subject, decision, now)
+        child_id, is_new = _child_for(tx, placement, now)
         subject_id = note_subjects.add_subject(tx, note_key, ordinal, subject.record, fact, child_id)
         action = Action(decision.outcome)
         links.decide(
@@ -251,8 +252,9 @@ def ask(tx: Transaction, subject_id: int, child_id: int, otherwise: str, now: in
     )
 
 
-def _child_for(tx: Transaction, subject: Described, decision: Decision, now: int) -> tuple[int, bool]:
+def _child_for(tx: Transaction, placement: Placement, now: int) -> tuple[int, bool]:
     """The child that a decision puts a subject on, and whether it was made for it."""
+    subject, decision = placement.subject, placement.decision
     if decision.outcome == LINK:
         assert decision.child_id is not None, "a link names its child"
         return decision.child_id, False
@@ -264,7 +266,7 @@ def _child_for(tx: Transaction, subject: Described, decision: Decision, now: int
         subject.record,
         Standing.AWAITING_REVIEW if waits else Standing.PROVISIONAL,
         now=now,
-        entry=None if waits else index_entry(subject.record),
+        entry=placement.entry,
     )
     return child_id, True
 

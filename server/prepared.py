@@ -1,15 +1,19 @@
 """The lines of a push, read as far as they can be without the database."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from server import placing
+from server.linkage.standardise import Record
 from server.placing import Described
 from sync import inbox
 from sync.inbox import Arrival
 from sync.note import Amendment, Note
 from sync.operations import parse_envelope
+
+
+NOBODY: Mapping[int, Sequence[Record]] = {}
 
 
 class When(msgspec.Struct, frozen=True):
@@ -29,9 +33,17 @@ class Prepared(msgspec.Struct, frozen=True):
     """Where a note is dated otherwise than it says (`server/dating.py`)."""
 
 
-def prepare(lines: Sequence[bytes], device_id: str) -> list[Prepared]:
-    """Read the lines of a push and standardise whom they describe. Never raises for any bytes."""
-    return [_prepared(inbox.read_line(index, line, device=device_id)) for index, line in enumerate(lines)]
+def prepare(
+    lines: Sequence[bytes], device_id: str, records: Mapping[int, Sequence[Record]] = NOBODY
+) -> list[Prepared]:
+    """Read the lines of a push and standardise whom they describe. Never raises for any bytes.
+
+    `records`: subjects of notes in these very lines, by place, that were standardised before.
+    """
+    return [
+        _prepared(inbox.read_line(index, line, device=device_id), records.get(index, ()))
+        for index, line in enumerate(lines)
+    ]
 
 
 def prepare_alone(line: bytes) -> Prepared:
@@ -43,6 +55,6 @@ def prepare_alone(line: bytes) -> Prepared:
     return _prepared(inbox.read_line(0, line, device=device_id))
 
 
-def _prepared(arrival: Arrival) -> Prepared:
+def _prepared(arrival: Arrival, records: Sequence[Record] = ()) -> Prepared:
     note = arrival.body.note if isinstance(arrival.body, Amendment) else arrival.body
-    return Prepared(arrival, placing.describe(note) if isinstance(note, Note) else ())
+    return Prepared(arrival, placing.describe(note, records) if isinstance(note, Note) else ())

@@ -27,7 +27,7 @@ from server.http.problems import (
 )
 from server.http.receiving import bytes_max
 from server.http.services import Services, show
-from server.prepared import prepare
+from server.prepared import NOBODY, prepare
 from server.records import conditions, leases, ledger
 from server.storage.port import Transaction
 from sync import cursor, receipts
@@ -109,7 +109,7 @@ async def _take_in(request: Request[Any, Any, Any], device: DeviceIdentity, serv
         # One push of this process at a time, from its lines to its last word: two that compute would take the
         # interpreter's lock from each other at every statement. While one commits, the next begins.
         with services.one_push:
-            prepared = prepare(lines, device.device_id)
+            prepared = prepare(lines, device.device_id, foreseen.records() if foreseen else NOBODY)
             world = services.worlds.current(tx)
             return intake.receive(tx, device, prepared, now=now, world=world, foreseen=foreseen)
 
