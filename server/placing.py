@@ -178,6 +178,7 @@ def place(
                 urgency=outcome.grade.urgency if outcome.grade else 0,
                 noted_at=cause.observed_at,
                 now=now,
+                first=True,
             )
 
 

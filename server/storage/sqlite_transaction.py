@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from server.storage.bookkeeping import TransactionState
+from server.storage.named_parameters import positional
 from server.storage.port import (
     NO_PARAMS,
     Params,
@@ -18,8 +19,9 @@ from server.storage.port import (
     StorageUnavailable,
 )
 
-ENGINE_ERRORS = (sqlite3.Error, UnicodeError, OverflowError)
-"""What the driver raises: its own errors, lone surrogates, and integers beyond 64 bits."""
+ENGINE_ERRORS = (sqlite3.Error, UnicodeError, OverflowError, KeyError)
+"""What the driver raises: its own errors, lone surrogates, and integers beyond 64 bits; and a parameter without a
+value."""
 
 _HINTS: Final = {
     sqlite3.SQLITE_NOMEM: "the machine has no memory left",
@@ -68,13 +70,15 @@ class SqliteTransaction(TransactionState):
 
     def execute(self, sql: str, params: Params = NO_PARAMS) -> int:
         try:
-            return self._cursor.execute(sql, params).rowcount
+            asked = positional(sql)
+            return self._cursor.execute(asked.text, asked.values(params)).rowcount
         except ENGINE_ERRORS as error:
             raise self._failed(error, sql) from None
 
     def executemany(self, sql: str, rows: Iterable[Params]) -> None:
         try:
-            self._cursor.executemany(sql, rows)
+            asked = positional(sql)
+            self._cursor.executemany(asked.text, map(asked.values, rows))
         except ENGINE_ERRORS as error:
             raise self._failed(error, sql) from None
 
@@ -88,27 +92,31 @@ class SqliteTransaction(TransactionState):
 
     def rows(self, sql: str, params: Params = NO_PARAMS) -> list[Row]:
         try:
-            return self._cursor.execute(sql, params).fetchall()
+            asked = positional(sql)
+            return self._cursor.execute(asked.text, asked.values(params)).fetchall()
         except ENGINE_ERRORS as error:
             raise self._failed(error, sql) from None
 
     def row(self, sql: str, params: Params = NO_PARAMS) -> Row | None:
         try:
-            found: Row | None = self._cursor.execute(sql, params).fetchone()
+            asked = positional(sql)
+            found: Row | None = self._cursor.execute(asked.text, asked.values(params)).fetchone()
             return found
         except ENGINE_ERRORS as error:
             raise self._failed(error, sql) from None
 
     def value(self, sql: str, params: Params = NO_PARAMS) -> Any:
         try:
-            found = self._cursor.execute(sql, params).fetchone()
+            asked = positional(sql)
+            found = self._cursor.execute(asked.text, asked.values(params)).fetchone()
             return None if found is None else found[0]
         except ENGINE_ERRORS as error:
             raise self._failed(error, sql) from None
 
     def insert(self, sql: str, params: Params, key: str) -> int:
         try:
-            found = self._cursor.execute(sql, params).lastrowid
+            asked = positional(sql)
+            found = self._cursor.execute(asked.text, asked.values(params)).lastrowid
         except ENGINE_ERRORS as error:
             raise self._failed(error, sql) from None
         if found is None:
@@ -184,6 +192,8 @@ def translated(error: Exception, sql: str, *, writable: bool) -> StorageError:
         return StorageError(f"A text holds half a character (a lone surrogate). At: {where}")
     if isinstance(error, OverflowError):
         return StorageError(f"An integer does not fit in 64 bits. At: {where}")
+    if isinstance(error, KeyError):
+        return StorageError(f"The parameter {error} has no value. At: {where}")
     if "fts5" in str(error) or " MATCH " in where.upper():
         # The full-text parser quotes what a person typed.
         return StorageError(f"The search text could not be understood. At: {where}")

@@ -1,11 +1,11 @@
-"""`:name` becomes `%(name)s`, and nothing else changes its meaning."""
+"""`:name` becomes `%(name)s` or `?`, and nothing else changes its meaning."""
 
 from __future__ import annotations
 
 import pytest
 
 from server.storage import named_parameters
-from server.storage.named_parameters import translated
+from server.storage.named_parameters import positional, translated
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,35 @@ def test_translations_are_kept_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) ->
     for i in range(10):
         translated(f"SELECT {i}")
         assert len(named_parameters._known) <= 3
+
+
+@pytest.mark.parametrize(
+    ("portable", "expected", "values"),
+    [
+        ("SELECT :a, :b_2, :a", "SELECT ?, ?, ?", (1, 2, 1)),
+        ("SELECT :b_2", "SELECT ?", (2,)),
+        ("SELECT ':a', \":b_2\" -- :a\n, 5 % 2", "SELECT ':a', \":b_2\" -- :a\n, 5 % 2", ()),
+        ("SELECT 1 WHERE :a IS NULL OR :b_2 is  not null", "SELECT 1 WHERE ? IS NULL OR ? is  not null", (1, 2)),
+    ],
+)
+def test_sqlite_takes_values_in_the_order_of_their_places(
+    portable: str, expected: str, values: tuple[int, ...]
+) -> None:
+    found = positional(portable)
+    assert found.text == expected
+    assert found.values({"a": 1, "b_2": 2, "more": 3}) == values
+
+
+def test_a_parameter_without_a_value_is_named() -> None:
+    for portable in ("SELECT :a", "SELECT :b, :a"):
+        with pytest.raises(KeyError, match="'a'"):
+            positional(portable).values({"b": 1})
+
+
+def test_statements_for_sqlite_are_kept_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(named_parameters, "TEXTS_MAX", 3)
+    monkeypatch.setattr(named_parameters, "_positional", {})
+    assert positional("SELECT :a") is positional("SELECT :a")
+    for i in range(10):
+        positional(f"SELECT {i}")
+        assert len(named_parameters._positional) <= 3

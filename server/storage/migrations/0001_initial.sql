@@ -10,7 +10,7 @@ CREATE TABLE server_state (
 
 -- One numbering of one installation of one phone.
 CREATE TABLE op_stream (
-    stream_id $identity,
+    stream_id $kept_identity,
     device_id TEXT NOT NULL,
     epoch TEXT NOT NULL,
     contiguous_through $integer NOT NULL DEFAULT 0,
@@ -21,7 +21,7 @@ CREATE TABLE op_stream (
 
 -- Every op that has a key, byte for byte, with its one verdict.
 CREATE TABLE op (
-    op_id $identity,
+    op_id $kept_identity,
     stream_id $integer NOT NULL REFERENCES op_stream (stream_id),
     seq $integer NOT NULL,
     digest TEXT NOT NULL,
@@ -35,7 +35,7 @@ CREATE TABLE op (
 
 -- What a person must look at. The bytes are in `op` where the line had a free key, else here.
 CREATE TABLE quarantine (
-    quarantine_id $identity,
+    quarantine_id $kept_identity,
     device_id TEXT NOT NULL,
     digest TEXT NOT NULL,
     code TEXT NOT NULL,
@@ -63,7 +63,7 @@ CREATE INDEX parked_by_note ON parked (note_id);
 -- Children ---------------------------------------------------------------------------------------------
 
 CREATE TABLE child (
-    child_id $identity,
+    child_id $kept_identity,
     registry_id TEXT UNIQUE,
     standing TEXT NOT NULL, -- known, provisional, awaiting_review, retired
     restricted $integer NOT NULL DEFAULT 0,
@@ -196,7 +196,7 @@ CREATE INDEX search_use_by_person ON search_use (person, at);
 -- Notes and links --------------------------------------------------------------------------------------
 
 CREATE TABLE note (
-    note_key $identity,
+    note_key $kept_identity,
     note_id TEXT NOT NULL UNIQUE,
     op_id $integer NOT NULL REFERENCES op (op_id),
     author TEXT NOT NULL,
@@ -219,7 +219,7 @@ CREATE INDEX note_by_author ON note (author, note_key);
 CREATE INDEX note_by_observed ON note (observed_at);
 
 CREATE TABLE amendment (
-    amendment_id $identity,
+    amendment_id $kept_identity,
     note_key $integer NOT NULL REFERENCES note (note_key),
     op_id $integer NOT NULL REFERENCES op (op_id),
     received_at $integer NOT NULL
@@ -228,7 +228,7 @@ CREATE INDEX amendment_by_note ON amendment (note_key);
 
 -- A child as one note describes it. `child_id` is where the newest link event has it.
 CREATE TABLE subject (
-    subject_id $identity,
+    subject_id $kept_identity,
     note_key $integer NOT NULL REFERENCES note (note_key),
     ordinal $integer NOT NULL,
     role TEXT NOT NULL,
@@ -243,7 +243,7 @@ CREATE INDEX subject_by_child ON subject (child_id);
 
 -- Every decision on which child a subject is, by whom and on what evidence. Nothing is ever changed here.
 CREATE TABLE link_event (
-    event_id $identity,
+    event_id $kept_identity,
     subject_id $integer NOT NULL REFERENCES subject (subject_id),
     action TEXT NOT NULL,
     child_id $integer REFERENCES child (child_id),
@@ -264,7 +264,7 @@ CREATE INDEX link_event_by_child ON link_event (child_id);
 -- What waits for a person, with what is at stake: `danger` and `urgency` (the grade's, 0 to 3) are those of the
 -- record that waits, and follow it; `noted_at` is when the oldest worry was seen.
 CREATE TABLE review (
-    review_id $identity,
+    review_id $kept_identity,
     subject_id $integer NOT NULL UNIQUE REFERENCES subject (subject_id),
     borough TEXT NOT NULL,
     danger $integer NOT NULL,
@@ -384,7 +384,7 @@ CREATE INDEX merge_proposal_open ON merge_proposal (proposed_at) WHERE closed_at
 -- Flags and alerts -------------------------------------------------------------------------------------
 
 CREATE TABLE flag (
-    flag_id $identity,
+    flag_id $kept_identity,
     child_id $integer NOT NULL REFERENCES child (child_id),
     flag_key TEXT NOT NULL,
     rule TEXT NOT NULL,
@@ -413,7 +413,7 @@ CREATE TABLE flag_note (
 ) $strict_without_rowid;
 
 CREATE TABLE alert (
-    alert_id $identity,
+    alert_id $kept_identity,
     child_id $integer NOT NULL REFERENCES child (child_id),
     borough TEXT NOT NULL,
     owner_reason TEXT NOT NULL,
