@@ -12,7 +12,6 @@ from sync.inbox import Arrival
 from sync.note import Amendment, Note
 from sync.operations import parse_envelope
 
-
 NOBODY: Mapping[int, Sequence[Record]] = {}
 
 

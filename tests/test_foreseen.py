@@ -9,12 +9,12 @@ from random import Random
 import msgspec
 import pytest
 
-from server import answering, foreseen, intake, merging
+from server import answering, foreseen, intake, merging, placing
 from server.access.errors import NotAllowed
 from server.foreseen import Foreseen
 from server.intake import Received
 from server.merging import Impossible
-from server.prepared import prepare
+from server.prepared import NOBODY, prepare
 from server.records.child import Details
 from server.storage import Store, open_store
 from server.storage.settings import MEMORY
@@ -35,7 +35,7 @@ def foresee(road: Road, officer: Officer, *lines: bytes) -> Foreseen:
 
 
 def push(road: Road, officer: Officer, said: Foreseen | None, *lines: bytes) -> Received:
-    prepared = prepare(lines, officer.identity.device_id)
+    prepared = prepare(lines, officer.identity.device_id, said.records() if said else NOBODY)
     return road.store.write_now(
         lambda tx: intake.receive(
             tx, officer.identity, prepared, now=road.now, world=road.worlds.current(tx), foreseen=said
@@ -80,6 +80,34 @@ def test_what_was_foreseen_is_taken_where_nothing_has_changed(road: Road, watche
     note_id, line = officer.note(AMARA)
     push(road, officer, foresee(road, officer, line), line)
     assert (road.child_of(note_id), watched.stood, watched.fell) == (child_id, 1, 0)
+
+
+def test_what_was_worked_out_of_a_note_is_not_worked_out_again(
+    road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that writes is the limit of the whole server."""
+    known = road.child(AMARA)
+    officer = road.officer()
+    notes = [officer.note(AMARA), officer.note(Subject(given_names="Zofia", family_name="Wisniewska"))]
+    lines = [line for _, line in notes]
+    said = foresee(road, officer, *lines)
+    for name in ("standardise", "index_entry"):
+        monkeypatch.setattr(placing, name, None)
+    push(road, officer, said, *lines)
+    monkeypatch.undo()
+    one, other = (road.child_of(note_id) for note_id, _ in notes)
+    assert one == known != other
+    again = officer.writes(Subject(given_names="Zofia", family_name="Wisniewska"))
+    assert road.rows("SELECT action FROM link_event ORDER BY event_id") == [("link",), ("new",), ("review",)]
+    assert road.child_of(again) != known
+
+
+def test_descriptions_that_do_not_fit_the_note_are_not_taken(road: Road) -> None:
+    officer = road.officer()
+    _, line = officer.note(AMARA)
+    [plain] = prepare([line], officer.identity.device_id)
+    two = {0: (plain.subjects[0].record,) * 2}
+    assert prepare([line], officer.identity.device_id, two) == [plain]
 
 
 @pytest.mark.invariant(17)

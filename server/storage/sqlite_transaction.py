@@ -160,11 +160,11 @@ class _Refusal:
     def __init__(self, complain: Callable[[], None]) -> None:
         self._complain = complain
 
-    def execute(self, _sql: str, _params: Params, /) -> sqlite3.Cursor:
+    def execute(self, _sql: str, _values: Sequence[object], /) -> sqlite3.Cursor:
         self._complain()
         raise StorageError("This transaction takes no further statement.")
 
-    def executemany(self, _sql: str, _rows: Iterable[Params | Sequence[object]], /) -> sqlite3.Cursor:
+    def executemany(self, _sql: str, _rows: Iterable[Sequence[object]], /) -> sqlite3.Cursor:
         self._complain()
         raise StorageError("This transaction takes no further statement.")
 

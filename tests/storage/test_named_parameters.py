@@ -52,7 +52,11 @@ def test_translations_are_kept_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) ->
         ("SELECT :a, :b_2, :a", "SELECT ?, ?, ?", (1, 2, 1)),
         ("SELECT :b_2", "SELECT ?", (2,)),
         ("SELECT ':a', \":b_2\" -- :a\n, 5 % 2", "SELECT ':a', \":b_2\" -- :a\n, 5 % 2", ()),
-        ("SELECT 1 WHERE :a IS NULL OR :b_2 is  not null", "SELECT 1 WHERE ? IS NULL OR ? is  not null", (1, 2)),
+        (
+            "SELECT 1 WHERE :a IS NULL OR :b_2 is  not null",
+            "SELECT 1 WHERE ? IS NULL OR ? is  not null",
+            (1, 2),
+        ),
     ],
 )
 def test_sqlite_takes_values_in_the_order_of_their_places(
