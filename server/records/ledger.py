@@ -90,8 +90,7 @@ def open_stream(tx: Transaction, device_id: str, epoch: str) -> Stream:
         "INSERT INTO op_stream (device_id, epoch) VALUES (:device, :epoch) RETURNING stream_id",
         {"device": device_id, "epoch": epoch},
     )
-    kept = tx.row("SELECT 1 FROM server_state WHERE name = :kept", {"kept": BACKUPS_KEPT}) is not None
-    return Stream(stream_id=stream_id, epoch=epoch, backups_kept=kept)
+    return Stream(stream_id=stream_id, epoch=epoch, backups_kept=backups_begun(tx))
 
 
 def _stream(row: Row) -> Stream:
@@ -313,10 +312,17 @@ def newest_backup(tx: Transaction) -> Backup | None:
     return msgspec.json.decode(bytes(stored), type=Backup) if stored is not None else None
 
 
+@impersonal("a yes or a no")
+def backups_begun(tx: Transaction) -> bool:
+    """Whether a backup was ever begun, though it may not have been completed, or may be the one that this database
+    came from."""
+    return tx.row("SELECT 1 FROM server_state WHERE name = :kept", {"kept": BACKUPS_KEPT}) is not None
+
+
 @impersonal("a time")
 def attachments_through(tx: Transaction) -> int | None:
     """The newest backup holds every attachment that was received by this time (ms); None where none are kept."""
-    if tx.row("SELECT 1 FROM server_state WHERE name = :kept", {"kept": BACKUPS_KEPT}) is None:
+    if not backups_begun(tx):
         return None
     newest = newest_backup(tx)
     return max(0, newest.begun_at - ATTACHMENT_SLACK_MS) if newest is not None else 0

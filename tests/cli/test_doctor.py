@@ -199,6 +199,15 @@ def test_a_backup_of_today_is_well_and_an_old_one_is_not(settings: Settings) -> 
     assert found(settings, "Backup").verdict is Verdict.WARN
 
 
+def test_after_a_restore_the_backup_that_it_came_from_is_not_denied(settings: Settings) -> None:
+    assert found(made(settings), "Backup").found == "there is none yet"
+    assert run("backup", *data_option(settings.data)).code == 0
+    [backup] = (settings.data / "backups").glob("earlysign-*")
+    assert run("restore", str(backup), "--replace", *data_option(settings.data)).code == 0
+    said = found(settings, "Backup")
+    assert said.verdict is Verdict.WARN and "restored" in said.found and "earlysign backup" in said.todo
+
+
 def test_alerts_that_do_not_arrive_are_said(settings: Settings) -> None:
     assert found(made(settings), "Alerts").verdict is Verdict.OK
     store = make_store(settings)
