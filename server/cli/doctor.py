@@ -323,7 +323,9 @@ def _backup(store: Store) -> Finding:
     todo = "earlysign backup --to FOLDER, every day by a timer."
     if newest is None:
         begun = store.read_now(ledger.backups_begun)
-        said = "none was completed, or none since this database was restored" if begun else "there is none yet"
+        said = (
+            "none was completed, or none since this database was restored" if begun else "there is none yet"
+        )
         return Finding("Backup", Verdict.WARN, said, todo)
     hours = max(0, now_ms() - newest.begun_at) / 3_600_000
     verdict = Verdict.OK if hours <= BACKUP_HOURS_MAX else Verdict.WARN

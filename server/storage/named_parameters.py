@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Final
 
@@ -17,8 +18,8 @@ import msgspec
 from server.storage.port import Params
 
 TEXTS_MAX: Final = 4_096
-"""Translations kept. Far more than the server has statements; a runaway generator of SQL texts
-empties the memory instead of filling the machine's."""
+"""Translations kept for each engine. Far more than the server has statements; of a runaway generator of SQL texts the
+oldest go."""
 
 _PIECE: Final = re.compile(
     r"""
@@ -65,21 +66,9 @@ class Positional(msgspec.Struct, frozen=True):
     values: Callable[[Params], tuple[Any, ...]]
 
 
-_known: dict[str, Translation] = {}
-_positional: dict[str, Positional] = {}
-
-
+@lru_cache(TEXTS_MAX)
 def translated(sql: str) -> Translation:
     """The statement for psycopg."""
-    found = _known.get(sql)
-    if found is None:
-        if len(_known) >= TEXTS_MAX:
-            _known.clear()
-        found = _known[sql] = _translate(sql)
-    return found
-
-
-def _translate(sql: str) -> Translation:
     names: set[str] = set()
     tested: set[str] = set()
 
@@ -97,17 +86,9 @@ def _translate(sql: str) -> Translation:
     return Translation(text if names else sql, bool(names), tuple(sorted(tested)))
 
 
+@lru_cache(TEXTS_MAX)
 def positional(sql: str) -> Positional:
     """The statement for SQLite."""
-    found = _positional.get(sql)
-    if found is None:
-        if len(_positional) >= TEXTS_MAX:
-            _positional.clear()
-        found = _positional[sql] = _in_order(sql)
-    return found
-
-
-def _in_order(sql: str) -> Positional:
     names: list[str] = []
 
     def piece(match: re.Match[str]) -> str:

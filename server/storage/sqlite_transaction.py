@@ -193,7 +193,8 @@ def translated(error: Exception, sql: str, *, writable: bool) -> StorageError:
     if isinstance(error, OverflowError):
         return StorageError(f"An integer does not fit in 64 bits. At: {where}")
     if isinstance(error, KeyError):
-        return StorageError(f"The parameter {error} has no value. At: {where}")
+        # Which one is not said: rows may be made as they are read, and the key that was missed be anything.
+        return StorageError(f"A parameter has no value. At: {where}")
     if "fts5" in str(error) or " MATCH " in where.upper():
         # The full-text parser quotes what a person typed.
         return StorageError(f"The search text could not be understood. At: {where}")

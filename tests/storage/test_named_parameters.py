@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from server.storage import named_parameters
-from server.storage.named_parameters import positional, translated
+from server.storage.named_parameters import TEXTS_MAX, positional, translated
 
 
 @pytest.mark.parametrize(
@@ -37,13 +38,10 @@ def test_a_question_for_null_is_answered_beforehand() -> None:
     assert found.bound({"a": None, "b": 5}) == {"a": None, "b": 5, "a is null": 1, "b is null": 0}
 
 
-def test_translations_are_kept_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(named_parameters, "TEXTS_MAX", 3)
-    monkeypatch.setattr(named_parameters, "_known", {})
-    assert translated("SELECT :a") is translated("SELECT :a")
-    for i in range(10):
-        translated(f"SELECT {i}")
-        assert len(named_parameters._known) <= 3
+@pytest.mark.parametrize("translation", [translated, positional])
+def test_translations_are_kept_up_to_a_limit(translation: Any) -> None:
+    assert translation("SELECT :a") is translation("SELECT :a")
+    assert translation.cache_parameters()["maxsize"] == TEXTS_MAX
 
 
 @pytest.mark.parametrize(
@@ -71,12 +69,3 @@ def test_a_parameter_without_a_value_is_named() -> None:
     for portable in ("SELECT :a", "SELECT :b, :a"):
         with pytest.raises(KeyError, match="'a'"):
             positional(portable).values({"b": 1})
-
-
-def test_statements_for_sqlite_are_kept_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(named_parameters, "TEXTS_MAX", 3)
-    monkeypatch.setattr(named_parameters, "_positional", {})
-    assert positional("SELECT :a") is positional("SELECT :a")
-    for i in range(10):
-        positional(f"SELECT {i}")
-        assert len(named_parameters._positional) <= 3

@@ -324,3 +324,15 @@ def test_a_database_in_memory_and_a_store_that_is_closed_give_no_glance(things: 
     things.close_now()
     with pytest.raises(StorageError):
         things.glance(names)
+
+
+def test_a_parameter_without_a_value_is_an_error_of_the_store_that_tells_no_value(
+    things: SqliteStore,
+) -> None:
+    missed = {"marker": "Marker-name"}
+    with pytest.raises(StorageError, match=r"A parameter has no value\. At: SELECT :a") as caught:
+        things.read_now(lambda tx: tx.value("SELECT :a", missed))
+    assert "arker" not in str(caught.value)
+    with pytest.raises(StorageError, match="A parameter has no value"):
+        things.write_now(lambda tx: tx.executemany("INSERT INTO thing (name) VALUES (:a)", [missed]))
+    assert things.read_now(names) == []
